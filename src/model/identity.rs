@@ -1,0 +1,93 @@
+//! A registry entry, kept whole: members this program does not know survive.
+
+use serde_json::Value;
+
+use super::{ETag, Object};
+
+/// Members that a hub sets itself and that never travel between hubs (observed and documented).
+const READ_ONLY: [&str; 12] = [
+    "etag",
+    "generationId",
+    "connectionState",
+    "connectionStateUpdatedTime",
+    "statusUpdatedTime",
+    "statusUpdateTime",
+    "lastActivityTime",
+    "cloudToDeviceMessageCount",
+    "deviceEtag",
+    "version",
+    "deviceId",
+    "moduleId",
+];
+
+/// A device or module identity as the service API gives it, keys included.
+#[derive(Clone, PartialEq)]
+pub struct IdentityDocument(Object);
+
+impl IdentityDocument {
+    /// Takes the service's JSON object.
+    pub fn new(members: Object) -> Self {
+        Self(members)
+    }
+
+    /// All members, read-only ones included.
+    pub fn members(&self) -> &Object {
+        &self.0
+    }
+
+    /// The registry's ETag of this identity.
+    pub fn etag(&self) -> Option<ETag> {
+        self.text("etag").map(ETag::new)
+    }
+
+    /// Distinguishes a device from an earlier one of the same id.
+    pub fn generation_id(&self) -> Option<&str> {
+        self.text("generationId")
+    }
+
+    /// `enabled` unless the hub says otherwise (modules have no status).
+    pub fn is_enabled(&self) -> bool {
+        self.text("status").is_none_or(|status| status.eq_ignore_ascii_case("enabled"))
+    }
+
+    /// Whether this is an IoT Edge device.
+    pub fn is_edge(&self) -> bool {
+        self.0.get("capabilities").and_then(|c| c.get("iotEdge")).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The scope: of an edge device its own, of a leaf its parent's.
+    pub fn device_scope(&self) -> Option<&str> {
+        self.text("deviceScope").filter(|scope| !scope.is_empty())
+    }
+
+    /// The scopes of the parents.
+    pub fn parent_scopes(&self) -> Vec<&str> {
+        let scopes = self.0.get("parentScopes").and_then(Value::as_array);
+        scopes.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    /// What travels: every member that is neither read-only nor a scope (scopes embed the hub's own
+    /// generation and are mapped apart), nulls left out.
+    pub fn portable(&self) -> Object {
+        self.0
+            .iter()
+            .filter(|(name, value)| {
+                !READ_ONLY.contains(&name.as_str())
+                    && !matches!(name.as_str(), "deviceScope" | "parentScopes")
+                    && !value.is_null()
+            })
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Shows names only: the document holds keys.
+impl std::fmt::Debug for IdentityDocument {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.keys()).finish()
+    }
+}

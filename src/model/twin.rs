@@ -1,0 +1,94 @@
+//! A device twin as the service API gives it.
+
+use serde_json::Value;
+
+use super::{ETag, Object, TwinChange};
+
+/// One half of a twin's properties.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Section {
+    /// The properties, without the hub's own `$` members.
+    pub values: Object,
+    /// `$version`: writes of this section so far.
+    pub version: u64,
+    /// `$metadata`: when each member was last written.
+    pub metadata: Value,
+}
+
+/// A device or module twin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TwinDocument {
+    /// Changes with service-side writes only; never with reported properties (observed).
+    pub etag: ETag,
+    /// The ETag of the registry entry: moves when the identity changes (observed).
+    pub device_etag: ETag,
+    /// Grows with every write of the twin, reported ones included (observed).
+    pub version: u64,
+    /// Tags. Devices and modules have them.
+    pub tags: Object,
+    /// Desired properties: the operator's.
+    pub desired: Section,
+    /// Reported properties: the device's.
+    pub reported: Section,
+    /// Everything else the document says (`status`, `connectionState`, `capabilities`, …).
+    pub other: Object,
+}
+
+/// Why a JSON document is not a twin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotATwin(pub &'static str);
+
+impl TwinDocument {
+    /// Reads the service's JSON object.
+    pub fn from_json(mut members: Object) -> Result<Self, NotATwin> {
+        let etag = text(&members, "etag").map(ETag::new).ok_or(NotATwin("a twin has an etag"))?;
+        let device_etag = text(&members, "deviceEtag").map(ETag::new).unwrap_or_else(|| ETag::new(""));
+        let version = members.get("version").and_then(Value::as_u64).unwrap_or_default();
+        let tags = object(members.remove("tags"));
+        let mut properties = object(members.remove("properties"));
+        let desired = section(object(properties.remove("desired")));
+        let reported = section(object(properties.remove("reported")));
+        Ok(Self { etag, device_etag, version, tags, desired, reported, other: members })
+    }
+
+    /// `enabled` unless the hub says otherwise.
+    pub fn is_enabled(&self) -> bool {
+        text(&self.other, "status").is_none_or(|status| status.eq_ignore_ascii_case("enabled"))
+    }
+
+    /// Whether the hub says that the device is connected to it now (eventual).
+    pub fn is_connected(&self) -> bool {
+        text(&self.other, "connectionState").is_some_and(|state| state.eq_ignore_ascii_case("Connected"))
+    }
+
+    /// Changes tags, desired and reported in memory; counters and metadata stay.
+    pub fn apply(&mut self, change: &TwinChange) {
+        if let Some(tags) = &change.tags {
+            tags.apply_to(&mut self.tags);
+        }
+        if let Some(desired) = &change.desired {
+            desired.apply_to(&mut self.desired.values);
+        }
+        if let Some(reported) = &change.reported {
+            reported.apply_to(&mut self.reported.values);
+        }
+    }
+}
+
+fn text<'a>(members: &'a Object, name: &str) -> Option<&'a str> {
+    members.get(name).and_then(Value::as_str)
+}
+
+fn object(value: Option<Value>) -> Object {
+    match value {
+        Some(Value::Object(members)) => members,
+        _ => Object::new(),
+    }
+}
+
+fn section(mut members: Object) -> Section {
+    let version = members.remove("$version").and_then(|v| v.as_u64()).unwrap_or_default();
+    let metadata = members.remove("$metadata").unwrap_or_default();
+    members.retain(|name, _| !name.starts_with('$'));
+    Section { values: members, version, metadata }
+}
