@@ -1,0 +1,197 @@
+//! The blob service, read and written by Azure's own client.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::collections::HashMap;
+
+use azure_core::http::{Etag, RequestContent, StatusCode, Url};
+use azure_storage_blob::models::{
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientUploadOptions,
+    BlobContainerClientListBlobsOptions, BlobItem,
+};
+use azure_storage_blob::{BlobClient, BlobContainerClient};
+use bytes::Bytes;
+use futures::TryStreamExt;
+
+use super::Blobs;
+
+async fn start() -> Blobs {
+    // Fails only when another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Blobs::start().await.unwrap()
+}
+
+fn container(blobs: &Blobs, name: &str) -> BlobContainerClient {
+    let url = format!("{}/{name}?sv=2099-01-01&ss=b&srt=sco&sp=rwdlac&sig=made-up", blobs.endpoint());
+    BlobContainerClient::new(url.parse::<Url>().unwrap(), None, None).unwrap()
+}
+
+async fn with_container(name: &str) -> (Blobs, BlobContainerClient) {
+    let blobs = start().await;
+    let container = container(&blobs, name);
+    container.create(None).await.unwrap();
+    (blobs, container)
+}
+
+async fn put(blob: &BlobClient, text: &'static str) -> azure_core::Result<Etag> {
+    put_with(blob, text.into(), BlobClientUploadOptions::default()).await
+}
+
+async fn put_with(
+    blob: &BlobClient,
+    body: Bytes,
+    options: BlobClientUploadOptions<'_>,
+) -> azure_core::Result<Etag> {
+    blob.upload(RequestContent::from(body.to_vec()), Some(options)).await?;
+    let read = blob.download(None).await?;
+    Ok(read.properties.etag.unwrap())
+}
+
+async fn text(blob: &BlobClient) -> azure_core::Result<String> {
+    let read = blob.download(None).await?;
+    Ok(String::from_utf8(read.body.collect().await?.to_vec()).unwrap())
+}
+
+fn refused<T>(result: azure_core::Result<T>) -> StatusCode {
+    match result {
+        Ok(_) => panic!("it was accepted"),
+        Err(error) => error.http_status().expect("an HTTP refusal"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_is_read_back_with_its_etag() {
+    let (_blobs, container) = with_container("c").await;
+    let blob = container.blob_client("folder/a name with % and ü");
+    let first = put(&blob, "one").await.unwrap();
+    let second = put(&blob, "two").await.unwrap();
+    assert_ne!(first, second);
+    assert_eq!(text(&blob).await.unwrap(), "two");
+    assert!(blob.exists().await.unwrap());
+    assert!(!container.blob_client("other").exists().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_empty_blob_and_one_of_many_parts_survive_the_trip() {
+    let (_blobs, container) = with_container("c").await;
+    let empty = container.blob_client("empty");
+    put(&empty, "").await.unwrap();
+    assert_eq!(text(&empty).await.unwrap(), "");
+
+    let large = container.blob_client("large");
+    let body: Bytes = (0..100_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
+    let mut options = BlobClientUploadOptions::default();
+    options.partition_size = 30_000.try_into().ok();
+    put_with(&large, body.clone(), options).await.unwrap();
+    let mut options = BlobClientDownloadOptions::default();
+    options.partition_size = 7_000.try_into().ok();
+    let read = large.download(Some(options)).await.unwrap();
+    assert_eq!(read.body.collect().await.unwrap(), body);
+}
+
+#[tokio::test]
+async fn create_only_is_refused_when_the_blob_exists() {
+    let (_blobs, container) = with_container("c").await;
+    let blob = container.blob_client("record");
+    let create = || BlobClientUploadOptions::default().if_not_exists();
+    put_with(&blob, "one".into(), create()).await.unwrap();
+    let again = put_with(&blob, "two".into(), create()).await;
+    assert_eq!(refused(again), StatusCode::Conflict);
+    assert_eq!(text(&blob).await.unwrap(), "one");
+}
+
+#[tokio::test]
+async fn a_stale_etag_is_refused_on_write_and_on_delete() {
+    let (_blobs, container) = with_container("c").await;
+    let blob = container.blob_client("record");
+    let stale = put(&blob, "one").await.unwrap();
+    let current = put(&blob, "two").await.unwrap();
+    let matching =
+        |etag: &Etag| BlobClientUploadOptions { if_match: Some(etag.clone()), ..Default::default() };
+    let late = put_with(&blob, "three".into(), matching(&stale)).await;
+    assert_eq!(refused(late), StatusCode::PreconditionFailed);
+    let current = {
+        put_with(&blob, "three".into(), matching(&current)).await.unwrap();
+        put_with(&blob, "four".into(), BlobClientUploadOptions::default()).await.unwrap()
+    };
+    let delete = |etag: &Etag| BlobClientDeleteOptions { if_match: Some(etag.clone()), ..Default::default() };
+    let late = blob.delete(Some(delete(&stale))).await;
+    assert_eq!(refused(late), StatusCode::PreconditionFailed);
+    blob.delete(Some(delete(&current))).await.unwrap();
+    assert_eq!(refused(text(&blob).await), StatusCode::NotFound);
+}
+
+#[tokio::test]
+async fn a_reader_that_has_the_current_etag_is_told_not_modified() {
+    let (_blobs, container) = with_container("c").await;
+    let blob = container.blob_client("record");
+    let etag = put(&blob, "one").await.unwrap();
+    let options = BlobClientDownloadOptions { if_none_match: Some(etag), ..Default::default() };
+    assert_eq!(refused(blob.download(Some(options)).await), StatusCode::NotModified);
+}
+
+#[tokio::test]
+async fn containers_are_made_once_and_missing_ones_are_named() {
+    let (blobs, container_c) = with_container("c").await;
+    assert_eq!(refused(container_c.create(None).await), StatusCode::Conflict);
+    assert!(container_c.exists().await.unwrap());
+    let gone = container(&blobs, "gone");
+    assert!(!gone.exists().await.unwrap());
+    assert_eq!(refused(put(&gone.blob_client("x"), "y").await), StatusCode::NotFound);
+    container_c.delete(None).await.unwrap();
+    assert!(!container_c.exists().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_listing_goes_page_by_page_through_a_prefix() {
+    let (_blobs, container) = with_container("c").await;
+    for name in ["a", "owed/1", "owed/2 & <3>", "owed/3", "z"] {
+        put(&container.blob_client(name), "x").await.unwrap();
+    }
+    let options = BlobContainerClientListBlobsOptions {
+        prefix: Some("owed/".to_owned()),
+        maxresults: Some(2),
+        ..Default::default()
+    };
+    let pages = container.list_blobs(Some(options)).unwrap();
+    let found: Vec<BlobItem> = pages.try_collect().await.unwrap();
+    let names: Vec<_> = found.iter().filter_map(|item| item.name.as_deref()).collect();
+    assert_eq!(names, ["owed/1", "owed/2 & <3>", "owed/3"]);
+    assert!(found.iter().all(|item| item.properties.as_ref().unwrap().etag.is_some()));
+}
+
+#[tokio::test]
+async fn requests_without_credentials_and_unknown_ones_are_refused_by_name() {
+    let (blobs, _container) = with_container("c").await;
+    let url = format!("{}/c/x", blobs.endpoint());
+    let bare = reqwest::get(&url).await.unwrap();
+    assert_eq!(code(&bare), (401, "NoAuthenticationInformation"));
+    let lease = reqwest::Client::new().put(format!("{url}?comp=lease&sig=s"));
+    assert_eq!(code(&lease.send().await.unwrap()), (501, "NotImplemented"));
+}
+
+#[tokio::test]
+async fn switched_off_it_answers_503_and_keeps_what_it_holds() {
+    let (blobs, container) = with_container("c").await;
+    put(&container.blob_client("a"), "kept").await.unwrap();
+    blobs.set_available(false);
+    let off = reqwest::get(format!("{}/c/a?sig=s", blobs.endpoint())).await.unwrap();
+    assert_eq!(code(&off), (503, "ServerBusy"));
+    blobs.set_available(true);
+    assert_eq!(text(&container.blob_client("a")).await.unwrap(), "kept");
+}
+
+#[tokio::test]
+async fn the_connection_string_has_what_a_client_needs() {
+    let blobs = start().await;
+    let text = blobs.connection_string();
+    let parts: HashMap<_, _> = text.split(';').filter_map(|part| part.split_once('=')).collect();
+    assert_eq!(parts["AccountName"], "lab");
+    assert_eq!(parts["BlobEndpoint"], blobs.endpoint());
+    assert_eq!(parts["AccountKey"].len(), 88);
+}
+
+fn code(response: &reqwest::Response) -> (u16, &str) {
+    let code = response.headers().get("x-ms-error-code").unwrap();
+    (response.status().as_u16(), code.to_str().unwrap())
+}

@@ -1,0 +1,45 @@
+//! The command line: `cargo lab [-- …]`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// iot-hadr on this machine: two hubs, storage, the functions host and a fleet of devices.
+#[derive(Debug, Parser)]
+#[command(name = "cargo lab --", bin_name = "cargo lab --")]
+pub(crate) struct Cli {
+    /// What to do; without it, the story.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// The story's options.
+    #[command(flatten)]
+    pub(crate) story: StoryOptions,
+}
+
+/// Everything but the story.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lay out what a publish to Azure needs in target/publish.
+    Stage {
+        /// Where to, instead of target/publish.
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
+    /// Measure, and print one table with the goals beside.
+    Bench {
+        /// Small numbers: shows that it works, not how fast.
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+/// Options of the story.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StoryOptions {
+    /// Stay up at the end and say what to try.
+    #[arg(long)]
+    pub(crate) stay: bool,
+    /// Devices in the fleet.
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub(crate) devices: u32,
+}

@@ -1,0 +1,72 @@
+//! Where things are: the app's root, the build's output, and folders that go away again.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use crate::error::LabError;
+
+/// A new folder for this run alone; removed with everything in it when dropped.
+#[derive(Debug)]
+pub(crate) struct TempFolder(PathBuf);
+
+impl TempFolder {
+    /// Makes one under the system's temporary folder, readable by this user only.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn new() -> Result<Self, LabError> {
+        let path = env::temp_dir().join(format!("iot-hadr-lab-{}", uuid::Uuid::new_v4().simple()));
+        private_folder(&path).map_err(LabError::file(&path))?;
+        Ok(Self(path))
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        // Nothing can be done about it here, and the system clears its temporary folder anyway.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+#[cfg(not(unix))]
+fn private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(path)
+}
+
+/// The app's root: the nearest folder with a `host.json`, from the package's folder (under cargo)
+/// or the current folder upwards.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn app_root() -> Result<PathBuf, LabError> {
+    let start = match env::var_os("CARGO_MANIFEST_DIR") {
+        Some(folder) => PathBuf::from(folder),
+        None => env::current_dir().map_err(LabError::file(Path::new(".")))?,
+    };
+    let found = start.ancestors().find(|folder| folder.join("host.json").is_file());
+    found.map(Path::to_owned).ok_or_else(|| {
+        LabError::Malformed(start.clone(), "no host.json here or in a parent folder".to_owned())
+    })
+}
+
+/// The folder of release binaries: beside this program, whatever `CARGO_TARGET_DIR` says.
+///
+/// # Errors
+/// When the system does not say where this program lies.
+pub(crate) fn release_folder() -> Result<PathBuf, LabError> {
+    let me = env::current_exe().map_err(LabError::file(Path::new("this program")))?;
+    let profile = me.parent().unwrap_or(Path::new("."));
+    let target = profile.parent().unwrap_or(profile);
+    Ok(target.join("release"))
+}
