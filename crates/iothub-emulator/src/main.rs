@@ -1,1 +1,3 @@
+//! Two or more IoT Hubs on this machine.
+
 fn main() {}

@@ -1,0 +1,132 @@
+//! Why a hub refuses, in the hub's own words.
+
+use serde_json::{Value, json};
+use std::fmt;
+
+use crate::stamp::Stamp;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal => $status:literal,)+) => {
+        /// The documented error codes this emulator answers with. A name is what `iothub-errorcode` says.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ErrorCode { $($(#[$doc])* $name,)+ }
+        impl ErrorCode {
+            /// The documented number, as in `errorCode` of device-side bodies.
+            #[must_use]
+            pub fn number(self) -> u32 { match self { $(Self::$name => $number,)+ } }
+            /// The HTTP (and twin response) status.
+            #[must_use]
+            pub fn status(self) -> u16 { match self { $(Self::$name => $status,)+ } }
+            /// The documented name.
+            #[must_use]
+            pub fn name(self) -> &'static str { match self { $(Self::$name => stringify!($name),)+ } }
+        }
+    };
+}
+
+codes! {
+    /// The request names no API version.
+    InvalidProtocolVersion = 400_001 => 400,
+    /// The request makes no sense in this state.
+    InvalidOperation = 400_003 => 400,
+    /// A value is not allowed.
+    ArgumentInvalid = 400_004 => 400,
+    /// A value is missing.
+    ArgumentNull = 400_005 => 400,
+    /// The body is not what the route takes.
+    IotHubFormatError = 400_006 => 400,
+    /// One bulk call names an identity twice.
+    DeviceDefinedMultipleTimes = 400_011 => 400,
+    /// The body is not JSON.
+    DeserializationError = 400_012 => 400,
+    /// No key, a wrong key, a wrong permission or, for module calls, no enabled device.
+    IotHubUnauthorizedAccess = 401_002 => 401,
+    /// A device's token is not accepted.
+    IotHubUnauthorized = 401_003 => 401,
+    /// There is no such device, or no twin of that name.
+    DeviceNotFound = 404_001 => 404,
+    /// There is no such module identity.
+    ModuleNotFound = 404_010 => 404,
+    /// The device exists.
+    DeviceAlreadyExists = 409_001 => 409,
+    /// The module exists.
+    ModuleAlreadyExistsOnDevice = 409_301 => 409,
+    /// The precondition does not hold.
+    PreconditionFailed = 412_001 => 412,
+    /// The body is too large.
+    MessageTooLarge = 413_001 => 413,
+    /// A bulk call has too many items.
+    TooManyDevices = 413_002 => 413,
+    /// The device has as many modules as it may.
+    TooManyModulesOnDevice = 413_003 => 413,
+    /// Slow down.
+    ThrottlingException = 429_001 => 429,
+    /// Slow down: the request was queued for too long.
+    ThrottlingBacklogTimeout = 429_003 => 429,
+    /// The hub failed.
+    ServerError = 500_001 => 500,
+    /// The emulator does not do this; a real hub might.
+    NotImplemented = 501_000 => 501,
+    /// The hub is not there just now.
+    ServiceUnavailable = 503_001 => 503,
+}
+
+/// A refusal: the code and the text after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubError {
+    /// What kind of refusal.
+    pub code: ErrorCode,
+    /// The text for people, never with a key in it.
+    pub message: String,
+}
+
+impl HubError {
+    /// A refusal with its text.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// 400004 with its text.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::ArgumentInvalid, message)
+    }
+
+    /// 412001 as the hub words it for a twin or an identity.
+    #[must_use]
+    pub fn stale(device: &str) -> Self {
+        Self::new(ErrorCode::PreconditionFailed, format!("ETag mismatch for device ID '{device}'"))
+    }
+
+    /// 404001 as the hub words it.
+    #[must_use]
+    pub fn no_device(device: &str) -> Self {
+        Self::new(ErrorCode::DeviceNotFound, format!("Device {device} not registered"))
+    }
+
+    /// The body of failing twin responses over MQTT and of module identity calls (read in client sources).
+    #[must_use]
+    pub fn numbered_body(&self) -> Value {
+        json!({"errorCode": self.code.number(), "trackingId": tracking_id(), "message": self.message,
+            "timestampUtc": Stamp::now().to_string()})
+    }
+
+    /// The body of most failing service calls (observed in recorded traffic).
+    #[must_use]
+    pub fn named_body(&self) -> Value {
+        json!({"Message": format!("ErrorCode:{};{}", self.code.name(), self.message),
+            "ExceptionMessage": format!("Tracking ID:{}", tracking_id())})
+    }
+}
+
+impl fmt::Display for HubError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.code.number(), self.code.name(), self.message)
+    }
+}
+
+impl std::error::Error for HubError {}
+
+fn tracking_id() -> String {
+    let now = Stamp::now().timestamp();
+    format!("{}-G:0-TimeStamp:{}", uuid::Uuid::new_v4().simple(), now.strftime("%m/%d/%Y %H:%M:%S"))
+}

@@ -1,0 +1,16 @@
+//! Two or more Azure IoT Hubs on this machine, for tests and demonstrations.
+//!
+//! In reading order: [`cli`] (what can be asked for), [`store`] (registry, twins, sessions: what a hub remembers),
+//! [`sas`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`mqtt`] (the device protocol),
+//! [`events`] (what leaves the hub) and [`control`] (the port from which tests cause trouble and look inside).
+//!
+//! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
+//! clients; whatever is only inferred is a switch, see [`store::Switches`].
+
+pub mod control;
+pub mod error;
+pub mod events;
+pub mod mqtt;
+pub mod sas;
+pub mod stamp;
+pub mod store;

@@ -1,0 +1,54 @@
+//! Points in time as a hub writes them: UTC with seven fractional digits.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Difference between the .NET epoch (year 1) and the Unix epoch, in ticks of 100 ns.
+const DOTNET_EPOCH_TICKS: i64 = 621_355_968_000_000_000;
+
+/// A point in time in ticks of 100 ns since 1970, or [`Stamp::NEVER`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp(i64);
+
+impl Stamp {
+    /// What a hub prints as `0001-01-01T00:00:00Z`: it has not happened yet (observed in recorded traffic).
+    pub const NEVER: Self = Self(i64::MIN);
+
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        let ticks = jiff::Timestamp::now().as_nanosecond() / 100;
+        Self(i64::try_from(ticks).unwrap_or(i64::MAX))
+    }
+
+    /// Now, but later than every stamp this function gave before, so that two generations never look alike.
+    #[must_use]
+    pub fn unique_now() -> Self {
+        static LAST: AtomicI64 = AtomicI64::new(0);
+        let now = Self::now().0;
+        let later = |last: i64| Some(now.max(last.saturating_add(1)));
+        let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later).unwrap_or(now);
+        Self(now.max(last.saturating_add(1)))
+    }
+
+    /// Ticks of 100 ns since the year 1, as in `generationId` and edge scopes.
+    #[must_use]
+    pub fn dotnet_ticks(self) -> i64 {
+        self.0.saturating_add(DOTNET_EPOCH_TICKS)
+    }
+
+    /// The same instant for printing in other forms; [`Stamp::NEVER`] gives the Unix epoch.
+    #[must_use]
+    pub fn timestamp(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_nanosecond(i128::from(self.0) * 100).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::NEVER {
+            return f.write_str("0001-01-01T00:00:00Z");
+        }
+        write!(f, "{:.7}", self.timestamp())
+    }
+}

@@ -1,0 +1,76 @@
+//! `$metadata`: a mirror of an object tree with the time (and version) of the last write of every node.
+
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use crate::stamp::Stamp;
+
+/// When, and for desired properties in which version, something was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Written {
+    /// `$lastUpdated`.
+    pub at: Stamp,
+    /// `$lastUpdatedVersion`; reported properties have none (observed in recorded traffic).
+    pub version: Option<u64>,
+}
+
+/// One node of the mirror. Arrays and scalars are leaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Metadata {
+    written: Written,
+    children: BTreeMap<Box<str>, Metadata>,
+}
+
+impl Metadata {
+    /// A node without children.
+    #[must_use]
+    pub(super) fn leaf(written: Written) -> Self {
+        Self { written, children: BTreeMap::new() }
+    }
+
+    /// The mirror of a value in which everything was written at once; `null` members have no node.
+    #[must_use]
+    pub(super) fn mirror(value: &Value, written: Written) -> Self {
+        match value {
+            Value::Object(members) => Self::mirror_members(members, written),
+            _ => Self::leaf(written),
+        }
+    }
+
+    /// [`Metadata::mirror`] of an object's members.
+    #[must_use]
+    pub(super) fn mirror_members(members: &Map<String, Value>, written: Written) -> Self {
+        let kept = members.iter().filter(|(_, value)| !value.is_null());
+        let children = kept.map(|(key, value)| (key.as_str().into(), Self::mirror(value, written))).collect();
+        Self { written, children }
+    }
+
+    /// Follows a merge patch.
+    pub(super) fn merge(&mut self, patch: &Map<String, Value>, written: Written) {
+        self.written = written;
+        for (key, value) in patch {
+            match value {
+                Value::Null => drop(self.children.remove(key.as_str())),
+                Value::Object(members) => match self.children.get_mut(key.as_str()) {
+                    Some(child) => child.merge(members, written),
+                    None => drop(self.children.insert(key.as_str().into(), Self::mirror(value, written))),
+                },
+                _ => drop(self.children.insert(key.as_str().into(), Self::leaf(written))),
+            }
+        }
+    }
+
+    /// As the hub prints it.
+    #[must_use]
+    pub(super) fn to_json(&self) -> Value {
+        let mut node = Map::new();
+        node.insert("$lastUpdated".to_owned(), self.written.at.to_string().into());
+        if let Some(version) = self.written.version {
+            node.insert("$lastUpdatedVersion".to_owned(), version.into());
+        }
+        for (key, child) in &self.children {
+            node.insert(key.to_string(), child.to_json());
+        }
+        Value::Object(node)
+    }
+}

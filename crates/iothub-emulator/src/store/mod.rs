@@ -1,0 +1,211 @@
+//! What the hubs remember. Nothing here waits: locks are held for one operation and events leave under the lock, so
+//! that the events of one identity have the order of its writes.
+
+mod authentication;
+mod id;
+mod merge;
+mod metadata;
+mod policy;
+mod record;
+mod sessions;
+mod switches;
+mod twin;
+
+pub use authentication::{Authentication, AuthenticationKind, Keys, Owner};
+pub use id::{Id, check_id};
+pub use policy::{Permission, Policy};
+pub use record::{DeviceRecord, IdentityRecord, ModuleRecord};
+pub use sessions::{DesiredPatch, SessionGuard};
+pub use switches::Switches;
+pub use twin::{Effect, Section, TwinRecord, TwinWrite};
+
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+
+use crate::error::{ErrorCode, HubError};
+use crate::events::{Emitter, TwinChanged};
+use crate::stamp::Stamp;
+use sessions::Sessions;
+
+/// All hubs of this process.
+#[derive(Debug, Default)]
+pub struct Hubs {
+    /// In the order of the command line.
+    pub hubs: Vec<Arc<Hub>>,
+}
+
+impl Hubs {
+    /// The hub of that name, in any case.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Hub>> {
+        self.hubs.iter().find(|hub| hub.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// One hub: registry, twins, policies, connections.
+pub struct Hub {
+    /// The name events give, as in `hubName`.
+    pub name: String,
+    /// The host as in connection strings, with `:port` unless the port is 443.
+    pub host_name: String,
+    policies: Vec<Policy>,
+    devices: Mutex<BTreeMap<String, DeviceRecord>>,
+    sessions: Sessions,
+    emitter: Arc<Emitter>,
+    switches: Arc<Switches>,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What the device protocol needs to know to let an identity in.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// The device is enabled.
+    pub enabled: bool,
+    /// How the identity proves itself.
+    pub kind: AuthenticationKind,
+    /// Its keys, for `sas`.
+    pub keys: Option<Keys>,
+}
+
+impl Hub {
+    /// An empty hub with the built-in policies.
+    #[must_use]
+    pub fn new(
+        name: &str,
+        host_name: &str,
+        seed: Option<&str>,
+        emitter: Arc<Emitter>,
+        switches: Arc<Switches>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            host_name: host_name.to_owned(),
+            policies: policy::built_in(name, seed),
+            devices: Mutex::default(),
+            sessions: Sessions::default(),
+            emitter,
+            switches,
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, DeviceRecord>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The switches, shared by all hubs.
+    #[must_use]
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// The policy of that name.
+    #[must_use]
+    pub fn policy(&self, name: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.name == name)
+    }
+
+    /// How an identity proves itself, if it exists.
+    #[must_use]
+    pub fn device_credentials(&self, id: &Id) -> Option<Credentials> {
+        let devices = self.lock();
+        let device = devices.get(&id.device)?;
+        let authentication = &identity(device, id)?.authentication;
+        Some(Credentials {
+            enabled: device.enabled,
+            kind: authentication.kind,
+            keys: authentication.keys.clone(),
+        })
+    }
+
+    /// Desired and reported as a device gets them: with `$version`, without metadata.
+    ///
+    /// # Errors
+    /// `DeviceNotFound`.
+    pub fn device_twin_document(&self, id: &Id) -> Result<Value, HubError> {
+        let devices = self.lock();
+        let found = devices.get(&id.device).and_then(|device| identity(device, id));
+        found.map(|identity| identity.twin.device_document()).ok_or_else(|| HubError::no_device(&id.device))
+    }
+
+    /// A device's patch of its reported properties; gives the new `$version`.
+    ///
+    /// # Errors
+    /// `DeviceNotFound`; `PreconditionFailed` when the version is not the expected one; `ArgumentInvalid` when the
+    /// patch breaks the documented limits.
+    pub fn patch_reported(
+        &self,
+        id: &Id,
+        patch: Value,
+        expected_version: Option<u64>,
+    ) -> Result<u64, HubError> {
+        let Value::Object(patch) = patch else {
+            return Err(HubError::new(
+                ErrorCode::IotHubFormatError,
+                "a reported patch must be a JSON object",
+            ));
+        };
+        let at = Stamp::now();
+        let mut devices = self.lock();
+        let found = devices.get_mut(&id.device).and_then(|device| identity_mut(device, id));
+        let identity = found.ok_or_else(|| HubError::no_device(&id.device))?;
+        if expected_version.is_some_and(|expected| expected != identity.twin.reported.version) {
+            return Err(HubError::stale(&id.device));
+        }
+        identity.last_activity = at;
+        let body = identity.twin.report(&patch, at, self.switches.events_carry_nulls());
+        let version = identity.twin.reported.version;
+        self.emitter.twin_changed(TwinChanged { hub: &self.name, id, replaced: false, body: &body, at });
+        Ok(version)
+    }
+
+    /// Desired patches of this identity from now on.
+    #[must_use]
+    pub fn subscribe_desired(&self, id: &Id) -> broadcast::Receiver<DesiredPatch> {
+        self.sessions.subscribe(id)
+    }
+
+    /// Notes whether an identity is connected; no event, no version moves.
+    pub fn set_connection_state(&self, id: &Id, connected: bool) {
+        let mut devices = self.lock();
+        if let Some(identity) = devices.get_mut(&id.device).and_then(|device| identity_mut(device, id)) {
+            identity.connected = connected;
+            identity.connection_updated = Stamp::now();
+            identity.last_activity = identity.connection_updated;
+        }
+    }
+
+    /// Takes the identity's one connection: an earlier one is told to close.
+    #[must_use]
+    pub fn register_session(self: &Arc<Self>, id: &Id) -> SessionGuard {
+        SessionGuard::open(Arc::clone(self), id)
+    }
+}
+
+pub(crate) fn identity<'a>(device: &'a DeviceRecord, id: &Id) -> Option<&'a IdentityRecord> {
+    match &id.module {
+        None => Some(&device.identity),
+        Some(module) => device.modules.get(module).map(|module| &module.identity),
+    }
+}
+
+pub(crate) fn identity_mut<'a>(device: &'a mut DeviceRecord, id: &Id) -> Option<&'a mut IdentityRecord> {
+    match &id.module {
+        None => Some(&mut device.identity),
+        Some(module) => device.modules.get_mut(module).map(|module| &mut module.identity),
+    }
+}
+
+/// An object's members without `$…` ones at the top: the hub's own, accepted and ignored (observed).
+pub(crate) fn without_own_members(members: &Map<String, Value>) -> Map<String, Value> {
+    let kept =
+        members.iter().filter(|(name, _)| !matches!(name.as_str(), "$metadata" | "$version" | "$etag"));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -1,0 +1,117 @@
+//! Who is connected, and who wants to hear of desired properties.
+
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use super::{Hub, Id};
+
+/// How many desired patches a slow connection may lag behind before it misses some.
+const DESIRED_BACKLOG: usize = 32;
+
+/// A desired patch for a connected device: the version, and the patch as it was sent, nulls included.
+#[derive(Debug, Clone)]
+pub struct DesiredPatch {
+    /// The new `desired.$version`.
+    pub version: u64,
+    /// The members as sent, without `$version`.
+    pub patch: Arc<Map<String, Value>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    table: Mutex<HashMap<Id, Session>>,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    serial: u64,
+    closed: Option<CancellationToken>,
+    desired: Option<broadcast::Sender<DesiredPatch>>,
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Session>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells a connection, if there is one, to close.
+    pub(super) fn close(&self, id: &Id) {
+        if let Some(token) = self.lock().get(id).and_then(|session| session.closed.as_ref()) {
+            token.cancel();
+        }
+    }
+
+    pub(super) fn subscribe(&self, id: &Id) -> broadcast::Receiver<DesiredPatch> {
+        let mut table = self.lock();
+        let session = table.entry(id.clone()).or_default();
+        let sender = session.desired.get_or_insert_with(|| broadcast::channel(DESIRED_BACKLOG).0);
+        sender.subscribe()
+    }
+
+    pub(super) fn publish(&self, id: &Id, version: u64, patch: Map<String, Value>) {
+        if let Some(sender) = self.lock().get(id).and_then(|session| session.desired.as_ref()) {
+            let _nobody_listens = sender.send(DesiredPatch { version, patch: Arc::new(patch) });
+        }
+    }
+
+    fn register(&self, id: &Id) -> (u64, CancellationToken) {
+        let mut table = self.lock();
+        let session = table.entry(id.clone()).or_default();
+        let token = CancellationToken::new();
+        if let Some(first) = session.closed.replace(token.clone()) {
+            first.cancel();
+        }
+        session.serial += 1;
+        (session.serial, token)
+    }
+
+    /// Whether the leaving session was the one that counts.
+    fn leave(&self, id: &Id, serial: u64) -> bool {
+        let mut table = self.lock();
+        let current = table.get(id).is_some_and(|session| session.serial == serial);
+        if current {
+            table.remove(id);
+        }
+        current
+    }
+}
+
+/// A device's connection. Dropping it disconnects the device, unless a later connection took its place.
+#[derive(Debug)]
+pub struct SessionGuard {
+    hub: Arc<Hub>,
+    id: Id,
+    serial: u64,
+    closed: CancellationToken,
+}
+
+impl SessionGuard {
+    pub(super) fn open(hub: Arc<Hub>, id: &Id) -> Self {
+        let (serial, closed) = hub.sessions.register(id);
+        hub.set_connection_state(id, true);
+        Self { hub, id: id.clone(), serial, closed }
+    }
+
+    /// Resolves when the hub wants this connection closed: another one took its place, or the identity was
+    /// disabled or deleted.
+    pub async fn closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Whether [`SessionGuard::closed`] would resolve at once.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.is_cancelled()
+    }
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        if self.hub.sessions.leave(&self.id, self.serial) {
+            self.hub.set_connection_state(&self.id, false);
+        }
+    }
+}

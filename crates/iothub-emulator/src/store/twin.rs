@@ -1,0 +1,190 @@
+//! The twin: tags, desired and reported properties, and the counters that move with them.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::merge::{merge, replacement_patch, without_nulls};
+use super::metadata::{Metadata, Written};
+use crate::stamp::Stamp;
+
+/// One of desired and reported.
+#[derive(Debug, Clone)]
+pub struct Section {
+    /// The members, without `$metadata` and `$version`.
+    pub members: Map<String, Value>,
+    /// `$version`.
+    pub version: u64,
+    metadata: Metadata,
+}
+
+impl Section {
+    fn new(members: Map<String, Value>, written: Written) -> Self {
+        let metadata = Metadata::mirror_members(&members, written);
+        Self { members, version: 1, metadata }
+    }
+
+    fn with_metadata(&self) -> Value {
+        let mut all = self.members.clone();
+        all.insert("$metadata".to_owned(), self.metadata.to_json());
+        all.insert("$version".to_owned(), self.version.into());
+        Value::Object(all)
+    }
+
+    fn plain(&self) -> Value {
+        let mut all = self.members.clone();
+        all.insert("$version".to_owned(), self.version.into());
+        Value::Object(all)
+    }
+}
+
+/// A twin. Its counters follow every capture of a real hub that was found: the ETag counts writes of the service
+/// side only, and `version` is that counter plus the reported version (the formula is inferred, the data are not).
+#[derive(Debug, Clone)]
+pub struct TwinRecord {
+    counter: u64,
+    /// Tags.
+    pub tags: Map<String, Value>,
+    /// Desired properties.
+    pub desired: Section,
+    /// Reported properties.
+    pub reported: Section,
+}
+
+/// What one write of the service side did.
+#[derive(Debug, Clone)]
+pub struct Effect {
+    /// The event's body.
+    pub event: Value,
+    /// The desired version and patch for the connected device, if desired properties were written.
+    pub desired: Option<(u64, Map<String, Value>)>,
+}
+
+/// The members of a service-side write, without what the hub ignores.
+#[derive(Debug, Clone, Default)]
+pub struct TwinWrite {
+    /// Tags, when the body had an object of that name.
+    pub tags: Option<Map<String, Value>>,
+    /// Desired properties, likewise.
+    pub desired: Option<Map<String, Value>>,
+}
+
+impl TwinRecord {
+    /// A new twin; all counters are 1.
+    #[must_use]
+    pub fn new(at: Stamp) -> Self {
+        Self::with_content(at, at, TwinWrite::default(), Map::new())
+    }
+
+    /// A twin born with content, as bulk `create` makes it; the versions are still 1 (observed in recorded traffic).
+    #[must_use]
+    pub fn with_content(
+        at: Stamp,
+        desired_at: Stamp,
+        write: TwinWrite,
+        reported: Map<String, Value>,
+    ) -> Self {
+        let desired = without_nulls(&write.desired.unwrap_or_default());
+        let version = (!desired.is_empty()).then_some(1);
+        Self {
+            counter: 1,
+            tags: without_nulls(&write.tags.unwrap_or_default()),
+            desired: Section::new(desired, Written { at: desired_at, version }),
+            reported: Section::new(without_nulls(&reported), Written { at, version: None }),
+        }
+    }
+
+    /// The ETag without quotes: base64 of the 8-byte big-endian counter.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        STANDARD.encode(self.counter.to_be_bytes())
+    }
+
+    /// `version`.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.counter + self.reported.version
+    }
+
+    /// `properties` with `$metadata` and `$version`.
+    #[must_use]
+    pub fn properties(&self) -> Value {
+        json!({"desired": self.desired.with_metadata(), "reported": self.reported.with_metadata()})
+    }
+
+    /// What a device gets: desired and reported with `$version`, without metadata and tags.
+    #[must_use]
+    pub fn device_document(&self) -> Value {
+        json!({"desired": self.desired.plain(), "reported": self.reported.plain()})
+    }
+
+    /// A service-side PATCH. Values are never compared: what is sent counts as written.
+    pub fn patch(&mut self, write: &TwinWrite, at: Stamp, event_nulls: bool) -> Effect {
+        if write.tags.is_some() || write.desired.is_some() {
+            self.counter += 1;
+        }
+        if let Some(tags) = &write.tags {
+            merge(&mut self.tags, tags);
+        }
+        let desired = write.desired.as_ref().filter(|members| !members.is_empty());
+        if let Some(members) = desired {
+            self.desired.version += 1;
+            let written = Written { at, version: Some(self.desired.version) };
+            merge(&mut self.desired.members, members);
+            self.desired.metadata.merge(members, written);
+        }
+        let shown = |members: &Map<String, Value>| match event_nulls {
+            true => members.clone(),
+            false => without_nulls(members),
+        };
+        let mut event = json!({"version": self.version()});
+        if let (Some(tags), Value::Object(event)) = (&write.tags, &mut event) {
+            event.insert("tags".to_owned(), Value::Object(shown(tags)));
+        }
+        if let (Some(members), Value::Object(event)) = (desired, &mut event) {
+            let written = Written { at, version: Some(self.desired.version) };
+            let section = changed(shown(members), members, written, self.desired.version);
+            event.insert("properties".to_owned(), json!({"desired": section}));
+        }
+        Effect { event, desired: desired.map(|members| (self.desired.version, members.clone())) }
+    }
+
+    /// A service-side PUT: tags and desired become what was sent, and nothing else remains of them.
+    pub fn replace(&mut self, write: &TwinWrite, at: Stamp) -> Effect {
+        self.counter += 1;
+        self.tags = write.tags.clone().unwrap_or_default();
+        let new = write.desired.clone().unwrap_or_default();
+        let told = replacement_patch(&self.desired.members, &new);
+        self.desired.version += 1;
+        let written = Written { at, version: Some(self.desired.version) };
+        self.desired.metadata = Metadata::mirror_members(&new, written);
+        self.desired.members = new;
+        let event = json!({"version": self.version(), "etag": self.etag(), "tags": self.tags,
+            "properties": self.properties()});
+        Effect { event, desired: Some((self.desired.version, told)) }
+    }
+
+    /// A device's PATCH of reported properties; gives the event's body.
+    pub fn report(&mut self, patch: &Map<String, Value>, at: Stamp, event_nulls: bool) -> Value {
+        self.reported.version += 1;
+        let written = Written { at, version: None };
+        merge(&mut self.reported.members, patch);
+        self.reported.metadata.merge(patch, written);
+        let shown = if event_nulls { patch.clone() } else { without_nulls(patch) };
+        let section = changed(shown, patch, written, self.reported.version);
+        json!({"version": self.version(), "properties": {"reported": section}})
+    }
+}
+
+/// A section of an update event: the patch that was sent, with the metadata of what it wrote.
+fn changed(
+    mut shown: Map<String, Value>,
+    patch: &Map<String, Value>,
+    written: Written,
+    version: u64,
+) -> Value {
+    let metadata = Metadata::mirror_members(patch, written).to_json();
+    shown.insert("$metadata".to_owned(), metadata);
+    shown.insert("$version".to_owned(), version.into());
+    Value::Object(shown)
+}
