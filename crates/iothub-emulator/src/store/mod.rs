@@ -2,22 +2,31 @@
 //! that the events of one identity have the order of its writes.
 
 mod authentication;
+mod body;
+mod document;
 mod id;
+mod limits;
 mod merge;
 mod metadata;
+mod modules;
 mod policy;
+mod precondition;
 mod record;
+mod registry;
 mod sessions;
 mod switches;
 mod twin;
+mod twins;
 
 pub use authentication::{Authentication, AuthenticationKind, Keys, Owner};
 pub use id::{Id, check_id};
 pub use policy::{Permission, Policy};
+pub use precondition::Precondition;
 pub use record::{DeviceRecord, IdentityRecord, ModuleRecord};
 pub use sessions::{DesiredPatch, SessionGuard};
 pub use switches::Switches;
 pub use twin::{Effect, Section, TwinRecord, TwinWrite};
+pub use twins::TwinVerb;
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -152,6 +161,8 @@ impl Hub {
                 "a reported patch must be a JSON object",
             ));
         };
+        let patch = if self.switches.reported_dollar_refused() { patch } else { without_own_members(&patch) };
+        limits::check(&patch, limits::Nulls::Delete)?;
         let at = Stamp::now();
         let mut devices = self.lock();
         let found = devices.get_mut(&id.device).and_then(|device| identity_mut(device, id));
@@ -159,6 +170,8 @@ impl Hub {
         if expected_version.is_some_and(|expected| expected != identity.twin.reported.version) {
             return Err(HubError::stale(&id.device));
         }
+        let reported = &identity.twin.reported.members;
+        limits::check_size(reported, &patch, limits::PROPERTIES_BYTES, "reported properties")?;
         identity.last_activity = at;
         let body = identity.twin.report(&patch, at, self.switches.events_carry_nulls());
         let version = identity.twin.reported.version;

@@ -58,6 +58,8 @@ pub struct Effect {
     pub event: Value,
     /// The desired version and patch for the connected device, if desired properties were written.
     pub desired: Option<(u64, Map<String, Value>)>,
+    /// Whether anything counted as written: a body without tags and desired writes nothing.
+    pub wrote: bool,
 }
 
 /// The members of a service-side write, without what the hub ignores.
@@ -120,7 +122,8 @@ impl TwinRecord {
 
     /// A service-side PATCH. Values are never compared: what is sent counts as written.
     pub fn patch(&mut self, write: &TwinWrite, at: Stamp, event_nulls: bool) -> Effect {
-        if write.tags.is_some() || write.desired.is_some() {
+        let wrote = write.tags.is_some() || write.desired.is_some();
+        if wrote {
             self.counter += 1;
         }
         if let Some(tags) = &write.tags {
@@ -146,7 +149,7 @@ impl TwinRecord {
             let section = changed(shown(members), members, written, self.desired.version);
             event.insert("properties".to_owned(), json!({"desired": section}));
         }
-        Effect { event, desired: desired.map(|members| (self.desired.version, members.clone())) }
+        Effect { event, desired: desired.map(|members| (self.desired.version, members.clone())), wrote }
     }
 
     /// A service-side PUT: tags and desired become what was sent, and nothing else remains of them.
@@ -161,7 +164,7 @@ impl TwinRecord {
         self.desired.members = new;
         let event = json!({"version": self.version(), "etag": self.etag(), "tags": self.tags,
             "properties": self.properties()});
-        Effect { event, desired: Some((self.desired.version, told)) }
+        Effect { event, desired: Some((self.desired.version, told)), wrote: true }
     }
 
     /// A device's PATCH of reported properties; gives the event's body.

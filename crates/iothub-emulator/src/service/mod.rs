@@ -1,0 +1,131 @@
+//! The service API: HTTPS in, the store behind.
+
+mod answer;
+mod call;
+mod listener;
+mod routes;
+
+pub use answer::Answer;
+pub use call::Call;
+pub use listener::serve;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::{HubControl, Planned, RequestRecord, Verdict};
+use crate::error::{ErrorCode, HubError};
+use crate::sas::ServiceGate;
+use crate::store::Hub;
+
+/// Largest request body in bytes: more than a bulk call of 100 full identities.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The service API of one hub.
+#[derive(Debug)]
+pub struct Service {
+    hub: Arc<Hub>,
+    control: Arc<HubControl>,
+    gate: ServiceGate,
+}
+
+impl Service {
+    /// A service on a hub, obeying its control.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, control: Arc<HubControl>) -> Self {
+        Self { hub, control, gate: ServiceGate::default() }
+    }
+
+    /// Handles one request; `cut` closes its connection.
+    async fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        cut: CancellationToken,
+    ) -> Response<Full<bytes::Bytes>> {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
+        let call = Call::new(&head, body.map(http_body_util::Collected::to_bytes).unwrap_or_default());
+        let method = head.method.as_str();
+        match self.control.verdict(method, head.uri.path()).await {
+            Verdict::Proceed => {
+                let answer = self.answer(&call);
+                self.finish(call, answer)
+            }
+            Verdict::Answer(planned) => self.finish(call, planned_answer(planned)),
+            Verdict::AnswerAfterApply(planned) => {
+                self.answer(&call);
+                self.finish(call, planned_answer(planned))
+            }
+            Verdict::Hang => {
+                self.remember(call, 0);
+                std::future::pending().await
+            }
+            verdict => self.without_answer(call, verdict, &cut).await,
+        }
+    }
+
+    /// Closes the connection; the request is dropped, done at once, or done later.
+    async fn without_answer<T>(self: Arc<Self>, call: Call, verdict: Verdict, cut: &CancellationToken) -> T {
+        self.remember(call.clone(), 0);
+        match verdict {
+            Verdict::DropAfterApply => drop(self.answer(&call)),
+            Verdict::ApplyLate(delay) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    self.answer(&call);
+                });
+            }
+            Verdict::Hold => {
+                let late = Arc::clone(&self);
+                self.control.hold(Box::new(move || drop(late.answer(&call))));
+            }
+            _ => {}
+        }
+        cut.cancel();
+        std::future::pending().await
+    }
+
+    fn answer(&self, call: &Call) -> Answer {
+        routes::answer(&self.hub, &self.gate, call)
+    }
+
+    fn finish(&self, call: Call, answer: Answer) -> Response<Full<bytes::Bytes>> {
+        self.remember(call, answer.status);
+        answer.into_response()
+    }
+
+    fn remember(&self, call: Call, status: u16) {
+        self.control.record(RequestRecord {
+            method: call.method,
+            path: call.path,
+            query: call.query,
+            if_match: call.if_match,
+            status,
+            body: call.body,
+        });
+    }
+}
+
+/// The answer a fault asks for; without a body, the hub's usual words for that status.
+fn planned_answer(planned: Planned) -> Answer {
+    let Planned { status, body } = planned;
+    if let Some(body) = body {
+        return Answer::json(status, &body);
+    }
+    let (code, text) = match status {
+        400 => (ErrorCode::ArgumentInvalid, "BadRequest"),
+        401 => (ErrorCode::IotHubUnauthorizedAccess, "Unauthorized"),
+        404 => (ErrorCode::DeviceNotFound, "Device not registered"),
+        409 => (ErrorCode::DeviceAlreadyExists, "A device is already registered."),
+        412 => (ErrorCode::PreconditionFailed, "PreconditionFailed"),
+        429 => {
+            let text = "The request has been throttled. Wait 10 seconds and try again.";
+            (ErrorCode::ThrottlingBacklogTimeout, text)
+        }
+        503 => (ErrorCode::ServiceUnavailable, "Service unavailable"),
+        _ => (ErrorCode::ServerError, "An internal error occurred."),
+    };
+    Answer::refused(&HubError::new(code, text)).with_status(status)
+}

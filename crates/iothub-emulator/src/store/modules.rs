@@ -1,0 +1,142 @@
+//! Module identities.
+
+use serde_json::Value;
+
+use super::body::IdentityBody;
+use super::document::{Occasion, module_identity};
+use super::{DeviceRecord, Hub, Id, IdentityRecord, ModuleRecord, Precondition, TwinRecord, check_id};
+use crate::error::{ErrorCode, HubError};
+use crate::stamp::Stamp;
+
+/// Most modules of one device (documented for edge deployments).
+const MAX_MODULES: usize = 50;
+
+impl Hub {
+    /// All modules of a device.
+    ///
+    /// # Errors
+    /// `IotHubUnauthorizedAccess` when the device is missing or disabled (observed with shared access signatures).
+    pub fn list_modules(&self, device: &str) -> Result<Vec<Value>, HubError> {
+        let devices = self.lock();
+        let found = open(devices.get(device))?;
+        let one =
+            |(id, module): (&String, &ModuleRecord)| module_identity(module, device, id, Occasion::Read);
+        Ok(found.modules.iter().map(one).collect())
+    }
+
+    /// A module identity, keys included.
+    ///
+    /// # Errors
+    /// As [`Hub::list_modules`], and `ModuleNotFound`.
+    pub fn get_module(&self, device: &str, module: &str) -> Result<Value, HubError> {
+        let devices = self.lock();
+        let found = open(devices.get(device))?.modules.get(module);
+        let found = found.ok_or_else(|| no_module(device, module))?;
+        Ok(module_identity(found, device, module, Occasion::Read))
+    }
+
+    /// `PUT /devices/{id}/modules/{module}`: creates without a precondition, updates with one.
+    ///
+    /// # Errors
+    /// As [`Hub::get_module`], and `ModuleAlreadyExistsOnDevice`, `PreconditionFailed`, `ArgumentInvalid`.
+    pub fn put_module(
+        &self,
+        device: &str,
+        module: &str,
+        body: &Value,
+        demand: &Precondition,
+    ) -> Result<Value, HubError> {
+        check_id(module)?;
+        let body = IdentityBody::read(body, device, Some(module))?;
+        match demand {
+            Precondition::Absent => self.create_module(device, module, body, None),
+            demand => self.update_module(device, module, body, demand),
+        }
+    }
+
+    pub(super) fn create_module(
+        &self,
+        device: &str,
+        module: &str,
+        body: IdentityBody,
+        content: Option<TwinRecord>,
+    ) -> Result<Value, HubError> {
+        let mut devices = self.lock();
+        let found = open_mut(devices.get_mut(device))?;
+        if found.modules.contains_key(module) {
+            return Err(already_there(&self.name, device, module));
+        }
+        if module.starts_with('$') {
+            return Err(HubError::invalid(format!("The module id '{module}' is reserved")));
+        }
+        if found.modules.len() >= MAX_MODULES {
+            let text = format!("Device {device} has {MAX_MODULES} modules already");
+            return Err(HubError::new(ErrorCode::TooManyModulesOnDevice, text));
+        }
+        let at = Stamp::unique_now();
+        let twin = content.unwrap_or_else(|| TwinRecord::new(at));
+        let mut identity = IdentityRecord::new(at, body.authentication, twin);
+        identity.extra = body.extra;
+        let record = ModuleRecord { identity, managed_by: body.managed_by };
+        let answer = module_identity(&record, device, module, Occasion::Written);
+        found.modules.insert(module.to_owned(), record);
+        self.announce(found, &Id::module(device, module), true);
+        Ok(answer)
+    }
+
+    pub(super) fn update_module(
+        &self,
+        device: &str,
+        module: &str,
+        body: IdentityBody,
+        demand: &Precondition,
+    ) -> Result<Value, HubError> {
+        let mut devices = self.lock();
+        let found = open_mut(devices.get_mut(device))?.modules.get_mut(module);
+        let found = found.ok_or_else(|| no_module(device, module))?;
+        demand.check(&found.identity.etag(), device)?;
+        found.managed_by = body.managed_by;
+        found.identity.authentication = body.authentication;
+        found.identity.extra = body.extra;
+        found.identity.counter += 1;
+        Ok(module_identity(found, device, module, Occasion::Written))
+    }
+
+    /// `DELETE /devices/{id}/modules/{module}`.
+    ///
+    /// # Errors
+    /// As [`Hub::get_module`], and `PreconditionFailed`, also without a precondition.
+    pub fn delete_module(&self, device: &str, module: &str, demand: &Precondition) -> Result<(), HubError> {
+        demand.demand()?;
+        let mut devices = self.lock();
+        let found = open_mut(devices.get_mut(device))?;
+        let record = found.modules.get(module).ok_or_else(|| no_module(device, module))?;
+        demand.check(&record.identity.etag(), device)?;
+        let id = Id::module(device, module);
+        self.sessions.close(&id);
+        self.announce(found, &id, false);
+        found.modules.remove(module);
+        Ok(())
+    }
+}
+
+fn open(device: Option<&DeviceRecord>) -> Result<&DeviceRecord, HubError> {
+    device.filter(|device| device.enabled).ok_or_else(closed)
+}
+
+fn open_mut(device: Option<&mut DeviceRecord>) -> Result<&mut DeviceRecord, HubError> {
+    device.filter(|device| device.enabled).ok_or_else(closed)
+}
+
+fn closed() -> HubError {
+    HubError::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized")
+}
+
+fn no_module(device: &str, module: &str) -> HubError {
+    HubError::new(ErrorCode::ModuleNotFound, format!("Module {module} on device {device} not registered"))
+}
+
+fn already_there(hub: &str, device: &str, module: &str) -> HubError {
+    let text = format!("Device {device} in IotHub {hub} already contains Module {module}.");
+    HubError::new(ErrorCode::ModuleAlreadyExistsOnDevice, text)
+}
