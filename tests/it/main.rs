@@ -1,1 +1,4 @@
-fn main() {}
+//! The app from outside: two hubs, the host and the real handler process.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+mod floors;
