@@ -97,7 +97,9 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
         for file in files {
             let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for word in ["Instant::now", "SystemTime::now", "Timestamp::now", "std::env", "tokio::", "reqwest::"] {
+            for word in
+                ["Instant::now", "SystemTime::now", "Timestamp::now", "std::env", "tokio::", "reqwest::"]
+            {
                 if shipped.contains(word) {
                     wrong.push(format!("{} uses {word}", file.display()));
                 }

@@ -1,4 +1,7 @@
-//! The app from outside: two hubs, the host and the real handler process.
+//! The app from outside: two hubs, storage, the host and the real handler process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod floors;
+mod registry;
+mod twins;
+mod world;

@@ -1,0 +1,56 @@
+//! Azurite, one for the whole test binary: blob storage as the app sees it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::processes::root;
+
+/// The account that Azurite knows, with the key that its documentation publishes.
+const ACCOUNT: &str = "devstoreaccount1";
+const PUBLISHED_KEY: [&str; 2] =
+    ["Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq", "/K1SZFPTOtr/KBHBeksoGMGw=="];
+
+/// A connection string for the storage of this test binary. Every world has its own container in it.
+pub fn connection_string() -> &'static str {
+    static STORAGE: OnceLock<String> = OnceLock::new();
+    STORAGE.get_or_init(|| connection_string_for(start()))
+}
+
+pub fn connection_string_for(port: u16) -> String {
+    let key = PUBLISHED_KEY.concat();
+    format!(
+        "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};\
+         BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+    )
+}
+
+/// Starts it under a watchdog that ends it when this process is gone, however it went.
+fn start() -> u16 {
+    let script = root().join("target/test-parts/node_modules/azurite/dist/src/blob/main.js");
+    assert!(script.exists(), "{} is missing: run tests/run", script.display());
+    let mut child = Command::new("sh")
+        .arg("-c")
+        .arg(
+            "exec 3<&0; node \"$0\" --blobHost 127.0.0.1 --blobPort 0 --inMemoryPersistence \
+             --skipApiVersionCheck --disableTelemetry 3<&- & pid=$!; cat <&3 >/dev/null; kill $pid",
+        )
+        .arg(&script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let port = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find_map(|line| {
+            line.contains("listening").then(|| line.rsplit(':').next()?.trim().parse().ok()).flatten()
+        })
+        .expect("Azurite says which port it listens on");
+    std::thread::spawn(move || lines.for_each(drop));
+    // Its standard input stays open for as long as this process lives.
+    std::mem::forget(child);
+    port
+}
