@@ -1,7 +1,12 @@
 //! The app from outside: two hubs, storage, the host and the real handler process.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod failures;
 mod floors;
+mod handler;
+mod promotion;
 mod registry;
+mod reported;
+mod router;
 mod twins;
 mod world;

@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 pub mod azurite;
+pub mod device;
 pub mod handler;
 pub mod hub;
 pub mod processes;

@@ -1,0 +1,112 @@
+//! Roles change places, and only one hub is active in an epoch.
+
+use serde_json::json;
+
+use crate::world::processes::{Process, program};
+use crate::world::{Options, World};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_promotion_turns_the_flow_round_and_back() {
+    let world = World::start().await;
+    world.primary.create("mover").await;
+    world.settle().await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world
+        .eventually("the router follows", || async { world.route("mover").await["hub"] == "secondary" })
+        .await;
+    assert_eq!(world.route("mover").await["iotHub"], world.secondary.host_name.as_str());
+    world.secondary.patch_twin("mover", json!({"tags": {"made": "on the secondary"}})).await;
+    world.secondary.create("born-there").await;
+    world.settle().await;
+    world.assert_hubs_equal().await;
+    assert!(world.primary.device("born-there").await.is_some(), "the flow has turned round");
+    let back = world.app(&["promote", "--to", "primary", "--reason", "drill over"]).await;
+    assert_eq!(back.code, 0, "{back:?}");
+    world.eventually("the router follows back", || async { world.route("mover").await["epoch"] == 3 }).await;
+    world.primary.patch_twin("mover", json!({"tags": {"made": "at home"}})).await;
+    world.settle().await;
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_promotion_is_refused_while_something_is_missing_on_the_standby() {
+    let world = World::start().await;
+    world.host_post("/pause").await;
+    world.primary.create("not-there-yet").await;
+    let arguments = ["promote", "--to", "secondary", "--reason", "too early", "--drain-timeout-seconds", "2"];
+    let refused = world.app(&arguments).await;
+    assert_ne!(refused.code, 0);
+    assert!(format!("{}{}", refused.stdout, refused.stderr).contains("not-there-yet"), "{refused:?}");
+    world.host_post("/resume").await;
+    world.settle().await;
+    assert_eq!(world.route("x").await["hub"], "primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_forced_promotion_nothing_is_written_to_the_lost_hub_and_its_backlog_reaches_the_new_one() {
+    let world = World::start().await;
+    world.primary.create("survivor").await;
+    world.primary.patch_twin("survivor", json!({"properties": {"desired": {"n": 1, "m": 1}}})).await;
+    world.settle().await;
+    world.host_post("/pause").await;
+    world.primary.patch_twin("survivor", json!({"properties": {"desired": {"n": 2, "m": 2}}})).await;
+    world.primary.outage("refuse").await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "region lost", "--force"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world.secondary.patch_twin("survivor", json!({"properties": {"desired": {"m": 3}}})).await;
+    world.host_post("/resume").await;
+    world.settle().await;
+    let desired = &world.secondary.fleet().await["survivor"]["desired"];
+    // Within the margin of the cut the events of the last seconds may count as either.
+    assert_eq!(desired["m"], 3, "what the new active hub changed after the cut stays: {desired}");
+    world.primary.outage("off").await;
+    world.primary.forget_requests().await;
+    world.secondary.create("after").await;
+    world.secondary.patch_twin("survivor", json!({"tags": {"after": true}})).await;
+    world.settle().await;
+    assert!(world.primary.writes().await.is_empty(), "{:?}", world.primary.writes().await);
+    let status = world.app(&["status"]).await;
+    assert!(status.stdout.contains("rejoining"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promoter_killed_between_its_two_steps_is_finished_by_somebody_else() {
+    let world = World::start().await;
+    let mut command = tokio::process::Command::new(program("iot-hadr"));
+    command.args(["promote", "--to", "secondary", "--reason", "dies half way", "--force"]);
+    command.env_clear().envs(world.environment.iter().cloned());
+    let promoter = Process::start("promoter", &mut command);
+    world
+        .eventually("the first step", || async {
+            world.app(&["status", "--json"]).await.stdout.contains("promoting")
+        })
+        .await;
+    promoter.signal("KILL");
+    world
+        .eventually("the promotion is finished", || async { world.route("x").await["hub"] == "secondary" })
+        .await;
+    assert_eq!(world.route("x").await["epoch"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promoting_the_active_hub_changes_nothing() {
+    let world = World::start().await;
+    let ran = world.app(&["promote", "--to", "primary", "--reason", "by mistake"]).await;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(world.route("x").await["epoch"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_makes_its_own_record_and_can_delete_from_then_on() {
+    let mut world = World::with(Options { host: false, ..Options::default() }).await;
+    world.start_host(&Options::default()).await;
+    world.primary.create("first").await;
+    world.settle().await;
+    world.assert_hubs_equal().await;
+    world.primary.delete("first").await;
+    world.settle().await;
+    world.sweep().await;
+    assert!(world.secondary.device("first").await.is_none());
+    assert_eq!(world.route("x").await["epoch"], 1);
+}
