@@ -4,9 +4,12 @@
 mod failures;
 mod floors;
 mod handler;
+mod kill;
 mod promotion;
 mod registry;
 mod reported;
 mod router;
+mod schedules;
+mod sdk;
 mod twins;
 mod world;

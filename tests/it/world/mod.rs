@@ -6,6 +6,7 @@ pub mod device;
 pub mod handler;
 pub mod hub;
 pub mod processes;
+pub mod storage;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,0 +1,86 @@
+//! The app's container, as an operator (or an accident) reaches it.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::Sha256;
+
+use super::World;
+
+/// A container, through a SAS of its own making.
+pub struct Container {
+    endpoint: String,
+    name: String,
+    sas: String,
+    http: reqwest::Client,
+}
+
+/// The container that the app of this world keeps its state in.
+pub fn container(world: &World) -> Container {
+    let connection = world.variable("AzureWebJobsStorage");
+    let part = |name: &str| {
+        let mut parts = connection.split(';').filter_map(|part| part.split_once('='));
+        parts.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned()).unwrap()
+    };
+    Container {
+        endpoint: part("BlobEndpoint"),
+        name: world.variable("HADR_CONTAINER").to_owned(),
+        sas: account_sas(&part("AccountName"), &part("AccountKey")),
+        http: world.http.clone(),
+    }
+}
+
+/// An account SAS for blobs, as documented for version 2021-08-06.
+fn account_sas(account: &str, key: &str) -> String {
+    let (version, permissions, expiry) = ("2021-08-06", "rwdlac", "2099-01-01T00:00:00Z");
+    let text = format!("{account}\n{permissions}\nb\nsco\n\n{expiry}\n\nhttps,http\n{version}\n\n");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&BASE64_STANDARD.decode(key).unwrap()).unwrap();
+    mac.update(text.as_bytes());
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let signature = utf8_percent_encode(&signature, NON_ALPHANUMERIC);
+    format!("sv={version}&ss=b&srt=sco&sp={permissions}&se={expiry}&spr=https,http&sig={signature}")
+}
+
+impl Container {
+    fn url(&self, blob: &str) -> String {
+        format!("{}/{}/{blob}?{}", self.endpoint, self.name, self.sas)
+    }
+
+    pub async fn delete(&self, blob: &str) {
+        let response =
+            self.http.delete(self.url(blob)).header("x-ms-version", "2021-08-06").send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
+    pub async fn get(&self, blob: &str) -> Option<Vec<u8>> {
+        let response =
+            self.http.get(self.url(blob)).header("x-ms-version", "2021-08-06").send().await.unwrap();
+        if response.status().as_u16() == 404 {
+            return None;
+        }
+        Some(response.error_for_status().unwrap().bytes().await.unwrap().to_vec())
+    }
+
+    /// Names under a prefix.
+    pub async fn list(&self, prefix: &str) -> Vec<String> {
+        let url = format!(
+            "{}/{}?restype=container&comp=list&prefix={prefix}&{}",
+            self.endpoint, self.name, self.sas
+        );
+        let response = self.http.get(url).header("x-ms-version", "2021-08-06").send().await.unwrap();
+        let text = response.error_for_status().unwrap().text().await.unwrap();
+        text.split("<Name>")
+            .skip(1)
+            .filter_map(|rest| rest.split("</Name>").next())
+            .map(str::to_owned)
+            .collect()
+    }
+
+    /// Deletes the container itself.
+    pub async fn drop_container(&self) {
+        let url = format!("{}/{}?restype=container&{}", self.endpoint, self.name, self.sas);
+        let response = self.http.delete(url).header("x-ms-version", "2021-08-06").send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+}
