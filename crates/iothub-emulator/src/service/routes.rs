@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Answer, Call};
 use crate::error::{ErrorCode, HubError};
 use crate::sas::ServiceGate;
-use crate::store::{Hub, Id, Permission, Precondition, TwinVerb, TwinWrite};
+use crate::store::{Hub, Id, Permission, Precondition, Query, TwinVerb, TwinWrite};
 
 /// Most identities in one list (documented).
 const MAX_LIST: usize = 1000;
@@ -62,6 +62,8 @@ impl Verb {
 #[derive(Debug)]
 enum Route<'a> {
     ListDevices,
+    Bulk,
+    Query,
     Device(Verb, &'a str),
     ListModules(&'a str),
     Module(Verb, &'a str, &'a str),
@@ -75,6 +77,8 @@ impl<'a> Route<'a> {
         let verb = Verb::of(method);
         match (method, path) {
             ("GET", ["devices"]) => Some(Self::ListDevices),
+            ("POST", ["devices"]) => Some(Self::Bulk),
+            ("POST", ["devices", "query"]) => Some(Self::Query),
             ("GET" | "PUT" | "DELETE", ["devices", id]) => Some(Self::Device(verb?, id)),
             ("GET", ["devices", id, "modules"]) => Some(Self::ListModules(id)),
             ("GET" | "PUT" | "DELETE", ["devices", id, "modules", module]) => {
@@ -90,13 +94,14 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// What a shared access policy must allow (documented; inferred for statistics).
+    /// What a shared access policy must allow (documented; inferred for queries and statistics).
     fn permission(&self) -> Permission {
         match self {
             Self::Device(Verb::Put | Verb::Delete, _) | Self::Module(Verb::Put | Verb::Delete, ..) => {
                 Permission::RegistryWrite
             }
-            Self::Twin(..) => Permission::ServiceConnect,
+            Self::Bulk => Permission::RegistryWrite,
+            Self::Twin(..) | Self::Query => Permission::ServiceConnect,
             _ => Permission::RegistryRead,
         }
     }
@@ -109,6 +114,8 @@ impl<'a> Route<'a> {
     fn run(&self, hub: &Hub, call: &Call) -> Result<Answer, HubError> {
         match self {
             Self::ListDevices => Ok(Answer::json(200, &Value::Array(hub.list_devices(top(call))))),
+            Self::Bulk => bulk(hub, call),
+            Self::Query => query(hub, call),
             Self::Device(verb, id) => device(hub, call, *verb, id),
             Self::ListModules(id) => Ok(Answer::json(200, &Value::Array(hub.list_modules(id)?))),
             Self::Module(verb, id, module) => module_identity(hub, call, *verb, id, module),
@@ -155,6 +162,24 @@ fn twin(hub: &Hub, call: &Call, verb: Verb, id: &Id) -> Result<Answer, HubError>
     let write = TwinWrite::read(&json_body(call)?)?;
     let demand = Precondition::for_twin(call.if_match.as_deref());
     Ok(Answer::json(200, &hub.write_twin(id, &write, verb, &demand)?))
+}
+
+/// A partly failed bulk call answers 400 with the result as its body (observed).
+fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let (successful, body) = hub.bulk(&json_body(call)?)?;
+    Ok(Answer::json(if successful { 200 } else { 400 }, &body))
+}
+
+fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let body = json_body(call)?;
+    let text = body.get("query").and_then(Value::as_str).ok_or_else(|| HubError::invalid("BadRequest"))?;
+    let size = call.max_items.as_deref().and_then(|size| size.parse().ok());
+    let page = hub.query(&Query::parse(text)?, size, call.continuation.as_deref())?;
+    let answer = Answer::json(200, &Value::Array(page.rows)).with("x-ms-item-type", page.item_type);
+    Ok(match page.continuation {
+        Some(next) => answer.with("x-ms-continuation", &next),
+        None => answer,
+    })
 }
 
 fn top(call: &Call) -> usize {

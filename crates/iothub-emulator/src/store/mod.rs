@@ -3,6 +3,7 @@
 
 mod authentication;
 mod body;
+mod bulk;
 mod document;
 mod id;
 mod limits;
@@ -11,6 +12,7 @@ mod metadata;
 mod modules;
 mod policy;
 mod precondition;
+mod query;
 mod record;
 mod registry;
 mod sessions;
@@ -22,6 +24,7 @@ pub use authentication::{Authentication, AuthenticationKind, Keys, Owner};
 pub use id::{Id, check_id};
 pub use policy::{Permission, Policy};
 pub use precondition::Precondition;
+pub use query::{Page, Query};
 pub use record::{DeviceRecord, IdentityRecord, ModuleRecord};
 pub use sessions::{DesiredPatch, SessionGuard};
 pub use switches::Switches;
