@@ -1,9 +1,18 @@
 //! Blobs: the routing record, owed notes, dead letters, snapshots.
 
+mod blobs;
+mod connection_string;
+mod sas;
+
+use std::fmt;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::model::ETag;
+
+pub use blobs::{Account, Container};
+pub use connection_string::InvalidConnectionString;
 
 /// Why storage did not do it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +28,20 @@ pub enum StorageError {
     /// Storage refuses the request, or its answer cannot be understood.
     Rejected(String),
 }
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict => write!(f, "storage has another version of it"),
+            Self::NoContainer => write!(f, "the storage container is not there"),
+            Self::Unavailable(why) => write!(f, "storage gives no answer: {why}"),
+            Self::Denied(why) => write!(f, "storage does not allow it: {why}"),
+            Self::Rejected(why) => write!(f, "storage refuses it: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StorageError {}
 
 /// A blob as read.
 #[derive(Debug, Clone)]
@@ -49,40 +72,4 @@ pub enum Precondition {
     At(ETag),
     /// Nothing (content is the same whoever writes it, e.g. a dead letter named by its position).
     None,
-}
-
-/// One blob container. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Container {}
-
-#[allow(missing_docs, unused_variables)]
-impl Container {
-    /// Creates the container; fine when it exists.
-    pub async fn ensure(&self) -> Result<(), StorageError> {
-        unreachable!()
-    }
-    pub async fn get(&self, name: &str) -> Result<Option<Blob>, StorageError> {
-        unreachable!()
-    }
-    pub async fn put(
-        &self,
-        name: &str,
-        bytes: Bytes,
-        precondition: Precondition,
-    ) -> Result<Written, StorageError> {
-        unreachable!()
-    }
-    /// Deleting what is not there is fine; `Conflict` when `at` is stale.
-    pub async fn delete(&self, name: &str, at: Option<&ETag>) -> Result<(), StorageError> {
-        unreachable!()
-    }
-    /// Names under a prefix, in order, at most `limit`, beginning after `after`.
-    pub async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StorageError> {
-        unreachable!()
-    }
 }
