@@ -1,0 +1,92 @@
+//! The whole emulator, as a client sees it.
+
+use super::signatures::{in_seconds, token};
+use super::*;
+use clap::Parser;
+use iothub_emulator::cli::Options;
+use iothub_emulator::running::{Running, start};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Certificate, Client, Method, Response};
+
+struct World {
+    running: Running,
+    client: Client,
+    base: String,
+    token: String,
+}
+
+impl World {
+    async fn start() -> Self {
+        // Another test of this process may have installed it already.
+        let _already = rustls::crypto::ring::default_provider().install_default();
+        let directory = std::env::temp_dir().join(format!("iothub-emulator-test-{}", uuid::Uuid::new_v4()));
+        let directory = directory.to_str().unwrap();
+        let arguments = ["iothub-emulator", "--hub", "primary", "--hub", "secondary", "--ca-dir", directory];
+        let running = start(&Options::try_parse_from(arguments).unwrap()).await.unwrap();
+        let ca = std::fs::read(running.ready["caFile"].as_str().unwrap()).unwrap();
+        let roots = [Certificate::from_pem(&ca).unwrap()];
+        let client = Client::builder().tls_certs_only(roots).build().unwrap();
+        let hub = &running.ready["hubs"][0];
+        let host = hub["hostName"].as_str().unwrap();
+        let connection = hub["connectionString"].as_str().unwrap();
+        let key = connection.split_once(";SharedAccessKey=").unwrap().1;
+        let resource = utf8_percent_encode(host, NON_ALPHANUMERIC).to_string();
+        let token = token(&resource, key, in_seconds(60), Some("iothubowner"));
+        Self { client, base: format!("https://{host}"), token, running }
+    }
+
+    async fn send(&self, method: Method, path: &str, if_match: Option<&str>, body: Value) -> Response {
+        let url = format!("{}{path}?api-version=2021-04-12", self.base);
+        let mut request = self.client.request(method, url).header("authorization", &self.token).json(&body);
+        if let Some(etag) = if_match {
+            request = request.header("if-match", etag);
+        }
+        request.send().await.unwrap()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.running.stop.cancel();
+    }
+}
+
+#[tokio::test]
+async fn a_device_lives_and_dies_over_tls() {
+    let world = World::start().await;
+    let created = world.send(Method::PUT, "/devices/a%2541%23", None, json!({"deviceId": "a%41#"})).await;
+    assert_eq!(created.status(), 200);
+    let etag = created.headers()["etag"].to_str().unwrap().to_owned();
+    assert_eq!(created.json::<Value>().await.unwrap()["deviceId"], "a%41#");
+    let body = json!({"tags": {"site": "A"}});
+    let twin = world.send(Method::PATCH, "/twins/a%2541%23", Some("\"AAAAAAAAAAE=\""), body).await;
+    assert_eq!((twin.status().as_u16(), twin.headers().get("etag")), (200, None));
+    let listed = world.send(Method::GET, "/devices/", None, Value::Null).await;
+    assert_eq!(listed.json::<Vec<Value>>().await.unwrap().len(), 1);
+    let deleted = world.send(Method::DELETE, "/devices/a%2541%23", Some(&etag), Value::Null).await;
+    assert_eq!(deleted.status(), 204);
+}
+
+#[tokio::test]
+async fn refusals_have_the_hubs_words() {
+    let world = World::start().await;
+    let missing = world.send(Method::GET, "/twins/none", None, Value::Null).await;
+    assert_eq!(missing.status(), 404);
+    assert_eq!(missing.headers()["iothub-errorcode"], "DeviceNotFound");
+    let message = missing.json::<Value>().await.unwrap()["Message"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("ErrorCode:DeviceNotFound;"), "{message}");
+    let module = world.send(Method::GET, "/devices/none/modules/m", None, Value::Null).await;
+    assert_eq!(module.json::<Value>().await.unwrap()["errorCode"], 401_002);
+    let unsupported = world.send(Method::POST, "/jobs/create", None, json!({})).await;
+    assert_eq!(unsupported.status(), 501);
+    assert!(unsupported.text().await.unwrap().contains("POST /jobs/create"));
+}
+
+#[tokio::test]
+async fn one_hubs_token_means_nothing_to_the_other() {
+    let world = World::start().await;
+    let other = world.running.ready["hubs"][1]["hostName"].as_str().unwrap();
+    let request = world.client.get(format!("https://{other}/devices?api-version=2021-04-12"));
+    let answer = request.header("authorization", &world.token).send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+}
