@@ -14,6 +14,9 @@ pub(crate) struct Cli {
     /// The story's options.
     #[command(flatten)]
     pub(crate) story: StoryOptions,
+    /// Keep the programs' logs in this folder.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// Everything but the story.
@@ -31,6 +34,9 @@ pub(crate) enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// The benchmark's yardstick: serve a constant.
+    #[command(hide = true)]
+    Constant,
 }
 
 /// Options of the story.
@@ -40,6 +46,6 @@ pub(crate) struct StoryOptions {
     #[arg(long)]
     pub(crate) stay: bool,
     /// Devices in the fleet.
-    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(4..=1000))]
+    #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(4..=900))]
     pub(crate) devices: u32,
 }

@@ -1,12 +1,21 @@
 //! iot-hadr on one machine: two hubs, storage, the functions host and a fleet, and what they do
 //! together. Everything it drives is another program, spoken to by HTTP, MQTT and command line.
 
+mod bench;
 mod blobs;
 mod cli;
 mod error;
+mod fleet;
 mod folders;
+mod hubs;
+mod processes;
+mod sas;
 mod stage;
+mod story;
+mod terminal;
+mod world;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -16,10 +25,17 @@ use error::LabError;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse()).await {
+    // A second installation is the only failure, and this is the first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Whatever is running is ended by being dropped, so Ctrl-C needs nothing but to end the work.
+    let done = tokio::select! {
+        done = run(Cli::parse()) => done,
+        () = interrupted() => Err(LabError::Interrupted),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("\n{error}");
             ExitCode::FAILURE
         }
     }
@@ -27,14 +43,35 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), LabError> {
     match cli.command {
-        Some(Command::Stage { to }) => {
-            let app = folders::app_root()?;
-            let program = folders::release_folder()?.join("iot-hadr");
-            let to = to.unwrap_or_else(|| app.join("target/publish"));
-            let staged = stage::stage(&app, &program, &to)?;
-            print!("{}", stage::next_steps(&to, &staged));
-            Ok(())
-        }
-        Some(Command::Bench { .. }) | None => Ok(()),
+        Some(Command::Stage { to }) => lay_out(to).await,
+        Some(Command::Bench { quick }) => bench::run(quick, cli.logs).await,
+        Some(Command::Constant) => bench::constant::serve().await,
+        None => story::tell(&cli.story, cli.logs).await,
     }
+}
+
+async fn lay_out(to: Option<PathBuf>) -> Result<(), LabError> {
+    let app = folders::app_root()?;
+    processes::build(&app).await?;
+    let program = folders::release_folder()?.join("iot-hadr");
+    let to = to.unwrap_or_else(|| app.join("target/publish"));
+    let staged = stage::stage(&app, &program, &to)?;
+    print!("{}", stage::next_steps(&to, &staged));
+    Ok(())
+}
+
+/// Ctrl-C, or a polite request to end from elsewhere.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }

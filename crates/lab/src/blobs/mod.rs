@@ -4,7 +4,7 @@
 //! Addresses are path-style, `/{account}/{container}/{blob}`, as Azurite's. What is not listed in
 //! [`serve`] is refused with 501 and its name. Credentials must be there (a SAS `sig` in the query
 //! or an `Authorization` header) and are not verified: the port is on loopback and the key is
-//! made up at start.
+//! made up at start. `POST /switch/off` makes it answer 503 to everything until `POST /switch/on`.
 
 mod error;
 mod listing;
@@ -15,8 +15,6 @@ mod store;
 mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,7 +31,6 @@ const KEY_BYTES: usize = 64;
 pub(crate) struct Blobs {
     address: SocketAddr,
     key: String,
-    available: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -45,15 +42,14 @@ impl Blobs {
     pub(crate) async fn start() -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let available = Arc::new(AtomicBool::new(true));
-        let router = serve::router(ACCOUNT, Arc::clone(&available));
+        let router = serve::router(ACCOUNT);
         let task = tokio::spawn(async move {
             // axum's accept loop only returns on a broken listener, and then the app's own
             // "storage gives no answer" is the message to look at.
             let _ = axum::serve(listener, router).await;
         });
         let key = STANDARD.encode(rand::random::<[u8; KEY_BYTES]>());
-        Ok(Self { address, key, available, task })
+        Ok(Self { address, key, task })
     }
 
     /// The connection string for `AzureWebJobsStorage`.
@@ -65,15 +61,14 @@ impl Blobs {
         )
     }
 
+    /// What turns the service off and on again, by POST to `/off` and `/on` under it.
+    pub(crate) fn switch(&self) -> String {
+        format!("http://{}/switch", self.address)
+    }
+
     /// The account's address, without a trailing slash.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}/{ACCOUNT}", self.address)
-    }
-
-    /// Turns the service off (every request is answered 503 `ServerBusy`) or on again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for demonstrations of a storage outage"))]
-    pub(crate) fn set_available(&self, available: bool) {
-        self.available.store(available, Ordering::SeqCst);
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::routing::post;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
@@ -41,10 +42,23 @@ struct Request<'a> {
 type Answer = Result<Response<Body>, BlobError>;
 
 /// The whole service as one router.
-pub(super) fn router(account: &'static str, available: Arc<AtomicBool>) -> Router {
-    let store = Arc::default();
+pub(super) fn router(account: &'static str) -> Router {
+    let (store, available) = (Arc::default(), Arc::new(AtomicBool::new(true)));
     let service = Service { account, available, store };
-    Router::new().fallback(handle).layer(DefaultBodyLimit::max(BODY_LIMIT)).with_state(service)
+    Router::new()
+        .route("/switch/{position}", post(switch))
+        .fallback(handle)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(service)
+}
+
+async fn switch(State(service): State<Service>, Path(position): Path<String>) -> StatusCode {
+    match position.as_str() {
+        "off" => service.available.store(false, Ordering::SeqCst),
+        "on" => service.available.store(true, Ordering::SeqCst),
+        _ => return StatusCode::NOT_FOUND,
+    }
+    StatusCode::NO_CONTENT
 }
 
 async fn handle(

@@ -80,11 +80,9 @@ async fn an_empty_blob_and_one_of_many_parts_survive_the_trip() {
 
     let large = container.blob_client("large");
     let body: Bytes = (0..100_000_u32).map(|n| b'a' + (n % 26) as u8).collect();
-    let mut options = BlobClientUploadOptions::default();
-    options.partition_size = 30_000.try_into().ok();
+    let options = BlobClientUploadOptions { partition_size: 30_000.try_into().ok(), ..Default::default() };
     put_with(&large, body.clone(), options).await.unwrap();
-    let mut options = BlobClientDownloadOptions::default();
-    options.partition_size = 7_000.try_into().ok();
+    let options = BlobClientDownloadOptions { partition_size: 7_000.try_into().ok(), ..Default::default() };
     let read = large.download(Some(options)).await.unwrap();
     assert_eq!(read.body.collect().await.unwrap(), body);
 }
@@ -174,10 +172,10 @@ async fn requests_without_credentials_and_unknown_ones_are_refused_by_name() {
 async fn switched_off_it_answers_503_and_keeps_what_it_holds() {
     let (blobs, container) = with_container("c").await;
     put(&container.blob_client("a"), "kept").await.unwrap();
-    blobs.set_available(false);
+    turn(&blobs, "off").await;
     let off = reqwest::get(format!("{}/c/a?sig=s", blobs.endpoint())).await.unwrap();
     assert_eq!(code(&off), (503, "ServerBusy"));
-    blobs.set_available(true);
+    turn(&blobs, "on").await;
     assert_eq!(text(&container.blob_client("a")).await.unwrap(), "kept");
 }
 
@@ -189,6 +187,11 @@ async fn the_connection_string_has_what_a_client_needs() {
     assert_eq!(parts["AccountName"], "lab");
     assert_eq!(parts["BlobEndpoint"], blobs.endpoint());
     assert_eq!(parts["AccountKey"].len(), 88);
+}
+
+async fn turn(blobs: &Blobs, position: &str) {
+    let switch = reqwest::Client::new().post(format!("{}/{position}", blobs.switch()));
+    switch.send().await.unwrap().error_for_status().unwrap();
 }
 
 fn code(response: &reqwest::Response) -> (u16, &str) {

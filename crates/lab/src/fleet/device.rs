@@ -1,0 +1,122 @@
+//! One device. It knows the router's address, its id and its key, and nothing else: it asks the
+//! router, connects where it is told, reports what it is told to report, and asks again every
+//! `validForSeconds`, also while connected.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::Roads;
+use super::session::Session;
+
+/// The shortest and longest wait before a device asks again after a failure.
+const RETRY_MS: (u64, u64) = (100, 400);
+/// How far a device stays below `validForSeconds`, so that a fleet does not ask all at once.
+const JITTER: f64 = 0.3;
+
+/// What a device is asked to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// Report this, and say when the hub has it.
+    Report(Value, oneshot::Sender<()>),
+}
+
+/// A device's own state.
+#[derive(Debug)]
+pub(crate) struct Device {
+    /// Its identity on whichever hub is active.
+    pub(crate) id: String,
+    /// Its own key.
+    pub(crate) key: Vec<u8>,
+    /// How it gets anywhere.
+    pub(crate) roads: Roads,
+    /// Which hub it is connected to; empty when to none.
+    pub(crate) at: watch::Sender<String>,
+    /// Orders from the story.
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
+}
+
+struct Answer {
+    host: String,
+    ask_again: Duration,
+}
+
+impl Device {
+    /// Lives until it is dropped.
+    pub(crate) async fn live(mut self) {
+        loop {
+            match self.connected_life().await {
+                Ok(()) => {}
+                Err(_) => {
+                    self.at.send_replace(String::new());
+                    tokio::time::sleep(Duration::from_millis(rand::random_range(RETRY_MS.0..RETRY_MS.1)))
+                        .await;
+                }
+            }
+        }
+    }
+
+    /// From one answer of the router to a different one, or to a lost connection.
+    async fn connected_life(&mut self) -> Result<(), String> {
+        let mut answer = self.ask().await?;
+        let endpoint = self.roads.endpoint(&answer.host)?;
+        let (to_device, mut desired) = mpsc::unbounded_channel();
+        let mut session = Session::open(&endpoint, &self.id, &self.key, to_device).await?;
+        self.catch_up(&session).await?;
+        self.at.send_replace(answer.host.clone());
+        loop {
+            tokio::select! {
+                () = session.closed() => return Err("connection lost".to_owned()),
+                Some(patch) = desired.recv() => obey(&session, &patch).await?,
+                Some(order) = self.orders.recv() => carry_out(&session, order).await?,
+                () = tokio::time::sleep(answer.ask_again) => {
+                    let next = self.ask().await?;
+                    if next.host != answer.host {
+                        return Ok(());
+                    }
+                    answer = next;
+                }
+            }
+        }
+    }
+
+    /// What changed while the device was away: whatever is desired and not yet reported.
+    async fn catch_up(&self, session: &Session) -> Result<(), String> {
+        let twin = session.twin().await?;
+        let empty = Map::new();
+        let section = |name: &str| twin.get(name).and_then(Value::as_object).unwrap_or(&empty);
+        let (desired, reported) = (section("desired"), section("reported"));
+        let missing = desired.iter().filter(|(name, value)| reported.get(*name) != Some(value));
+        let patch: Map<String, Value> = missing.map(|(name, value)| (name.clone(), value.clone())).collect();
+        obey(session, &Value::Object(patch)).await
+    }
+
+    async fn ask(&self) -> Result<Answer, String> {
+        let url = format!("{}/{}", self.roads.router, crate::sas::encoded(&self.id));
+        let answer = self.roads.http.get(url).send().await.map_err(|error| error.to_string())?;
+        let answer = answer.error_for_status().map_err(|error| error.to_string())?;
+        let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+        let host = answer.get("iotHub").and_then(Value::as_str).ok_or("no iotHub in the answer")?;
+        let seconds = answer.get("validForSeconds").and_then(Value::as_f64).unwrap_or(60.0);
+        let ask_again = seconds * (1.0 - JITTER * rand::random::<f64>());
+        Ok(Answer { host: host.to_owned(), ask_again: Duration::from_secs_f64(ask_again) })
+    }
+}
+
+/// A device applies what is desired and reports that it did, as real firmware does.
+async fn obey(session: &Session, desired: &Value) -> Result<(), String> {
+    let members = desired.as_object().into_iter().flatten();
+    let applied: Map<String, Value> = members
+        .filter(|(name, _)| !name.starts_with('$'))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if applied.is_empty() { Ok(()) } else { session.report(&json!(applied)).await }
+}
+
+async fn carry_out(session: &Session, order: Order) -> Result<(), String> {
+    let Order::Report(patch, done) = order;
+    session.report(&patch).await?;
+    let _ = done.send(());
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The devices, and what can be seen of them from outside.
+
+mod device;
+mod session;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::error::LabError;
+use crate::hubs::Hub;
+use device::{Device, Order};
+use session::Endpoint;
+
+/// How long the fleet may take to do something together.
+const TOGETHER_WITHIN: Duration = Duration::from_secs(45);
+
+/// How a device gets to the router and to a hub.
+#[derive(Debug, Clone)]
+pub(crate) struct Roads {
+    router: String,
+    http: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
+    // In Azure every hub listens on 8883; here two hubs share one address.
+    mqtt_ports: Arc<BTreeMap<String, u16>>,
+}
+
+impl Roads {
+    /// Roads to these hubs by way of this router.
+    ///
+    /// # Errors
+    /// When the certificate authority's file cannot be read.
+    pub(crate) fn new(
+        router: String,
+        http: reqwest::Client,
+        ca_file: &Path,
+        hubs: [&Hub; 2],
+    ) -> Result<Self, LabError> {
+        let ports = hubs.map(|hub| (hub.host.clone(), hub.mqtt_port));
+        Ok(Self { router, http, tls: Arc::new(trusting(ca_file)?), mqtt_ports: Arc::new(ports.into()) })
+    }
+
+    fn endpoint(&self, host: &str) -> Result<Endpoint, String> {
+        let port = *self.mqtt_ports.get(host).ok_or_else(|| format!("unknown hub {host}"))?;
+        Ok(Endpoint { host: host.to_owned(), port, tls: Arc::clone(&self.tls) })
+    }
+}
+
+#[derive(Debug)]
+struct Member {
+    at: watch::Receiver<String>,
+    orders: mpsc::UnboundedSender<Order>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// All devices that live.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    members: BTreeMap<String, Member>,
+}
+
+impl Fleet {
+    /// Switches a device on.
+    pub(crate) fn switch_on(&mut self, id: &str, key: Vec<u8>, roads: &Roads) {
+        let (here, at) = watch::channel(String::new());
+        let (orders, incoming) = mpsc::unbounded_channel();
+        let device = Device { id: id.to_owned(), key, roads: roads.clone(), at: here, orders: incoming };
+        let task = tokio::spawn(device.live());
+        self.members.insert(id.to_owned(), Member { at, orders, task });
+    }
+
+    /// Switches a device off for good.
+    pub(crate) fn switch_off(&mut self, id: &str) {
+        self.members.remove(id);
+    }
+
+    /// How many devices live.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many are connected to this hub now.
+    pub(crate) fn at(&self, hub: &Hub) -> usize {
+        self.members.values().filter(|member| *member.at.borrow() == hub.host).count()
+    }
+
+    /// Returns when every device is connected to this hub.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub(crate) async fn gather(&self, hub: &Hub) -> Result<(), LabError> {
+        let all = async {
+            for member in self.members.values() {
+                let _ = member.at.clone().wait_for(|host| *host == hub.host).await;
+            }
+        };
+        let late = |_| LabError::Late(format!("for {} devices at {}", self.len(), hub.name));
+        tokio::time::timeout(TOGETHER_WITHIN, all).await.map_err(late)
+    }
+
+    /// Every device reports what `patch` says for it, and has the hub's word that it is stored.
+    ///
+    /// # Errors
+    /// When that takes too long.
+    pub(crate) async fn report(&self, patch: impl Fn(&str) -> Value) -> Result<(), LabError> {
+        let all = self.members.iter().map(|(id, member)| reported(member, patch(id)));
+        let late = |_| LabError::Late(format!("for {} devices to report", self.len()));
+        tokio::time::timeout(TOGETHER_WITHIN, futures::future::join_all(all)).await.map_err(late)?;
+        Ok(())
+    }
+}
+
+/// A device that lost its connection meanwhile drops the order; it is given again.
+async fn reported(member: &Member, patch: Value) {
+    loop {
+        let (done, is_done) = oneshot::channel();
+        if member.orders.send(Order::Report(patch.clone(), done)).is_err() || is_done.await.is_ok() {
+            return;
+        }
+    }
+}
+
+fn trusting(ca_file: &Path) -> Result<rustls::ClientConfig, LabError> {
+    let bad = |why: String| LabError::Malformed(ca_file.to_owned(), why);
+    let mut roots = rustls::RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(ca_file).map_err(|error| bad(error.to_string()))?;
+    for certificate in certificates.filter_map(Result::ok) {
+        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+    }
+    Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}

@@ -1,0 +1,272 @@
+//! Everything that runs: two hubs, blob storage, the functions host with the app, and the doors
+//! through which the lab watches them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::blobs::Blobs;
+use crate::error::LabError;
+use crate::folders::{self, TempFolder};
+use crate::hubs::Hub;
+use crate::processes::{self, Program};
+use crate::stage;
+
+/// The port of a real `func host start`; any other one if it is taken.
+const USUAL_PORT: u16 = 7071;
+/// How long everything may take to come to rest.
+const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// How long one question to a control port may wait for its answer to become true.
+const POLL: Duration = Duration::from_secs(2);
+/// Partitions of each event hub.
+const PARTITIONS: u32 = 4;
+
+/// All of it. Dropping it ends every program and removes the folder.
+#[derive(Debug)]
+pub(crate) struct World {
+    host: Option<Program>,
+    emulator: Program,
+    /// Blob storage, in this process.
+    pub(crate) blobs: Blobs,
+    /// The configured primary hub.
+    pub(crate) primary: Hub,
+    /// The configured secondary hub.
+    pub(crate) secondary: Hub,
+    /// The emulator's certificate authority, a PEM file.
+    pub(crate) ca_file: PathBuf,
+    settings: BTreeMap<String, String>,
+    client: reqwest::Client,
+    logs: PathBuf,
+    app: PathBuf,
+    program: PathBuf,
+    folder: TempFolder,
+}
+
+impl World {
+    /// Starts hubs and storage and lays out the app; the functions host is started apart.
+    ///
+    /// # Errors
+    /// When a program does not start or the app cannot be laid out.
+    pub(crate) async fn start(logs: Option<PathBuf>) -> Result<Self, LabError> {
+        let folder = TempFolder::new()?;
+        let logs = logs.unwrap_or_else(|| folder.path().join("logs"));
+        std::fs::create_dir_all(&logs).map_err(LabError::file(&logs))?;
+        let emulator = start_emulator(&folder, &logs).await?;
+        let blobs = Blobs::start().await.map_err(LabError::file(Path::new("blob storage")))?;
+        let ca_file = PathBuf::from(emulator.text("/caFile")?);
+        let client = client(&ca_file)?;
+        let primary = hub(&emulator, 0, &client)?;
+        let secondary = hub(&emulator, 1, &client)?;
+        let settings = settings(&emulator, &blobs, &ca_file, [&primary, &secondary])?;
+        let app = folder.path().join("app");
+        let program = folders::release_folder()?.join("iot-hadr");
+        stage::stage(&folders::app_root()?, &program, &app)?;
+        let host = None;
+        Ok(Self {
+            host,
+            emulator,
+            blobs,
+            primary,
+            secondary,
+            ca_file,
+            settings,
+            client,
+            logs,
+            app,
+            program,
+            folder,
+        })
+    }
+
+    /// Sets an app setting; before the functions host is started.
+    pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
+        self.settings.insert(name.to_owned(), value.to_string());
+    }
+
+    /// Starts the functions host on the app.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub(crate) async fn start_host(&mut self) -> Result<(), LabError> {
+        let settings = self.folder.path().join("local.settings.json");
+        let text = json!({ "IsEncrypted": false, "Values": self.settings }).to_string();
+        std::fs::write(&settings, text).map_err(LabError::file(&settings))?;
+        let mut command = processes::command(&folders::release_folder()?.join("functions-host"));
+        command.arg("start").arg("--app").arg(&self.app);
+        command.arg("--event-logs").arg(self.emulator.text("/eventLogs")?);
+        command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
+        command.arg("--local-settings").arg(&settings);
+        command.arg("--port").arg(free_port(USUAL_PORT).await.to_string());
+        self.host = Some(Program::start("functions-host", command, &self.logs).await?);
+        Ok(())
+    }
+
+    /// Runs the app's own command line with the app's settings; its output.
+    ///
+    /// # Errors
+    /// When it fails; its message is part of the error.
+    pub(crate) async fn app(&self, arguments: &[&str]) -> Result<String, LabError> {
+        let name = format!("iot-hadr {}", arguments.join(" "));
+        let mut command = processes::command(&self.program);
+        let output = command.args(arguments).envs(&self.settings).output().await;
+        let output = output.map_err(|error| LabError::Program(name.clone(), error.to_string()))?;
+        if !output.status.success() {
+            let why = String::from_utf8_lossy(&output.stderr).into_owned();
+            return Err(LabError::Program(name, format!("{} {why}", output.status)));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The router's address, as devices know it.
+    ///
+    /// # Errors
+    /// When the functions host has not been started.
+    pub(crate) fn router(&self) -> Result<String, LabError> {
+        Ok(format!("{}/api/hub-router", self.running()?.text("/http")?))
+    }
+
+    /// The ready line of the functions host.
+    ///
+    /// # Errors
+    /// When it has not been started.
+    pub(crate) fn running(&self) -> Result<&Program, LabError> {
+        let missing = || LabError::Program("functions-host".to_owned(), "not started".to_owned());
+        self.host.as_ref().ok_or_else(missing)
+    }
+
+    /// The app's settings as they are handed to it, secrets included.
+    pub(crate) fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// An HTTP client that trusts the emulator.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.client
+    }
+
+    /// The folder of the programs' logs.
+    pub(crate) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// The emulator's control port.
+    pub(crate) fn control(&self) -> Result<String, LabError> {
+        self.emulator.text("/control")
+    }
+
+    /// Asks the emulator's control port.
+    pub(crate) async fn emulator(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<Value, LabError> {
+        let control = self.control()?;
+        self.ask(method, &control, path, body).await.map(|(_, value)| value)
+    }
+
+    /// Asks the functions host's control port.
+    pub(crate) async fn host(&self, method: &str, path: &str) -> Result<(u16, Value), LabError> {
+        let control = self.running()?.text("/control")?;
+        self.ask(method, &control, path, None).await
+    }
+
+    /// Waits until every event generated so far has been delivered and worked off, and working it
+    /// off has generated no new ones. Identities the app owes are tried again as its timer would.
+    ///
+    /// # Errors
+    /// When that takes longer than a minute, or a control port does not answer.
+    pub(crate) async fn settle(&self) -> Result<(), LabError> {
+        let deadline = Instant::now() + SETTLES_WITHIN;
+        let wait = format!("?waitMs={}", POLL.as_millis());
+        let mut before = Value::Null;
+        while Instant::now() < deadline {
+            let barrier = self.emulator("GET", &format!("/barrier{wait}"), None).await?;
+            let (status, _) = self.host("GET", &format!("/idle{wait}")).await?;
+            let position = barrier.get("position").cloned().unwrap_or_default();
+            if status == 200 && position == before {
+                return Ok(());
+            }
+            before = position;
+        }
+        Err(LabError::Late("for events to be worked off".to_owned()))
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        base: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(u16, Value), LabError> {
+        let what = format!("{method} {path}");
+        let verb = method.parse().unwrap_or(reqwest::Method::GET);
+        let mut request = self.client.request(verb, format!("{base}{path}"));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(LabError::refused(&what))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(LabError::refused(&what))?;
+        // 409 is an answer: not yet.
+        if !status.is_success() && status != reqwest::StatusCode::CONFLICT {
+            return Err(LabError::Refused(what, format!("{status} {text}")));
+        }
+        Ok((status.as_u16(), serde_json::from_str(&text).unwrap_or_default()))
+    }
+}
+
+async fn start_emulator(folder: &TempFolder, logs: &Path) -> Result<Program, LabError> {
+    let mut command = processes::command(&folders::release_folder()?.join("iothub-emulator"));
+    command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1", "--exit-with-stdin"]);
+    command.arg("--partitions").arg(PARTITIONS.to_string());
+    command.arg("--ca-dir").arg(folder.path().join("ca"));
+    Program::start("iothub-emulator", command, logs).await
+}
+
+fn hub(emulator: &Program, index: usize, client: &reqwest::Client) -> Result<Hub, LabError> {
+    let text = |member: &str| emulator.text(&format!("/hubs/{index}/{member}"));
+    let mqtt = emulator.number(&format!("/hubs/{index}/mqtt"))?;
+    let port = u16::try_from(mqtt).unwrap_or_default();
+    let incomplete = || LabError::Program("iothub-emulator".to_owned(), "bad connection string".to_owned());
+    Hub::new(&text("name")?, &text("connectionString")?, port, client.clone()).ok_or_else(incomplete)
+}
+
+fn settings(
+    emulator: &Program,
+    blobs: &Blobs,
+    ca_file: &Path,
+    hubs: [&Hub; 2],
+) -> Result<BTreeMap<String, String>, LabError> {
+    let mut settings = BTreeMap::from([
+        ("FUNCTIONS_WORKER_RUNTIME".to_owned(), "custom".to_owned()),
+        ("AzureWebJobsStorage".to_owned(), blobs.connection_string()),
+        ("myEventHubReadConnectionAppSetting".to_owned(), emulator.text("/eventHubs")?),
+        ("SSL_CERT_FILE".to_owned(), ca_file.display().to_string()),
+    ]);
+    for (number, hub) in (1..).zip(hubs) {
+        settings.insert(format!("iothub{number}"), hub.connection_string.clone());
+        settings.insert(format!("HADR_HUB{number}_NAME"), hub.name.clone());
+        settings.insert(format!("HADR_HUB{number}_MQTT_PORT"), hub.mqtt_port.to_string());
+    }
+    Ok(settings)
+}
+
+fn client(ca_file: &Path) -> Result<reqwest::Client, LabError> {
+    let pem = std::fs::read(ca_file).map_err(LabError::file(ca_file))?;
+    let bad = |error: reqwest::Error| LabError::Malformed(ca_file.to_owned(), error.to_string());
+    let authority = reqwest::Certificate::from_pem(&pem).map_err(bad)?;
+    let builder = reqwest::Client::builder().tls_certs_only([authority]).timeout(Duration::from_secs(30));
+    builder.build().map_err(bad)
+}
+
+/// `wanted` if nobody listens on it, otherwise any.
+async fn free_port(wanted: u16) -> u16 {
+    match TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, wanted)).await {
+        Ok(_) => wanted,
+        Err(_) => 0,
+    }
+}
