@@ -1,9 +1,36 @@
 //! Which hub is active: the routing record, the right to write under it, the answer to devices.
 
+mod assignment;
+mod authority;
+mod genesis;
+mod knowledge;
+mod lease;
+#[cfg(test)]
+mod protocol_tests;
+mod record;
+mod store;
+mod watcher;
+mod witness;
+
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use assignment::{Assignment, RouterView};
+pub use authority::AuthorityKeeper;
+pub use genesis::{Genesis, confirm, first_start, init};
+pub use knowledge::{Knowledge, ReadTimes};
+pub use lease::{BootTime, Lease, PromotionWatch, margin};
+pub use record::{
+    Authorship, Automation, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort,
+    begin_promotion, finish,
+};
+pub use store::{RECORD_BLOB, RecordError, RecordStore, Stored, WITNESS_BLOB};
+pub use watcher::Watcher;
+pub use witness::Witness;
 
 use crate::iothub::Deadline;
 
@@ -24,6 +51,15 @@ impl HubRole {
             Self::Primary => Self::Secondary,
             Self::Secondary => Self::Primary,
         }
+    }
+}
+
+impl fmt::Display for HubRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Primary => "primary",
+            Self::Secondary => "secondary",
+        })
     }
 }
 
@@ -52,6 +88,19 @@ pub struct Authority {
     pub ends: Deadline,
 }
 
+impl Authority {
+    /// The right that a lease on this record gives; `None` when the lease has ended.
+    fn under(lease: Lease, record: &RoutingRecord) -> Option<Self> {
+        Some(Self {
+            epoch: record.epoch,
+            active: record.active,
+            standby_state: record.standby_state,
+            cut: record.cut,
+            ends: lease.deadline()?,
+        })
+    }
+}
+
 /// Why there is no authority: hold the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAuthority {
@@ -65,14 +114,59 @@ pub enum NoAuthority {
     Unavailable(String),
 }
 
-/// Holds and renews authority for this process. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct AuthorityKeeper {}
+impl fmt::Display for NoAuthority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Promoting => write!(f, "a promotion is under way"),
+            Self::NoRecord => write!(f, "there is no routing record; `iot-hadr init` makes one"),
+            Self::LowerEpoch => write!(f, "the routing record shows a lower epoch than one already seen"),
+            Self::Unavailable(why) => write!(f, "the routing record cannot be read: {why}"),
+        }
+    }
+}
 
-#[allow(missing_docs, unused_variables)]
-impl AuthorityKeeper {
-    /// Authority that lasts at least `at_least` more (renewed by a read when needed).
-    pub async fn acquire(&self, at_least: Duration) -> Result<Authority, NoAuthority> {
-        unreachable!()
+impl std::error::Error for NoAuthority {}
+
+/// How a process follows the record.
+#[derive(Debug, Clone)]
+pub struct RoutingSettings {
+    /// How long authority lasts after a read, for a record that is made here.
+    pub lease: Duration,
+    /// How often the record is read in the background.
+    pub refresh: Duration,
+    /// What this process calls itself in what it writes.
+    pub process: String,
+}
+
+/// Everything that follows the record in one process.
+#[derive(Debug)]
+pub struct Routing {
+    /// For those who write to the standby.
+    pub authority: AuthorityKeeper,
+    /// For those who answer devices.
+    pub router: RouterView,
+    /// To be run in the background for as long as the process lives.
+    pub watcher: Watcher,
+}
+
+impl Routing {
+    /// Reads nothing yet.
+    pub fn new(store: RecordStore, settings: RoutingSettings) -> Self {
+        let desk = Arc::new(authority::Desk::new(store));
+        Self {
+            router: RouterView(desk.view()),
+            authority: AuthorityKeeper(desk.clone()),
+            watcher: Watcher::new(desk, settings),
+        }
+    }
+}
+
+/// A signature for the next write, with a number of its own.
+pub fn authorship(by: &str, reason: &str) -> Authorship {
+    Authorship {
+        by: by.to_owned(),
+        reason: reason.to_owned(),
+        at: Timestamp::now(),
+        nonce: uuid::Uuid::new_v4().simple().to_string(),
     }
 }

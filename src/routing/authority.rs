@@ -1,0 +1,124 @@
+//! The right to write: held for a lease after reading a steady record, renewed by reading again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::knowledge::{Knowledge, ReadTimes};
+use super::lease::BootTime;
+use super::store::{RecordError, RecordStore, Stored};
+use super::{Assignment, Authority, NoAuthority};
+
+/// Holds and renews authority for this process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AuthorityKeeper(pub(super) Arc<Desk>);
+
+impl AuthorityKeeper {
+    /// For a process without a watcher, such as a command: reads when it is asked.
+    pub fn new(store: RecordStore) -> Self {
+        Self(Arc::new(Desk::new(store)))
+    }
+
+    /// Authority that lasts at least `at_least` more, or half of the record's lease when that is
+    /// shorter, renewed by a read when needed. When the read gives no answer, what is left of the
+    /// last lease is given.
+    pub async fn acquire(&self, at_least: Duration) -> Result<Authority, NoAuthority> {
+        if let Some(authority) = self.0.lasting(at_least) {
+            return Ok(authority);
+        }
+        let _one_at_a_time = self.0.reading.lock().await;
+        if let Some(authority) = self.0.lasting(at_least) {
+            return Ok(authority);
+        }
+        // What it failed with is remembered: it is the reason given when nothing is left.
+        let _ = self.0.read().await;
+        self.0.authority()
+    }
+}
+
+/// Knowledge of one process, and the only place that adds to it.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) store: RecordStore,
+    knowledge: Mutex<Knowledge>,
+    reading: tokio::sync::Mutex<()>,
+    witnessed: Mutex<bool>,
+    view: watch::Sender<Assignment>,
+}
+
+impl Desk {
+    pub(super) fn new(store: RecordStore) -> Self {
+        let knowledge = Knowledge::new();
+        let view = watch::Sender::new(knowledge.assignment());
+        Self {
+            store,
+            knowledge: Mutex::new(knowledge),
+            reading: tokio::sync::Mutex::new(()),
+            witnessed: Mutex::new(false),
+            view,
+        }
+    }
+
+    pub(super) fn view(&self) -> watch::Receiver<Assignment> {
+        self.view.subscribe()
+    }
+
+    pub(super) fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads once and learns from it; what was read.
+    pub(super) async fn refresh(&self) -> Result<Option<Stored>, RecordError> {
+        let _one_at_a_time = self.reading.lock().await;
+        self.read().await
+    }
+
+    async fn read(&self) -> Result<Option<Stored>, RecordError> {
+        let started = BootTime::now();
+        let answer = match self.compare_with_witness().await {
+            Ok(()) => self.store.read().await,
+            Err(error) => Err(error),
+        };
+        let times = ReadTimes { started, answered: BootTime::now() };
+        let assignment = {
+            let mut knowledge = self.knowledge();
+            match &answer {
+                Ok(Some(stored)) => knowledge.learn(stored, times),
+                Ok(None) => knowledge.learn_absence(),
+                Err(error) => knowledge.learn_nothing(error.to_string()),
+            }
+            knowledge.assignment()
+        };
+        self.view.send_if_modified(|shown| std::mem::replace(shown, assignment) != assignment);
+        answer
+    }
+
+    /// Once per process, before the first authority.
+    async fn compare_with_witness(&self) -> Result<(), RecordError> {
+        if *self.witnessed.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(());
+        }
+        if let Some(witness) = self.store.witness().await? {
+            self.knowledge().learn_epoch(witness.epoch);
+        }
+        *self.witnessed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Ok(())
+    }
+
+    fn lasting(&self, at_least: Duration) -> Option<Authority> {
+        let knowledge = self.knowledge();
+        let now = BootTime::now();
+        let (lease, record) = knowledge.authority(now).ok()?;
+        let wanted = at_least.min(record.lease() / 2);
+        lease.remaining(now).filter(|left| *left >= wanted)?;
+        Authority::under(lease, record)
+    }
+
+    fn authority(&self) -> Result<Authority, NoAuthority> {
+        let knowledge = self.knowledge();
+        let (lease, record) = knowledge.authority(BootTime::now())?;
+        Authority::under(lease, record)
+            .ok_or_else(|| NoAuthority::Unavailable("the lease has just ended".to_owned()))
+    }
+}

@@ -1,0 +1,124 @@
+//! What one process knows of the record, and what follows from it. Pure: times come in.
+
+use super::assignment::Assignment;
+use super::lease::{BootTime, Lease, PromotionWatch};
+use super::record::{Phase, RoutingRecord};
+use super::store::Stored;
+use super::{HubRole, NoAuthority};
+
+/// When a read was sent, and when its answer was here.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadTimes {
+    /// Before it was sent.
+    pub started: BootTime,
+    /// After the answer.
+    pub answered: BootTime,
+}
+
+/// What one process knows.
+#[derive(Debug, Clone)]
+pub struct Knowledge {
+    highest: u64,
+    refusal: NoAuthority,
+    held: Option<(Lease, RoutingRecord)>,
+    watch: Option<(PromotionWatch, Stored)>,
+    assignment: Assignment,
+    ever_seen: bool,
+}
+
+impl Knowledge {
+    /// Nothing yet: devices are told the configured primary.
+    pub fn new() -> Self {
+        Self {
+            highest: 0,
+            refusal: NoAuthority::Unavailable("the routing record has not been read yet".to_owned()),
+            held: None,
+            watch: None,
+            assignment: Assignment { hub: HubRole::Primary, epoch: 0, stale: true },
+            ever_seen: false,
+        }
+    }
+
+    /// An epoch that is known to have been reached (from the witness).
+    pub fn learn_epoch(&mut self, epoch: u64) {
+        self.highest = self.highest.max(epoch);
+    }
+
+    /// A read gave this record.
+    pub fn learn(&mut self, stored: &Stored, times: ReadTimes) {
+        let record = &stored.record;
+        self.ever_seen = true;
+        if record.epoch < self.highest {
+            self.watch = None;
+            return self.refuse(NoAuthority::LowerEpoch);
+        }
+        self.highest = record.epoch;
+        let watch = self.watch.take().map(|(watch, _)| watch);
+        self.watch = PromotionWatch::observe(watch, record, &stored.etag, times.answered)
+            .map(|watch| (watch, stored.clone()));
+        match record.phase {
+            Phase::Steady => {
+                self.assignment = Assignment { hub: record.active, epoch: record.epoch, stale: false };
+                self.held = Some((Lease::from_read(times.started, record.lease()), record.clone()));
+            }
+            Phase::Promoting => {
+                self.held = None;
+                self.refusal = NoAuthority::Promoting;
+                self.assignment =
+                    Assignment { hub: record.active, epoch: record.serving_epoch(), stale: false };
+            }
+        }
+    }
+
+    /// A read said that there is no record.
+    pub fn learn_absence(&mut self) {
+        self.watch = None;
+        self.refuse(NoAuthority::NoRecord);
+    }
+
+    /// A read gave no definite answer: nothing is extended, nothing is taken away.
+    pub fn learn_nothing(&mut self, why: String) {
+        self.assignment.stale = true;
+        self.refusal = NoAuthority::Unavailable(why);
+    }
+
+    fn refuse(&mut self, why: NoAuthority) {
+        self.held = None;
+        self.assignment.stale = true;
+        self.refusal = why;
+    }
+
+    /// The lease and the record it was read from, or why there is none.
+    pub fn authority(&self, now: BootTime) -> Result<(Lease, &RoutingRecord), NoAuthority> {
+        match &self.held {
+            Some((lease, record)) if lease.remaining(now).is_some() => Ok((*lease, record)),
+            _ => Err(self.refusal.clone()),
+        }
+    }
+
+    /// What devices are told.
+    pub fn assignment(&self) -> Assignment {
+        self.assignment
+    }
+
+    /// The promotion that may be finished now, if any.
+    pub fn ripe_promotion(&self, now: BootTime) -> Option<&Stored> {
+        self.watch.as_ref().filter(|(watch, _)| watch.may_finish(now)).map(|(_, stored)| stored)
+    }
+
+    /// Whether a record was ever read: from then on its absence is a loss.
+    pub fn ever_seen(&self) -> bool {
+        self.ever_seen
+    }
+
+    /// The highest epoch known.
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+}
+
+impl Default for Knowledge {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,104 @@
+//! Follows the record in the background: renews authority, keeps the answer for devices fresh, makes
+//! the first record, and finishes promotions whose promoter died.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::authority::Desk;
+use super::genesis::{Genesis, confirm, first_start};
+use super::lease::BootTime;
+use super::record::{Phase, finish};
+use super::store::{RecordError, Stored};
+use super::{RoutingSettings, authorship};
+
+/// To be run in the background for as long as the process lives.
+#[derive(Debug)]
+pub struct Watcher {
+    desk: Arc<Desk>,
+    settings: RoutingSettings,
+    confirmed: u64,
+    complained: Option<String>,
+}
+
+impl Watcher {
+    pub(super) fn new(desk: Arc<Desk>, settings: RoutingSettings) -> Self {
+        Self { desk, settings, confirmed: 0, complained: None }
+    }
+
+    /// Reads every `refresh`, until `stop`.
+    pub async fn run(mut self, stop: CancellationToken) {
+        while stop.run_until_cancelled(self.round()).await.is_some() {
+            if stop.run_until_cancelled(tokio::time::sleep(self.settings.refresh)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn round(&mut self) {
+        let ended = match self.desk.refresh().await {
+            Ok(None) => self.begin().await,
+            Ok(Some(stored)) => self.follow(&stored).await,
+            Err(error) => Err(error),
+        };
+        self.complain_once(ended);
+    }
+
+    /// A record that was seen and is gone is a loss, not a beginning.
+    async fn begin(&mut self) -> Result<(), RecordError> {
+        let (ever_seen, highest) = {
+            let knowledge = self.desk.knowledge();
+            (knowledge.ever_seen(), knowledge.highest())
+        };
+        if ever_seen || highest > 0 {
+            return Err(RecordError::Refused("the routing record is gone; `iot-hadr init`".to_owned()));
+        }
+        match first_start(&self.desk.store, self.settings.lease, &self.settings.process).await? {
+            Genesis::NeedsInit(witness) => Err(RecordError::Refused(format!(
+                "the routing record is gone, epoch {} was the last one seen; `iot-hadr init`",
+                witness.epoch
+            ))),
+            Genesis::Created(stored) | Genesis::Exists(stored) => {
+                info!(epoch = stored.record.epoch, active = %stored.record.active, "routing record");
+                self.desk.refresh().await.map(|_| ())
+            }
+        }
+    }
+
+    async fn follow(&mut self, stored: &Stored) -> Result<(), RecordError> {
+        let record = &stored.record;
+        if record.phase == Phase::Steady && record.epoch > self.confirmed {
+            confirm(&self.desk.store, record).await?;
+            self.confirmed = record.epoch;
+            info!(epoch = record.epoch, active = %record.active, "routing record");
+        }
+        let ripe = self.desk.knowledge().ripe_promotion(BootTime::now()).cloned();
+        match ripe {
+            Some(promoting) => self.finish(&promoting).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn finish(&self, promoting: &Stored) -> Result<(), RecordError> {
+        let by = authorship(&self.settings.process, &promoting.record.reason);
+        let Ok(steady) = finish(&promoting.record, promoting.written, by) else { return Ok(()) };
+        match self.desk.store.replace(steady, &promoting.etag).await {
+            Ok(stored) => info!(epoch = stored.record.epoch, "finished a promotion that was begun elsewhere"),
+            Err(RecordError::Lost) => {}
+            Err(error) => return Err(error),
+        }
+        self.desk.refresh().await.map(|_| ())
+    }
+
+    /// A failure that lasts is logged once.
+    fn complain_once(&mut self, ended: Result<(), RecordError>) {
+        let complaint = ended.err().map(|error| error.to_string());
+        if let Some(text) = &complaint
+            && self.complained.as_ref() != Some(text)
+        {
+            warn!("routing record: {text}");
+        }
+        self.complained = complaint;
+    }
+}
