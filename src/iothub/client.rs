@@ -1,0 +1,353 @@
+//! One hub: requests admitted, signed, sent, and sent again while that can help.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH};
+use reqwest::{Method, StatusCode};
+use tokio::sync::Semaphore;
+
+use super::device::DeviceSessions;
+use super::error::{HubError, HubErrorKind};
+use super::reachability::Reachability;
+use super::retry::{self, Passing};
+use super::sas::Signer;
+use super::throttle::{CallCounts, OperationClass, Throttle};
+use super::wire::{API_VERSION, ErrorBody, malformed};
+use super::{BadConnectionString, Deadline, HubSettings, Network};
+use crate::model::{ETag, Object};
+
+/// Largest answer that is read, in bytes: a page of 100 twins of the largest size is a sixth of it.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// A time-out tells something about the hub only when the attempt had at least this long.
+const TELLING_TIME: Duration = Duration::from_secs(5);
+
+/// How much one hub is asked at once, and how long for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Requests in flight to this hub, and so connections.
+    pub concurrent_requests: usize,
+    /// Sessions as a device in flight to this hub.
+    pub device_sessions: usize,
+    /// How long one attempt may take, answer read. The service queues before it throttles.
+    pub attempt_timeout: Duration,
+}
+
+impl Default for Limits {
+    /// 64 requests, 16 device sessions, 20 s.
+    fn default() -> Self {
+        Self { concurrent_requests: 64, device_sessions: 16, attempt_timeout: Duration::from_secs(20) }
+    }
+}
+
+/// One hub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HubClient(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: HubSettings,
+    base_url: String,
+    http: reqwest::Client,
+    attempt_timeout: Duration,
+    signer: Signer,
+    throttle: Throttle,
+    reachability: Reachability,
+    in_flight: Semaphore,
+    devices: DeviceSessions,
+}
+
+/// A request, before it is signed.
+#[derive(Debug)]
+pub(crate) struct Call {
+    class: OperationClass,
+    method: Method,
+    path: String,
+    items: u32,
+    body: Option<Bytes>,
+    headers: HeaderMap,
+    expected: fn(StatusCode, &[u8]) -> bool,
+}
+
+impl Call {
+    pub(crate) fn new(class: OperationClass, method: Method, path: impl Into<String>) -> Self {
+        Self {
+            class,
+            method,
+            path: path.into(),
+            items: 1,
+            body: None,
+            headers: HeaderMap::new(),
+            expected: |status, _| status.is_success(),
+        }
+    }
+
+    /// A JSON body. Serialising a JSON value cannot fail, but says so all the same.
+    pub(crate) fn json(mut self, body: &impl serde::Serialize) -> Result<Self, HubError> {
+        let text = serde_json::to_vec(body)
+            .map_err(|_| HubError::new(HubErrorKind::Rejected, "the request is not JSON"))?;
+        self.body = Some(text.into());
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        Ok(self)
+    }
+
+    /// A precondition, quoted: without quotes the service ignores it on twins (observed).
+    pub(crate) fn if_match(self, etag: &ETag) -> Result<Self, HubError> {
+        if etag.as_str().is_empty() || etag.as_str() == "*" {
+            return Err(HubError::new(HubErrorKind::Rejected, "a write needs an ETag to be conditional"));
+        }
+        self.header(IF_MATCH, &etag.quoted())
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Result<Self, HubError> {
+        let value = HeaderValue::from_str(value)
+            .map_err(|_| HubError::new(HubErrorKind::Rejected, "not a header value"))?;
+        self.headers.insert(name, value);
+        Ok(self)
+    }
+
+    /// What the hub will count this request as.
+    pub(crate) fn items(mut self, items: usize) -> Self {
+        self.items = u32::try_from(items).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Which answers are no errors; successes, unless set.
+    pub(crate) fn expect(mut self, expected: fn(StatusCode, &[u8]) -> bool) -> Self {
+        self.expected = expected;
+        self
+    }
+}
+
+/// What came back, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// A failed attempt, and whether another may help.
+pub(crate) struct Failure {
+    pub(crate) error: HubError,
+    passing: Option<Passing>,
+}
+
+impl Failure {
+    /// Another attempt may help.
+    pub(crate) fn passing(error: HubError) -> Self {
+        Self { error, passing: Some(Passing::Unavailable) }
+    }
+
+    /// Another attempt would end the same way.
+    pub(crate) fn definite(error: HubError) -> Self {
+        Self { error, passing: None }
+    }
+
+    /// What an error answer means.
+    pub(crate) fn of(body: ErrorBody, status: StatusCode) -> Self {
+        let passing = match status.as_u16() {
+            429 => Some(Passing::Throttled(body.wait())),
+            501 => None,
+            408 | 500..=599 => Some(Passing::Unavailable),
+            _ => None,
+        };
+        Self { error: body.into_error(status), passing }
+    }
+}
+
+impl HubClient {
+    /// The client of one hub. Fails only when `settings` were not made by [`HubSettings::parse`].
+    pub fn new(
+        settings: HubSettings,
+        network: &Network,
+        limits: Limits,
+    ) -> Result<Self, BadConnectionString> {
+        let base_url = format!("https://{}", settings.host_name);
+        Self::at(base_url, settings, network, limits)
+    }
+
+    pub(crate) fn at(
+        base_url: String,
+        settings: HubSettings,
+        network: &Network,
+        limits: Limits,
+    ) -> Result<Self, BadConnectionString> {
+        let signer = Signer::new(&settings.host_name, &settings.policy, settings.key_bytes()?);
+        Ok(Self(Arc::new(Inner {
+            settings,
+            base_url,
+            http: network.http.clone(),
+            attempt_timeout: limits.attempt_timeout,
+            signer,
+            throttle: Throttle::default(),
+            reachability: Reachability::default(),
+            in_flight: Semaphore::new(limits.concurrent_requests),
+            devices: DeviceSessions::new(network.tls.clone(), limits.device_sessions),
+        })))
+    }
+
+    /// How this hub is reached.
+    pub fn settings(&self) -> &HubSettings {
+        &self.0.settings
+    }
+
+    /// Requests sent so far.
+    pub fn calls(&self) -> CallCounts {
+        self.0.throttle.counts()
+    }
+
+    pub(crate) fn devices(&self) -> &DeviceSessions {
+        &self.0.devices
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.0.signer
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+
+    /// How long one attempt may take before `deadline`.
+    pub(crate) fn attempt_time(&self, deadline: Deadline) -> Duration {
+        self.0.attempt_timeout.min(deadline.left(Instant::now()))
+    }
+
+    /// Sends until there is a definite answer, or `deadline` leaves no time for another attempt.
+    pub(crate) async fn send(&self, call: Call, deadline: Deadline) -> Result<Answer, HubError> {
+        let once = async || self.attempt(&call, deadline).await;
+        self.until_definite(&self.0.reachability, deadline, once).await
+    }
+
+    /// Tries until there is a definite answer, or `deadline` leaves no time for another attempt.
+    ///
+    /// A write whose answer was lost may be sent again only because its precondition fences it: the
+    /// second one then fails as [`HubErrorKind::Stale`] or [`HubErrorKind::Exists`].
+    pub(crate) async fn until_definite<T>(
+        &self,
+        reachability: &Reachability,
+        deadline: Deadline,
+        once: impl AsyncFn() -> Result<T, Failure>,
+    ) -> Result<T, HubError> {
+        let mut attempt = 0;
+        let mut last = None;
+        loop {
+            if !reachability.admits(Instant::now()) {
+                return Err(last.unwrap_or_else(unanswered));
+            }
+            let Failure { error, passing } = match once().await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let Some(passing) = passing else { return Err(error) };
+            attempt += 1;
+            let wait = retry::wait(attempt, passing, rand::random());
+            if wait >= deadline.left(Instant::now()) {
+                return Err(error);
+            }
+            tracing::debug!(%error, attempt, ?wait, hub = self.0.settings.name, "will be tried again");
+            last = Some(error);
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One attempt, with its place among those in flight.
+    async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
+        let unavailable = |why: &str| HubError::new(HubErrorKind::Unavailable, why);
+        let left = deadline.left(Instant::now());
+        let place = match tokio::time::timeout(left, self.0.in_flight.acquire()).await {
+            Ok(Ok(place)) => place,
+            _ => return Err(Failure::passing(unavailable("no time was left to send the request"))),
+        };
+        self.0.throttle.admit(call.class, call.items).await;
+        let time = self.attempt_time(deadline);
+        let sent = tokio::time::timeout(time, self.exchange(call)).await;
+        drop(place);
+        match sent {
+            Ok(Ok(answer)) => {
+                self.0.reachability.answered();
+                settle(call, answer)
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(self.silent(&self.0.reachability, time)),
+        }
+    }
+
+    /// An attempt that got no answer within `time`.
+    pub(crate) fn silent(&self, reachability: &Reachability, time: Duration) -> Failure {
+        if time >= TELLING_TIME.min(self.0.attempt_timeout) {
+            reachability.failed(Instant::now());
+        }
+        let why = format!("no answer within {} ms", time.as_millis());
+        Failure::passing(HubError::new(HubErrorKind::Unavailable, why))
+    }
+
+    async fn exchange(&self, call: &Call) -> Result<Answer, Failure> {
+        let mut response = self.request(call).send().await.map_err(|error| self.transport(&error))?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(&error))? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(Failure::definite(malformed("the answer is too long")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let headers = std::mem::take(response.headers_mut());
+        Ok(Answer { status: response.status(), headers, body: body.into() })
+    }
+
+    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
+        let url = format!("{}{}?api-version={API_VERSION}", self.0.base_url, call.path);
+        let mut request = self.0.http.request(call.method.clone(), url).headers(call.headers.clone());
+        let token = self.0.signer.service(unix_seconds());
+        if let Ok(mut value) = HeaderValue::from_str(token.expose()) {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        match &call.body {
+            Some(body) => request.body(body.clone()),
+            None => request,
+        }
+    }
+
+    /// A request that got no answer. The texts of the layers below name hosts, never headers.
+    fn transport(&self, error: &reqwest::Error) -> Failure {
+        if error.is_connect() {
+            self.0.reachability.failed(Instant::now());
+        }
+        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), innermost);
+        let what = if error.is_connect() { "no connection" } else { "the connection was lost" };
+        Failure::passing(HubError::new(HubErrorKind::Unavailable, format!("{what}: {cause}")))
+    }
+}
+
+fn settle(call: &Call, answer: Answer) -> Result<Answer, Failure> {
+    if (call.expected)(answer.status, &answer.body) {
+        return Ok(answer);
+    }
+    let header = answer.headers.get("iothub-errorcode").and_then(|value| value.to_str().ok());
+    Err(Failure::of(ErrorBody::read(header, &answer.body), answer.status))
+}
+
+fn unanswered() -> HubError {
+    HubError::new(HubErrorKind::Unavailable, "the hub did not answer the calls before this one")
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// A JSON object out of an answer.
+pub(crate) fn members(answer: &Answer) -> Result<Object, HubError> {
+    super::wire::object(&answer.body)
+}

@@ -1,0 +1,234 @@
+//! Reported properties, written as the device: the only way that is proven to work.
+//!
+//! One session per patch: connect, subscribe to the answers, publish, await the status, disconnect.
+//! A session never reconnects by itself: its event loop is dropped at the first error, at the
+//! deadline, and when the caller stops waiting.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish,
+    PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
+};
+use rustls::ClientConfig;
+use tokio::sync::Semaphore;
+
+use super::answer::{self, ANSWERS, Status};
+use super::client::{Failure, HubClient, unix_seconds};
+use super::error::{HubError, HubErrorKind};
+use super::reachability::Reachability;
+use super::throttle::OperationClass::ReportedWrite;
+use super::wire::{API_VERSION, ErrorBody};
+use super::{Deadline, HubErrorKind::*};
+use crate::model::{IdentityId, Object};
+
+/// Largest packet, in bytes: the service's own limit for messages (documented).
+const MAX_PACKET: usize = 256 << 10;
+
+/// Names the request within its session, where it is the only one.
+const REQUEST_ID: &str = "1";
+
+/// How long saying goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What bounds the sessions as a device on one hub.
+pub(crate) struct DeviceSessions {
+    tls: Arc<ClientConfig>,
+    places: Semaphore,
+    /// A second session of the same device would make the hub close the first (documented).
+    one_each: Mutex<HashMap<IdentityId, Weak<tokio::sync::Mutex<()>>>>,
+    pub(crate) reachability: Reachability,
+}
+
+impl DeviceSessions {
+    pub(crate) fn new(tls: Arc<ClientConfig>, sessions: usize) -> Self {
+        Self {
+            tls,
+            places: Semaphore::new(sessions),
+            one_each: Mutex::new(HashMap::new()),
+            reachability: Reachability::default(),
+        }
+    }
+
+    fn turn(&self, id: &IdentityId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.one_each.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
+            return turn;
+        }
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = Arc::default();
+        turns.insert(id.clone(), Arc::downgrade(&turn));
+        turn
+    }
+}
+
+impl std::fmt::Debug for DeviceSessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeviceSessions").field("places", &self.places.available_permits()).finish()
+    }
+}
+
+impl HubClient {
+    /// Writes reported properties as the device, over MQTT; gives the new reported `$version`.
+    ///
+    /// `expected_version` is the precondition: [`Stale`] when the reported properties are at another
+    /// version. The device must not be connected to this hub, or it is disconnected.
+    pub async fn patch_reported(
+        &self,
+        id: &IdentityId,
+        patch: &Object,
+        expected_version: u64,
+        deadline: Deadline,
+    ) -> Result<u64, HubError> {
+        let body = serde_json::to_vec(patch).map_err(|_| HubError::new(Rejected, "the patch is not JSON"))?;
+        let topic = answer::patch_topic(REQUEST_ID, expected_version);
+        if topic.len() + body.len() + 64 > MAX_PACKET {
+            return Err(HubError::new(Rejected, "the patch is larger than the device protocol allows"));
+        }
+        let turn = self.devices().turn(id);
+        let left = deadline.left(Instant::now());
+        let _turn = tokio::time::timeout(left, turn.lock()).await.map_err(|_| no_time())?;
+        let once = async || self.session(id, &topic, &body, deadline).await;
+        self.until_definite(&self.devices().reachability, deadline, once).await
+    }
+
+    async fn session(
+        &self,
+        id: &IdentityId,
+        topic: &str,
+        body: &[u8],
+        deadline: Deadline,
+    ) -> Result<u64, Failure> {
+        let left = deadline.left(Instant::now());
+        let _place = match tokio::time::timeout(left, self.devices().places.acquire()).await {
+            Ok(Ok(place)) => place,
+            _ => return Err(Failure::passing(no_time())),
+        };
+        self.throttle().admit(ReportedWrite, 1).await;
+        let (client, mut events) = AsyncClient::builder(self.options(id)).capacity(8).build();
+        let time = self.attempt_time(deadline);
+        let reachability = &self.devices().reachability;
+        let exchanged = exchange(&client, &mut events, reachability, topic, body);
+        let patched = match tokio::time::timeout(time, exchanged).await {
+            Ok(patched) => patched,
+            Err(_) => Err(self.silent(reachability, time)),
+        };
+        goodbye(&client, &mut events).await;
+        patched
+    }
+
+    fn options(&self, id: &IdentityId) -> MqttOptions {
+        let settings = self.settings();
+        let mut resource = format!("{}/devices/{}", settings.host_name, id.device);
+        if let Some(module) = &id.module {
+            resource.push_str(&format!("/modules/{module}"));
+        }
+        let token = self.signer().device(&resource, unix_seconds());
+        let username = format!("{}/{id}/?api-version={API_VERSION}", settings.host_name);
+        let mut options = MqttOptions::new(id.to_string(), (settings.host(), settings.mqtt_port));
+        options
+            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(self.devices().tls.clone())))
+            // A session that persisted would be handed the device's cloud-to-device messages.
+            .set_clean_session(true)
+            .set_credentials(username, token.expose().to_owned())
+            .set_max_packet_size(MAX_PACKET, MAX_PACKET);
+        options
+    }
+}
+
+async fn exchange(
+    client: &AsyncClient,
+    events: &mut EventLoop,
+    reachability: &Reachability,
+    topic: &str,
+    body: &[u8],
+) -> Result<u64, Failure> {
+    let queued = |why| Failure::passing(HubError::new(Unavailable, format!("the session ended: {why}")));
+    let mut connected = false;
+    client.try_subscribe(ANSWERS, QoS::AtMostOnce).map_err(queued)?;
+    loop {
+        match events.poll().await.map_err(|error| ended(&error, connected, reachability))? {
+            Event::Incoming(Packet::ConnAck(_)) => {
+                connected = true;
+                reachability.answered();
+            }
+            Event::Incoming(Packet::SubAck(ack)) => {
+                if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    return Err(Failure::definite(HubError::new(Denied, "the subscription was refused")));
+                }
+                let publish = PublishOptions::at_most_once();
+                client.try_publish(topic, body.to_vec(), publish).map_err(queued)?;
+            }
+            Event::Incoming(Packet::Publish(publish)) => {
+                if let Some(outcome) = outcome(&publish) {
+                    return outcome;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What an answer says; `None` when it is no answer to this request.
+fn outcome(publish: &Publish) -> Option<Result<u64, Failure>> {
+    let topic = std::str::from_utf8(&publish.topic).ok()?;
+    let Status { code, version } = answer::status(topic, REQUEST_ID)?;
+    match (code, version) {
+        (200..=299, Some(version)) => Some(Ok(version)),
+        (200..=299, None) => {
+            Some(Err(Failure::definite(HubError::new(Malformed, "an answer without a version"))))
+        }
+        _ => {
+            let status = reqwest::StatusCode::from_u16(code).unwrap_or(reqwest::StatusCode::BAD_GATEWAY);
+            Some(Err(Failure::of(ErrorBody::read(None, &publish.payload), status)))
+        }
+    }
+}
+
+/// A session that ended without an answer.
+fn ended(error: &ConnectionError, connected: bool, reachability: &Reachability) -> Failure {
+    if let ConnectionError::ConnectionRefused(code) = error {
+        reachability.answered();
+        return refused(*code);
+    }
+    if !connected {
+        reachability.failed(Instant::now());
+    }
+    Failure::passing(HubError::new(Unavailable, format!("the session ended: {error}")))
+}
+
+/// The service refuses a connection with 3 when it is busy, with 4 and 5 for bad credentials, a
+/// missing permission, a disabled device, and with 2 for a bad id (read in the official clients).
+fn refused(code: ConnectReturnCode) -> Failure {
+    let kind = match code {
+        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => Denied,
+        ConnectReturnCode::BadClientId | ConnectReturnCode::RefusedProtocolVersion => Rejected,
+        ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => Unavailable,
+    };
+    let error = HubError::new(kind, format!("the connection as the device was refused: {code:?}"));
+    match kind {
+        HubErrorKind::Unavailable => Failure::passing(error),
+        _ => Failure::definite(error),
+    }
+}
+
+/// DISCONNECT, so that the hub does not wait for a ping of a device that is not there.
+async fn goodbye(client: &AsyncClient, events: &mut EventLoop) {
+    if client.try_disconnect_now().is_err() {
+        return;
+    }
+    let said = async {
+        while let Ok(event) = events.poll().await {
+            if matches!(event, Event::Outgoing(rumqttc::Outgoing::Disconnect)) {
+                return;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(GOODBYE, said).await;
+}
+
+fn no_time() -> HubError {
+    HubError::new(Unavailable, "no time was left to connect as the device")
+}

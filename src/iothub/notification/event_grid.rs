@@ -1,0 +1,63 @@
+//! Event Grid events, in its own schema and as CloudEvents 1.0.
+//!
+//! They are hints only: delivered at least once and in no order, and the twin they carry is a
+//! skeleton that must not be relied on (documented).
+
+use super::properties::{object, text};
+use super::{Hint, HintKind, NotANotification, identity, not, timestamp, versions};
+use crate::model::{Object, TwinChange};
+
+/// Whether this looks like an event of Event Grid, in either schema.
+pub(crate) fn is_event(members: &Object) -> bool {
+    event_type(members).is_some()
+        && (members.contains_key("data") || members.contains_key("specversion") || subject(members).is_some())
+}
+
+fn event_type(members: &Object) -> Option<&str> {
+    text(members, "eventType").or_else(|| text(members, "type"))
+}
+
+/// `devices/{id}`.
+fn subject(members: &Object) -> Option<&str> {
+    text(members, "subject")?.strip_prefix("devices/")
+}
+
+pub(crate) fn hint(members: &Object) -> Result<Hint, NotANotification> {
+    let nothing = Object::new();
+    let data = object(members, "data").unwrap_or(&nothing);
+    let kind = kind(event_type(members).unwrap_or_default())?;
+    let device = text(data, "deviceId").or_else(|| subject(members));
+    let device = device.ok_or_else(|| not("an Event Grid event that names no device"))?;
+    let twin = object(data, "twin").unwrap_or(&nothing);
+    let [version, reported_version, desired_version] = versions(twin);
+    let time = text(data, "operationTimestamp").or_else(|| text(members, "eventTime"));
+    Ok(Hint {
+        identity: identity(device, text(data, "moduleId"))?,
+        hub: text(data, "hubName").or_else(|| source_hub(members)).map(str::to_owned),
+        kind,
+        occurred: time.or_else(|| text(members, "time")).and_then(timestamp),
+        change: TwinChange::default(),
+        version,
+        reported_version,
+        desired_version,
+    })
+}
+
+/// The last segment of `…/providers/Microsoft.Devices/IotHubs/{hub}`.
+fn source_hub(members: &Object) -> Option<&str> {
+    let resource = text(members, "topic").or_else(|| text(members, "source"))?;
+    resource.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
+}
+
+fn kind(event_type: &str) -> Result<HintKind, NotANotification> {
+    let name = event_type.to_ascii_lowercase();
+    match name.strip_prefix("microsoft.devices.") {
+        Some("devicecreated") => Ok(HintKind::Created),
+        Some("devicedeleted") => Ok(HintKind::Deleted),
+        Some(_) => Ok(HintKind::Other),
+        None => {
+            let shown: String = event_type.chars().filter(|c| !c.is_control()).take(80).collect();
+            Err(NotANotification(format!("an Event Grid event of the type {shown}")))
+        }
+    }
+}

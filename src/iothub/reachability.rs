@@ -1,0 +1,96 @@
+//! A short memory of a hub that does not answer, so that a batch does not find it out a hundred times.
+//!
+//! It only ever makes a call fail as unavailable; it decides nothing about any identity.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Failures in a row, without any answer between them, until calls fail at once.
+const FAILURES: u32 = 3;
+
+/// How long calls then fail at once, until one is let through to try.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether a hub has answered lately. Time comes in as an argument.
+#[derive(Debug, Default)]
+pub(crate) struct Reachability(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    failures: u32,
+    /// When the next call may try.
+    trial_at: Option<Instant>,
+}
+
+impl Reachability {
+    /// Whether a call may be sent now. After [`FAILURES`] failures one call per [`PAUSE`] may.
+    pub(crate) fn admits(&self, now: Instant) -> bool {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match memory.trial_at {
+            Some(at) if now < at => false,
+            Some(_) => {
+                memory.trial_at = Some(now + PAUSE);
+                true
+            }
+            None => true,
+        }
+    }
+
+    /// The hub answered, whatever it said.
+    pub(crate) fn answered(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Memory::default();
+    }
+
+    /// No connection, or no answer in the time of a whole attempt.
+    pub(crate) fn failed(&self, now: Instant) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.failures = memory.failures.saturating_add(1);
+        if memory.failures >= FAILURES {
+            memory.trial_at = Some(now + PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dead(now: Instant) -> Reachability {
+        let hub = Reachability::default();
+        (0..FAILURES).for_each(|_| hub.failed(now));
+        hub
+    }
+
+    #[test]
+    fn two_failures_stop_nothing() {
+        let (hub, now) = (Reachability::default(), Instant::now());
+        hub.failed(now);
+        hub.failed(now);
+        assert!(hub.admits(now));
+    }
+
+    #[test]
+    fn a_dead_hub_is_tried_by_one_call_at_a_time() {
+        let now = Instant::now();
+        let hub = dead(now);
+        assert!(!hub.admits(now));
+        assert!(hub.admits(now + PAUSE));
+        assert!(!hub.admits(now + PAUSE));
+    }
+
+    #[test]
+    fn one_answer_opens_the_way_again() {
+        let now = Instant::now();
+        let hub = dead(now);
+        hub.answered();
+        assert!(hub.admits(now));
+    }
+
+    #[test]
+    fn a_trial_that_was_abandoned_does_not_close_the_way_for_ever() {
+        let now = Instant::now();
+        let hub = dead(now);
+        assert!(hub.admits(now + PAUSE));
+        assert!(hub.admits(now + PAUSE * 2));
+    }
+}
