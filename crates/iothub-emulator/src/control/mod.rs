@@ -1,13 +1,25 @@
 //! The port from which tests cause trouble and look inside.
 
-use bytes::Bytes;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+mod fault;
+mod memory;
+mod serve;
+mod throttle;
 
-use crate::events::Emitter;
-use crate::store::{Hub, Switches};
+pub use fault::Fault;
+pub use memory::RequestRecord;
+pub use serve::{ControlPort, serve};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+use fault::Faults;
+use memory::Memory;
+use throttle::Throttle;
 
 /// What is to happen with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,81 +48,148 @@ pub struct Planned {
     /// The status.
     pub status: u16,
     /// The body; `None` gives the hub's usual error body for the status.
-    pub body: Option<serde_json::Value>,
+    pub body: Option<Value>,
 }
 
-/// One request as it is remembered. Bodies may hold keys: they are taken out before anything is shown.
-#[derive(Debug, Clone)]
-pub struct RequestRecord {
-    /// `GET`, …, `MQTT-CONNECT`, `MQTT-PATCH`.
-    pub method: String,
-    /// The path as it was sent, still percent-encoded.
-    pub path: String,
-    /// The query as it was sent.
-    pub query: Option<String>,
-    /// `If-Match` as it was sent.
-    pub if_match: Option<String>,
-    /// What was answered; 0 when the connection was closed instead.
-    pub status: u16,
-    /// The request's body.
-    pub body: Bytes,
+/// How a hub is down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outage {
+    /// It is not.
+    #[default]
+    Off,
+    /// Connections are closed at accept, and those that are open at once.
+    Refuse,
+    /// Requests are never answered.
+    Hang,
+    /// 503 to every request.
+    Unavailable,
 }
+
+/// A write that waits to be applied.
+type HeldWrite = Box<dyn FnOnce() + Send>;
 
 /// Trouble and memory of one hub.
-#[derive(Debug, Default)]
-pub struct HubControl {}
+#[derive(Default)]
+pub struct HubControl {
+    outage: watch::Sender<Outage>,
+    state: Mutex<State>,
+    connections: Arc<Connections>,
+}
+
+#[derive(Default)]
+struct State {
+    latency: Duration,
+    throttle: Option<Throttle>,
+    faults: Faults,
+    memory: Memory,
+    held: Vec<HeldWrite>,
+}
+
+impl fmt::Debug for HubControl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubControl").field("outage", &*self.outage.borrow()).finish_non_exhaustive()
+    }
+}
 
 impl HubControl {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits out latency and delays, counts throttles, and says what is to happen with a request.
-    pub async fn verdict(&self, _method: &str, _path: &str) -> Verdict {
-        Verdict::Proceed
+    pub async fn verdict(&self, method: &str, path: &str) -> Verdict {
+        let outage = *self.outage.borrow();
+        let (latency, delay, verdict) = {
+            let mut state = self.lock();
+            let struck = state.faults.strike(method, path);
+            let throttled = state.throttle.as_mut().is_some_and(Throttle::refuses);
+            let (delay, verdict) = match (outage, struck, throttled) {
+                (Outage::Hang, ..) => (Duration::ZERO, Verdict::Hang),
+                (Outage::Refuse, ..) => (Duration::ZERO, Verdict::Drop),
+                (Outage::Unavailable, ..) => (Duration::ZERO, answer(503)),
+                (Outage::Off, Some(struck), _) => struck,
+                (Outage::Off, None, true) => (Duration::ZERO, answer(429)),
+                (Outage::Off, None, false) => (Duration::ZERO, Verdict::Proceed),
+            };
+            (state.latency, delay, verdict)
+        };
+        let wait = latency + delay;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        verdict
     }
 
     /// Whether new connections are closed at accept, and existing ones with them.
     #[must_use]
     pub fn refusing(&self) -> bool {
-        false
+        *self.outage.borrow() == Outage::Refuse
     }
 
     /// Resolves when connections that are open must be closed (the hub begins to refuse).
     pub async fn begins_refusing(&self) {
-        std::future::pending().await
+        let mut outage = self.outage.subscribe();
+        if outage.wait_for(|outage| *outage == Outage::Refuse).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Keeps a write back until it is released.
     pub fn hold(&self, write: Box<dyn FnOnce() + Send>) {
-        drop(write);
+        self.lock().held.push(write);
+    }
+
+    /// Applies what was held, in order; how many writes that were.
+    pub fn release(&self) -> usize {
+        let held = std::mem::take(&mut self.lock().held);
+        let count = held.len();
+        // Without the lock: a write may emit events and be remembered.
+        held.into_iter().for_each(|write| write());
+        count
     }
 
     /// Remembers a request.
     pub fn record(&self, record: RequestRecord) {
-        drop(record);
+        self.lock().memory.record(record);
     }
 
     /// Counts a TLS connection for as long as the guard lives.
     #[must_use]
     pub fn connection(&self) -> ConnectionGuard {
-        ConnectionGuard {}
+        let open = self.connections.open.fetch_add(1, Ordering::Relaxed) + 1;
+        self.connections.opened.fetch_add(1, Ordering::Relaxed);
+        self.connections.peak.fetch_max(open, Ordering::Relaxed);
+        ConnectionGuard { connections: Arc::clone(&self.connections) }
+    }
+}
+
+fn answer(status: u16) -> Verdict {
+    Verdict::Answer(Planned { status, body: None })
+}
+
+#[derive(Debug, Default)]
+struct Connections {
+    open: AtomicU64,
+    opened: AtomicU64,
+    peak: AtomicU64,
+}
+
+impl Connections {
+    fn to_json(&self) -> Value {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        json!({"open": read(&self.open), "opened": read(&self.opened), "peakOpen": read(&self.peak)})
     }
 }
 
 /// One open TLS connection.
 #[derive(Debug)]
-pub struct ConnectionGuard {}
-
-/// Everything the control port reaches.
-#[derive(Debug)]
-pub struct ControlPort {
-    /// The hubs and their trouble.
-    pub hubs: Vec<(Arc<Hub>, Arc<HubControl>)>,
-    /// The event logs.
-    pub emitter: Arc<Emitter>,
-    /// The inferred behaviours.
-    pub switches: Arc<Switches>,
+pub struct ConnectionGuard {
+    connections: Arc<Connections>,
 }
 
-/// Serves the control port over plain HTTP until `stop`.
-pub async fn serve(listener: TcpListener, port: ControlPort, stop: CancellationToken) {
-    let _ = (listener, port);
-    stop.cancelled().await;
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.connections.open.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -1,12 +1,28 @@
-//! What leaves the hub.
+//! What leaves the hubs: Event Grid events and routed messages, in partitioned logs.
 
-use serde_json::Value;
-use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+mod log;
+mod message;
+mod rules;
+mod serve;
+
+pub use log::{Event, EventHub, Partition};
+pub use message::GridSchema;
+pub use rules::{Mode, Order, Rule};
+pub use serve::serve;
+
+use serde_json::{Value, json};
+use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::stamp::Stamp;
 use crate::store::Id;
+use rules::Rules;
+
+/// Event Grid's event hub.
+pub const REGISTRY: &str = "registry";
+
+/// The routes' event hub.
+pub const DEVICE_TWIN: &str = "devicetwin";
 
 /// An identity came or went.
 #[derive(Debug, Clone, Copy)]
@@ -38,31 +54,118 @@ pub struct TwinChanged<'a> {
     pub at: Stamp,
 }
 
-/// Takes the events of all hubs. Called under a hub's lock, in the order of the writes: must be quick.
+/// Takes the events of all hubs. Called under a hub's lock, in the order of the writes, and quick: an event is in its
+/// partition when the call returns, unless a rule keeps it back.
+#[derive(Debug)]
+pub struct Emitter {
+    hubs: [EventHub; 2],
+    state: Mutex<State>,
+}
+
 #[derive(Debug, Default)]
-pub struct Emitter {}
+struct State {
+    rules: Rules,
+    schema: GridSchema,
+    round_robin: usize,
+}
 
 impl Emitter {
     /// Empty logs with so many partitions each.
     #[must_use]
     pub fn new(partitions: u16) -> Self {
-        let _ = partitions;
-        Self::default()
+        let hubs = [EventHub::new(REGISTRY, partitions), EventHub::new(DEVICE_TWIN, partitions)];
+        Self { hubs, state: Mutex::default() }
     }
 
-    /// An identity was created or deleted.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An identity was created or deleted. Event Grid tells of devices only (documented).
     pub fn lifecycle(&self, event: Lifecycle<'_>) {
-        tracing::trace!(?event);
+        if event.id.module.is_none() {
+            let mut state = self.lock();
+            let schema = state.schema;
+            state.round_robin = state.round_robin.wrapping_add(1);
+            let at = state.round_robin;
+            self.pass(&mut state, REGISTRY, at, message::grid(&event, schema));
+        }
+        let at = partition_of(&event.id.device);
+        self.pass(&mut self.lock(), DEVICE_TWIN, at, message::lifecycle(&event));
     }
 
     /// A twin was written by the service or by its device.
     pub fn twin_changed(&self, event: TwinChanged<'_>) {
-        tracing::trace!(?event);
+        let at = partition_of(&event.id.device);
+        self.pass(&mut self.lock(), DEVICE_TWIN, at, message::twin_changed(&event));
+    }
+
+    /// Lets the rules decide, then appends.
+    fn pass(&self, state: &mut State, event_hub: &str, at: usize, event: Event) {
+        for (at, event) in state.rules.pass(event_hub, at, event) {
+            self.append(event_hub, at, event);
+        }
+    }
+
+    fn append(&self, event_hub: &str, at: usize, event: Event) {
+        if let Some(hub) = self.event_hub(event_hub)
+            && let Some(partition) = hub.partitions.get(at % hub.partitions.len().max(1))
+        {
+            partition.append(event);
+        }
+    }
+
+    /// The event hub of that name.
+    #[must_use]
+    pub fn event_hub(&self, name: &str) -> Option<&EventHub> {
+        self.hubs.iter().find(|hub| hub.name == name)
+    }
+
+    /// All event hubs.
+    #[must_use]
+    pub fn event_hubs(&self) -> &[EventHub] {
+        &self.hubs
+    }
+
+    /// From now on, so.
+    pub fn rule(&self, rule: Rule) {
+        self.lock().rules.add(rule);
+    }
+
+    /// No rules any more; what is kept back stays so until it is released.
+    pub fn clear_rules(&self) {
+        self.lock().rules.clear();
+    }
+
+    /// Lets go what was kept back; how many events that were. Rules that hold end with it.
+    pub fn release(&self, order: Order) -> usize {
+        let mut state = self.lock();
+        let held = state.rules.release(order);
+        let count = held.len();
+        for (event_hub, at, event) in held {
+            self.append(&event_hub, at, event);
+        }
+        count
+    }
+
+    /// How Event Grid delivers from now on.
+    pub fn set_schema(&self, schema: GridSchema) {
+        self.lock().schema = schema;
+    }
+
+    /// Next sequence numbers by event hub and partition, and how many events are kept back.
+    #[must_use]
+    pub fn positions(&self) -> Value {
+        let held = self.lock().rules.held();
+        let hubs = self.hubs.iter().map(|hub| (hub.name.to_owned(), hub.positions()));
+        json!({"delivered": true, "held": held, "position": Value::Object(hubs.collect())})
     }
 }
 
-/// Serves the event logs over plain HTTP until `stop`.
-pub async fn serve(listener: TcpListener, emitter: Arc<Emitter>, stop: CancellationToken) {
-    let _ = (listener, emitter);
-    stop.cancelled().await;
+/// The same partition for the same device at every start.
+fn partition_of(device: &str) -> usize {
+    // The default hasher's keys are fixed when it is made so.
+    let mut hasher = std::hash::DefaultHasher::new();
+    device.hash(&mut hasher);
+    usize::try_from(hasher.finish() >> 1).unwrap_or_default()
 }

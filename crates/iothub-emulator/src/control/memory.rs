@@ -1,0 +1,143 @@
+//! Which requests a hub has had, without secrets.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many requests are remembered whole; counts are exact whatever came.
+const REMEMBERED: usize = 20_000;
+
+/// Largest body shown, in bytes.
+const SHOWN_BODY: usize = 64 * 1024;
+
+/// One request as it is remembered. Bodies may hold keys: they are taken out before anything is shown.
+#[derive(Debug, Clone)]
+pub struct RequestRecord {
+    /// `GET`, …, `MQTT-CONNECT`, `MQTT-PATCH`.
+    pub method: String,
+    /// The path as it was sent, still percent-encoded.
+    pub path: String,
+    /// The query as it was sent.
+    pub query: Option<String>,
+    /// `If-Match` as it was sent.
+    pub if_match: Option<String>,
+    /// What was answered; 0 when the connection was closed instead.
+    pub status: u16,
+    /// The request's body.
+    pub body: Bytes,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    count: u64,
+    requests: VecDeque<(u64, RequestRecord)>,
+    shapes: BTreeMap<(String, u16), u64>,
+}
+
+impl Memory {
+    pub(super) fn record(&mut self, record: RequestRecord) {
+        self.count += 1;
+        *self.shapes.entry((shape(&record.method, &record.path), record.status)).or_default() += 1;
+        if self.requests.len() == REMEMBERED {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((self.count, record));
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn list(&self) -> Value {
+        self.requests.iter().map(|(n, record)| shown(*n, record)).collect()
+    }
+
+    /// Counts by method, shape of the route and status.
+    pub(super) fn summary(&self) -> Value {
+        let by_shape = self.shapes.iter();
+        by_shape
+            .map(|((shape, status), count)| json!({"request": shape, "status": status, "count": count}))
+            .collect()
+    }
+}
+
+/// `GET /twins/{id}`: ids replaced; the app's own probes are told apart.
+fn shape(method: &str, path: &str) -> String {
+    if method.starts_with("MQTT") {
+        let module = if path.contains('/') { "/{module}" } else { "" };
+        return format!("{method} {{id}}{module}");
+    }
+    let mut shape = String::from(method);
+    shape.push(' ');
+    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
+    let mut after_collection = false;
+    for segment in &segments {
+        shape.push('/');
+        let fixed = !after_collection || *segment == "query";
+        shape.push_str(match segment.starts_with("hadr-probe-") {
+            true => "{probe}",
+            false if fixed => segment,
+            false => "{id}",
+        });
+        after_collection =
+            !after_collection && matches!(*segment, "devices" | "twins" | "modules" | "statistics");
+        if matches!(segments.first(), Some(&"statistics")) {
+            after_collection = false;
+        }
+    }
+    shape
+}
+
+fn shown(n: u64, record: &RequestRecord) -> Value {
+    let mut body = match record.body.len() {
+        0 => Value::Null,
+        length if length > SHOWN_BODY => Value::String(format!("{length} bytes")),
+        _ => serde_json::from_slice(&record.body).unwrap_or(Value::Null),
+    };
+    without_keys(&mut body);
+    json!({
+        "n": n, "method": record.method, "path": record.path, "query": record.query, "ifMatch": record.if_match,
+        "status": record.status, "body": body,
+    })
+}
+
+/// Replaces every key of an identity.
+fn without_keys(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if matches!(name.as_str(), "primaryKey" | "secondaryKey") && member.is_string() {
+                    *member = Value::String("(key)".to_owned());
+                } else {
+                    without_keys(member);
+                }
+            }
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(without_keys),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_name_the_route_and_not_the_identity() {
+        assert_eq!(shape("GET", "/twins/x"), "GET /twins/{id}");
+        assert_eq!(shape("PUT", "/devices/a%2Fb/modules/m"), "PUT /devices/{id}/modules/{id}");
+        assert_eq!(shape("POST", "/devices"), "POST /devices");
+        assert_eq!(shape("POST", "/devices/query"), "POST /devices/query");
+        assert_eq!(shape("GET", "/statistics/devices"), "GET /statistics/devices");
+        assert_eq!(shape("GET", "/twins/hadr-probe-1"), "GET /twins/{probe}");
+        assert_eq!(shape("MQTT-PATCH", "d/m"), "MQTT-PATCH {id}/{module}");
+    }
+
+    #[test]
+    fn keys_are_never_shown() {
+        let body = Bytes::from_static(br#"{"authentication":{"symmetricKey":{"primaryKey":"s3cret"}}}"#);
+        let (method, path) = ("PUT".to_owned(), "/devices/x".to_owned());
+        let record = RequestRecord { method, path, query: None, if_match: None, status: 200, body };
+        assert!(!shown(1, &record).to_string().contains("s3cret"));
+    }
+}

@@ -1,0 +1,211 @@
+//! The control port over plain HTTP.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::throttle::Throttle;
+use super::{Fault, HubControl, Outage};
+use crate::events::{Emitter, GridSchema, Order, Rule};
+use crate::store::{Hub, Switches};
+
+/// Everything the control port reaches.
+#[derive(Debug)]
+pub struct ControlPort {
+    /// The hubs and their trouble.
+    pub hubs: Vec<(Arc<Hub>, Arc<HubControl>)>,
+    /// The event logs.
+    pub emitter: Arc<Emitter>,
+    /// The inferred behaviours.
+    pub switches: Arc<Switches>,
+}
+
+type Port = State<Arc<ControlPort>>;
+type Refused = (StatusCode, String);
+
+impl ControlPort {
+    fn hub(&self, name: &str) -> Result<&(Arc<Hub>, Arc<HubControl>), Refused> {
+        let found = self.hubs.iter().find(|(hub, _)| hub.name.eq_ignore_ascii_case(name));
+        found.ok_or_else(|| (StatusCode::NOT_FOUND, format!("there is no hub {name}")))
+    }
+
+    fn control(&self, name: &str) -> Result<&HubControl, Refused> {
+        self.hub(name).map(|(_, control)| &**control)
+    }
+}
+
+/// Serves the control port over plain HTTP until `stop`.
+pub async fn serve(listener: TcpListener, port: ControlPort, stop: CancellationToken) {
+    let routes = Router::new()
+        .route("/hubs/{name}/outage", post(outage))
+        .route("/hubs/{name}/latency", post(latency))
+        .route("/hubs/{name}/throttle", post(throttle))
+        .route("/hubs/{name}/faults", post(add_fault).delete(clear_faults))
+        .route("/hubs/{name}/faults/release", post(release_writes))
+        .route("/hubs/{name}/requests", get(requests).delete(forget_requests))
+        .route("/hubs/{name}/requests/summary", get(summary))
+        .route("/hubs/{name}/connections", get(connections))
+        .route("/hubs/{name}/state", get(state))
+        .route("/events", post(rule).delete(clear_rules))
+        .route("/events/release", post(release_events))
+        .route("/barrier", get(barrier))
+        .route("/switches", get(switches).post(set_switches))
+        .with_state(Arc::new(port));
+    let served = axum::serve(listener, routes).with_graceful_shutdown(stop.clone().cancelled_owned());
+    tokio::select! {
+        ended = served => if let Err(error) = ended {
+            tracing::error!(%error, "the control port is no longer served");
+        },
+        () = stop.cancelled() => {}
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct OutageBody {
+    mode: Outage,
+}
+
+async fn outage(
+    State(port): Port,
+    Path(name): Path<String>,
+    Json(body): Json<OutageBody>,
+) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.outage.send_replace(body.mode);
+    Ok(Json(json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+struct LatencyBody {
+    milliseconds: u64,
+}
+
+async fn latency(
+    State(port): Port,
+    Path(name): Path<String>,
+    Json(body): Json<LatencyBody>,
+) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.lock().latency = Duration::from_millis(body.milliseconds);
+    Ok(Json(json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThrottleBody {
+    per_second: Option<f64>,
+}
+
+async fn throttle(
+    State(port): Port,
+    Path(name): Path<String>,
+    Json(body): Json<ThrottleBody>,
+) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.lock().throttle = body.per_second.map(Throttle::new);
+    Ok(Json(json!({})))
+}
+
+async fn add_fault(
+    State(port): Port,
+    Path(name): Path<String>,
+    Json(fault): Json<Fault>,
+) -> Result<Json<Value>, Refused> {
+    let id = port.control(&name)?.lock().faults.add(fault);
+    Ok(Json(json!({ "id": id })))
+}
+
+async fn clear_faults(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.lock().faults.clear();
+    Ok(Json(json!({})))
+}
+
+async fn release_writes(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(json!({"released": port.control(&name)?.release()})))
+}
+
+async fn requests(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(port.control(&name)?.lock().memory.list()))
+}
+
+async fn forget_requests(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.lock().memory.clear();
+    Ok(Json(json!({})))
+}
+
+async fn summary(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(port.control(&name)?.lock().memory.summary()))
+}
+
+async fn connections(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(port.control(&name)?.connections.to_json()))
+}
+
+async fn state(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(port.hub(&name)?.0.snapshot().into()))
+}
+
+async fn rule(State(port): Port, Json(rule): Json<Rule>) -> Result<Json<Value>, Refused> {
+    if port.emitter.event_hub(&rule.event_hub).is_none() {
+        return Err((StatusCode::NOT_FOUND, format!("there is no event hub {}", rule.event_hub)));
+    }
+    port.emitter.rule(rule);
+    Ok(Json(json!({})))
+}
+
+async fn clear_rules(State(port): Port) -> Json<Value> {
+    port.emitter.clear_rules();
+    Json(json!({}))
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct ReleaseBody {
+    #[serde(default)]
+    order: Order,
+}
+
+async fn release_events(State(port): Port, body: Option<Json<ReleaseBody>>) -> Json<Value> {
+    let order = body.map(|Json(body)| body.order).unwrap_or_default();
+    Json(json!({"released": port.emitter.release(order)}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BarrierQuery {
+    /// Accepted so that callers may bound any wait; events are in the logs as soon as the write is answered.
+    #[serde(default, rename = "waitMs")]
+    _wait_ms: u64,
+}
+
+async fn barrier(State(port): Port, Query(_): Query<BarrierQuery>) -> Json<Value> {
+    Json(port.emitter.positions())
+}
+
+async fn switches(State(port): Port) -> Json<Value> {
+    Json(port.switches.to_json())
+}
+
+/// Switches by name; `eventGridSchema` takes `eventGrid` or `cloudEvents`.
+async fn set_switches(
+    State(port): Port,
+    Json(wanted): Json<Map<String, Value>>,
+) -> Result<Json<Value>, Refused> {
+    for (name, value) in wanted {
+        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
+        match (name.as_str(), value) {
+            ("eventGridSchema", Value::String(text)) if text == "eventGrid" => {
+                port.emitter.set_schema(GridSchema::EventGrid)
+            }
+            ("eventGridSchema", Value::String(text)) if text == "cloudEvents" => {
+                port.emitter.set_schema(GridSchema::CloudEvents)
+            }
+            (name, Value::Bool(on)) => port.switches.set(name, on).map_err(bad)?,
+            (name, _) => return Err(bad(format!("{name} takes something else"))),
+        }
+    }
+    Ok(Json(port.switches.to_json()))
+}

@@ -1,0 +1,30 @@
+//! So many requests a second and no more.
+
+use std::time::Instant;
+
+/// A bucket of one second's worth of requests.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    per_second: f64,
+    left: f64,
+    refilled: Instant,
+}
+
+impl Throttle {
+    pub(super) fn new(per_second: f64) -> Self {
+        Self { per_second, left: per_second, refilled: Instant::now() }
+    }
+
+    /// Whether the request that has just come is one too many.
+    pub(super) fn refuses(&mut self) -> bool {
+        let now = Instant::now();
+        let refill = now.duration_since(self.refilled).as_secs_f64() * self.per_second;
+        self.refilled = now;
+        self.left = (self.left + refill).min(self.per_second.max(1.0));
+        if self.left < 1.0 {
+            return true;
+        }
+        self.left -= 1.0;
+        false
+    }
+}
