@@ -1,7 +1,6 @@
 //! `$metadata`: a mirror of an object tree with the time (and version) of the last write of every node.
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 use crate::stamp::Stamp;
 
@@ -18,14 +17,15 @@ pub(super) struct Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Metadata {
     written: Written,
-    children: BTreeMap<Box<str>, Metadata>,
+    /// Sorted by name. A vector, because most nodes have few children or none and fleets have many nodes.
+    children: Vec<(Box<str>, Metadata)>,
 }
 
 impl Metadata {
     /// A node without children.
     #[must_use]
     pub(super) fn leaf(written: Written) -> Self {
-        Self { written, children: BTreeMap::new() }
+        Self { written, children: Vec::new() }
     }
 
     /// The mirror of a value in which everything was written at once; `null` members have no node.
@@ -41,7 +41,10 @@ impl Metadata {
     #[must_use]
     pub(super) fn mirror_members(members: &Map<String, Value>, written: Written) -> Self {
         let kept = members.iter().filter(|(_, value)| !value.is_null());
-        let children = kept.map(|(key, value)| (key.as_str().into(), Self::mirror(value, written))).collect();
+        let mut children: Vec<_> =
+            kept.map(|(key, value)| (Box::from(key.as_str()), Self::mirror(value, written))).collect();
+        // Maps may keep the order of insertion, depending on what else is built with this crate.
+        children.sort_unstable_by(|(left, _): &(Box<str>, Self), (right, _)| left.cmp(right));
         Self { written, children }
     }
 
@@ -49,14 +52,26 @@ impl Metadata {
     pub(super) fn merge(&mut self, patch: &Map<String, Value>, written: Written) {
         self.written = written;
         for (key, value) in patch {
-            match value {
-                Value::Null => drop(self.children.remove(key.as_str())),
-                Value::Object(members) => match self.children.get_mut(key.as_str()) {
-                    Some(child) => child.merge(members, written),
-                    None => drop(self.children.insert(key.as_str().into(), Self::mirror(value, written))),
-                },
-                _ => drop(self.children.insert(key.as_str().into(), Self::leaf(written))),
+            let found = self.children.binary_search_by(|(name, _)| (**name).cmp(key));
+            match (found, value) {
+                (Ok(at), Value::Null) => drop(self.children.remove(at)),
+                (Err(_), Value::Null) => {}
+                (Ok(at), value) => {
+                    if let Some((_, child)) = self.children.get_mut(at) {
+                        child.overwrite(value, written);
+                    }
+                }
+                (Err(at), value) => {
+                    self.children.insert(at, (key.as_str().into(), Self::mirror(value, written)));
+                }
             }
+        }
+    }
+
+    fn overwrite(&mut self, value: &Value, written: Written) {
+        match value {
+            Value::Object(members) => self.merge(members, written),
+            _ => *self = Self::leaf(written),
         }
     }
 

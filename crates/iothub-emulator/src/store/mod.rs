@@ -12,6 +12,8 @@ mod metadata;
 mod modules;
 mod policy;
 mod precondition;
+#[cfg(test)]
+mod properties_of_merging;
 mod query;
 mod record;
 mod registry;
