@@ -1,1 +1,3 @@
-//! To be written.
+//! One file per function folder: translate, never decide.
+
+pub mod hub_router;

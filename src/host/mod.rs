@@ -1,9 +1,28 @@
 //! The Functions host's custom-handler protocol; no IoT words.
+//!
+//! The host posts one invocation at a time per partition to `/<function folder>`, and takes a 2xx
+//! with a JSON object for success. What it sends and how it reads answers was read in its source.
+
+mod body;
+mod endpoint;
+mod event_hub;
+mod http_trigger;
+mod invocation;
+mod nested;
+mod reply;
+mod server;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::model::Object;
+
+pub use body::{Intake, MAX_BODY};
+pub use endpoint::{Endpoint, event_hub_function, http_function, not_a_function, timer_function};
+pub use http_trigger::{HttpCall, HttpOutput};
+pub use invocation::{BadInvocation, Invocation};
+pub use reply::Reply;
+pub use server::{Ended, bind, serve};
 
 /// One event of an event hub partition.
 #[derive(Debug, Clone)]
@@ -33,13 +52,4 @@ pub struct EventBatch {
     pub records: Vec<EventRecord>,
     /// Attempt, from 0.
     pub retry_count: u32,
-}
-
-/// What a function answers to the host.
-#[derive(Debug, Clone)]
-pub enum Reply {
-    /// 200 with `{}` and these log lines.
-    Done(Vec<String>),
-    /// 503: the host retries the batch.
-    Hold(String),
 }

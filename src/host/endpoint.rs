@@ -1,0 +1,157 @@
+//! One endpoint per function: reads the invocation, runs the function, answers whatever happens.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use futures::FutureExt;
+use tracing::Instrument;
+
+use super::reply::{http_output, refusal};
+use super::{BadInvocation, EventBatch, HttpCall, HttpOutput, Intake, Invocation, Reply};
+
+/// The host's header with the invocation's id. It is the same for all retries of a batch.
+const INVOCATION_ID: &str = "x-azure-functions-invocationid";
+
+/// What all functions share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    intake: Intake,
+    limit: Duration,
+}
+
+impl Endpoint {
+    /// `limit` is when an invocation is cut off; functions are expected to end before it by themselves.
+    pub fn new(limit: Duration) -> Self {
+        Self { intake: Intake::default(), limit }
+    }
+
+    /// Takes the request, decodes it and works on it. A panic is a 500 and a log line.
+    async fn run<T, W>(self, request: Request, work: impl FnOnce(T) -> W + Send) -> Response
+    where
+        T: TryFrom<Invocation, Error = BadInvocation> + Send + 'static,
+        W: Future<Output = Response> + Send,
+    {
+        let all = async {
+            let taken = match self.intake.take(request.into_body()).await {
+                Ok(taken) => taken,
+                Err(response) => return response,
+            };
+            let large = taken.is_large();
+            let (bytes, turn) = taken.split();
+            let response = match decode(bytes, large).await {
+                Ok(decoded) => self.bounded(work(decoded)).await,
+                Err(bad) => refusal(StatusCode::BAD_REQUEST, &bad.to_string()),
+            };
+            drop(turn);
+            response
+        };
+        let response = match AssertUnwindSafe(all).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the function panicked; its log says where"),
+        };
+        if !response.status().is_success() {
+            tracing::warn!(status = response.status().as_u16(), "the invocation failed");
+        }
+        response
+    }
+
+    async fn bounded(&self, work: impl Future<Output = Response>) -> Response {
+        match tokio::time::timeout(self.limit, work).await {
+            Ok(response) => response,
+            Err(_) => Reply::Hold("the invocation was cut off at its time limit".to_owned()).into_response(),
+        }
+    }
+}
+
+/// The endpoint of a function with an event hub trigger.
+pub fn event_hub_function<F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
+where
+    F: Fn(EventBatch) -> W + Clone + Send + Sync + 'static,
+    W: Future<Output = Reply> + Send,
+{
+    payload_function(endpoint, name, move |batch: EventBatch| {
+        let function = function.clone();
+        async move {
+            if batch.retry_count > 0 {
+                tracing::info!(partition = batch.partition, retry = batch.retry_count, "a batch came again");
+            }
+            function(batch).await.into_response()
+        }
+    })
+}
+
+/// The endpoint of a function with a timer trigger; the schedule it was called for does not matter.
+pub fn timer_function<F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
+where
+    F: Fn() -> W + Clone + Send + Sync + 'static,
+    W: Future<Output = Reply> + Send,
+{
+    payload_function(endpoint, name, move |_: Tick| {
+        let function = function.clone();
+        async move { function().await.into_response() }
+    })
+}
+
+/// The endpoint of a function with an HTTP trigger whose calls come in payload form.
+pub fn http_function<F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
+where
+    F: Fn(HttpCall) -> W + Clone + Send + Sync + 'static,
+    W: Future<Output = HttpOutput> + Send,
+{
+    payload_function(endpoint, name, move |call: HttpCall| {
+        let function = function.clone();
+        async move { http_output(function(call).await) }
+    })
+}
+
+/// A timer's invocation says nothing that a function needs.
+struct Tick;
+
+impl TryFrom<Invocation> for Tick {
+    type Error = BadInvocation;
+
+    fn try_from(_: Invocation) -> Result<Self, BadInvocation> {
+        Ok(Self)
+    }
+}
+
+/// The answer to a path that is no function of this app.
+pub async fn not_a_function(request: Request) -> Response {
+    let path: String = request.uri().path().chars().take(200).collect();
+    refusal(StatusCode::NOT_FOUND, &format!("{} {path} is not a function of this app", request.method()))
+}
+
+fn payload_function<T, F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
+where
+    T: TryFrom<Invocation, Error = BadInvocation> + Send + 'static,
+    F: Fn(T) -> W + Clone + Send + Sync + 'static,
+    W: Future<Output = Response> + Send,
+{
+    let endpoint = endpoint.clone();
+    post(async move |request: Request| {
+        let id = request.headers().get(INVOCATION_ID).and_then(|id| id.to_str().ok()).unwrap_or("-");
+        let span = tracing::info_span!("invocation", function = name, id);
+        endpoint.clone().run(request, function).instrument(span).await
+    })
+    .fallback(not_a_function)
+}
+
+/// A large body would hold up every other request for a noticeable time.
+async fn decode<T>(bytes: Vec<u8>, large: bool) -> Result<T, BadInvocation>
+where
+    T: TryFrom<Invocation, Error = BadInvocation> + Send + 'static,
+{
+    let work = move || Invocation::read(&bytes)?.try_into();
+    if !large {
+        return work();
+    }
+    match tokio::task::spawn_blocking(work).await {
+        Ok(decoded) => decoded,
+        Err(_) => Err(BadInvocation::NotAnEnvelope("decoding it failed".to_owned())),
+    }
+}

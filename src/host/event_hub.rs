@@ -1,0 +1,150 @@
+//! Event batches out of invocations, in every form that the host sends.
+//!
+//! The form follows from the trigger's `cardinality` and `dataType`. Our folders say `many` and
+//! `binary`, the only lossless pair; the others arrive when somebody edits them, or calls the admin
+//! endpoint, and must not be a reason to lose an event.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{BadInvocation, EventBatch, EventRecord, Invocation, nested};
+use crate::model::Object;
+
+impl TryFrom<Invocation> for EventBatch {
+    type Error = BadInvocation;
+
+    fn try_from(mut invocation: Invocation) -> Result<Self, BadInvocation> {
+        let trigger = invocation.take_trigger()?;
+        let retry_count = invocation.retry_count();
+        let mut metadata = invocation.metadata;
+        let partition = partition_context(&mut metadata);
+        Ok(Self {
+            event_hub: nested::text(&partition, "EventHubName"),
+            partition: nested::text(&partition, "PartitionId"),
+            consumer_group: nested::text(&partition, "ConsumerGroup"),
+            records: records(bodies(trigger), metadata),
+            retry_count,
+        })
+    }
+}
+
+/// Two keys hold the same object (read in the extension's source).
+fn partition_context(metadata: &mut Object) -> Object {
+    let first = nested::take_object(metadata, "PartitionContext");
+    if first.is_empty() { nested::take_object(metadata, "TriggerPartitionContext") } else { first }
+}
+
+fn bodies(trigger: Value) -> Vec<Bytes> {
+    match trigger {
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(Value::Array(elements)) => elements.into_iter().map(body).collect(),
+            Ok(Value::String(inner)) => vec![text_body(inner)],
+            // Base64 of one event, which may look like a JSON number or word, or text as it is.
+            _ => vec![text_body(text)],
+        },
+        Value::Array(elements) => elements.into_iter().map(body).collect(),
+        value => vec![body(value)],
+    }
+}
+
+fn body(element: Value) -> Bytes {
+    match element {
+        Value::String(text) => text_body(text),
+        value => value.to_string().into(),
+    }
+}
+
+/// Base64 or the body's own text. JSON objects and arrays begin with a character that base64 does
+/// not have; what is neither JSON nor base64 stays as it is.
+fn text_body(text: String) -> Bytes {
+    if text.trim_start().starts_with(['{', '[']) {
+        return text.into();
+    }
+    match STANDARD.decode(&text) {
+        Ok(bytes) => bytes.into(),
+        Err(_) => text.into(),
+    }
+}
+
+/// Metadata arrays are parallel to the bodies; one that is missing or short leaves gaps.
+fn records(bodies: Vec<Bytes>, mut metadata: Object) -> Vec<EventRecord> {
+    let mut take = |key| nested::take_array(&mut metadata, key).into_iter();
+    let mut properties = take("PropertiesArray");
+    let mut system = take("SystemPropertiesArray");
+    let mut sequence_numbers = take("SequenceNumberArray");
+    let mut enqueued = take("EnqueuedTimeUtcArray");
+    let mut alone = (bodies.len() == 1).then(|| Alone::take(&mut metadata)).unwrap_or_default();
+    bodies
+        .into_iter()
+        .map(|body| {
+            let alone = std::mem::take(&mut alone);
+            let system = properties_or(system.next(), alone.system);
+            EventRecord {
+                body,
+                properties: properties_or(properties.next(), alone.properties),
+                sequence_number: number(sequence_numbers.next().as_ref())
+                    .or_else(|| number(system.get("SequenceNumber")))
+                    .or_else(|| number(system.get("x-opt-sequence-number")))
+                    .or_else(|| number(alone.sequence_number.as_ref())),
+                enqueued: time(enqueued.next().as_ref())
+                    .or_else(|| time(system.get("EnqueuedTimeUtc")))
+                    .or_else(|| time(alone.enqueued.as_ref())),
+                system,
+            }
+        })
+        .collect()
+}
+
+/// Metadata of a single event, in singular keys: cardinality one, and the admin endpoint.
+#[derive(Default)]
+struct Alone {
+    properties: Object,
+    system: Object,
+    sequence_number: Option<Value>,
+    enqueued: Option<Value>,
+}
+
+impl Alone {
+    fn take(metadata: &mut Object) -> Self {
+        Self {
+            properties: not_overwritten(nested::take_object(metadata, "Properties")),
+            system: nested::take_object(metadata, "SystemProperties"),
+            sequence_number: metadata.remove("SequenceNumber"),
+            enqueued: metadata.remove("EnqueuedTimeUtc"),
+        }
+    }
+}
+
+/// With cardinality one and text bodies the host copies the body's own members over the metadata
+/// (read in its source), so that `Properties` may be a member of the body. Application properties
+/// are scalars: an object among them says that they are not the event's.
+fn not_overwritten(properties: Object) -> Object {
+    if properties.values().any(Value::is_object) { Object::new() } else { properties }
+}
+
+fn properties_or(element: Option<Value>, alone: Object) -> Object {
+    match element.map(nested::unwrapped) {
+        Some(Value::Object(members)) => members,
+        _ => alone,
+    }
+}
+
+/// A sequence number; the admin endpoint's placeholder (the smallest number) is none.
+fn number(value: Option<&Value>) -> Option<i64> {
+    match value? {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+    .filter(|number| *number >= 0)
+}
+
+/// UTC, with or without saying so; the placeholder for no time (year 1) is none.
+fn time(value: Option<&Value>) -> Option<Timestamp> {
+    let text = value?.as_str()?;
+    let time: Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
+    (time > Timestamp::UNIX_EPOCH).then_some(time)
+}
