@@ -60,13 +60,30 @@ pub(crate) fn app_root() -> Result<PathBuf, LabError> {
     })
 }
 
-/// The folder of release binaries: beside this program, whatever `CARGO_TARGET_DIR` says.
-///
-/// # Errors
-/// When the system does not say where this program lies.
-pub(crate) fn release_folder() -> Result<PathBuf, LabError> {
-    let me = env::current_exe().map_err(LabError::file(Path::new("this program")))?;
-    let profile = me.parent().unwrap_or(Path::new("."));
-    let target = profile.parent().unwrap_or(profile);
-    Ok(target.join("release"))
+/// Which binaries are meant: the same as the lab's own, which under `cargo lab` is release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Built as this program was.
+    Own,
+    /// Always release: what is published.
+    Release,
+}
+
+impl Profile {
+    /// Whether `cargo build` needs `--release`.
+    pub(crate) fn is_release(self) -> bool {
+        self == Self::Release || !cfg!(debug_assertions)
+    }
+
+    /// The folder of its binaries: found from where this program lies, whatever `CARGO_TARGET_DIR`
+    /// says.
+    ///
+    /// # Errors
+    /// When the system does not say where this program lies.
+    pub(crate) fn folder(self) -> Result<PathBuf, LabError> {
+        let me = env::current_exe().map_err(LabError::file(Path::new("this program")))?;
+        let own = me.parent().unwrap_or(Path::new("."));
+        let target = own.parent().unwrap_or(own);
+        Ok(if self == Self::Own { own.to_owned() } else { target.join("release") })
+    }
 }

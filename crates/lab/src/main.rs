@@ -22,6 +22,7 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use error::LabError;
+use folders::Profile;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -52,8 +53,8 @@ async fn run(cli: Cli) -> Result<(), LabError> {
 
 async fn lay_out(to: Option<PathBuf>) -> Result<(), LabError> {
     let app = folders::app_root()?;
-    processes::build(&app).await?;
-    let program = folders::release_folder()?.join("iot-hadr");
+    processes::build(&app, Profile::Release).await?;
+    let program = Profile::Release.folder()?.join("iot-hadr");
     let to = to.unwrap_or_else(|| app.join("target/publish"));
     let staged = stage::stage(&app, &program, &to)?;
     print!("{}", stage::next_steps(&to, &staged));

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::error::LabError;
+use crate::folders::Profile;
 
 /// How long a program may take to say that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -21,17 +22,17 @@ const LOG_LINES: usize = 20;
 /// lab's own, and send the demonstration to somebody's real hubs.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
 
-/// Builds the app and the two tools in release, with cargo's own progress on the terminal.
+/// Builds the app and the two tools, with cargo's own progress on the terminal.
 ///
 /// # Errors
 /// When cargo is missing or the build fails.
-pub(crate) async fn build(app: &Path) -> Result<(), LabError> {
+pub(crate) async fn build(app: &Path, profile: Profile) -> Result<(), LabError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let failed = |why: String| LabError::Program("cargo build".to_owned(), why);
     let status = Command::new(cargo)
         .current_dir(app)
-        .args(["build", "--release", "--quiet", "-p", "iot-hadr"])
-        .args(["-p", "iothub-emulator", "-p", "functions-host"])
+        .args(["build", "-p", "iot-hadr", "-p", "iothub-emulator", "-p", "functions-host"])
+        .args(profile.is_release().then_some("--release"))
         .kill_on_drop(true)
         .status()
         .await

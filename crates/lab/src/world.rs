@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use crate::blobs::Blobs;
 use crate::error::LabError;
-use crate::folders::{self, TempFolder};
+use crate::folders::{self, Profile, TempFolder};
 use crate::hubs::Hub;
 use crate::processes::{self, Program};
 use crate::stage;
@@ -62,7 +62,7 @@ impl World {
         let secondary = hub(&emulator, 1, &client)?;
         let settings = settings(&emulator, &blobs, &ca_file, [&primary, &secondary])?;
         let app = folder.path().join("app");
-        let program = folders::release_folder()?.join("iot-hadr");
+        let program = Profile::Own.folder()?.join("iot-hadr");
         stage::stage(&folders::app_root()?, &program, &app)?;
         let host = None;
         Ok(Self {
@@ -94,7 +94,7 @@ impl World {
         let settings = self.folder.path().join("local.settings.json");
         let text = json!({ "IsEncrypted": false, "Values": self.settings }).to_string();
         std::fs::write(&settings, text).map_err(LabError::file(&settings))?;
-        let mut command = processes::command(&folders::release_folder()?.join("functions-host"));
+        let mut command = processes::command(&Profile::Own.folder()?.join("functions-host"));
         command.arg("start").arg("--app").arg(&self.app);
         command.arg("--event-logs").arg(self.emulator.text("/eventLogs")?);
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
@@ -220,7 +220,7 @@ impl World {
 }
 
 async fn start_emulator(folder: &TempFolder, logs: &Path) -> Result<Program, LabError> {
-    let mut command = processes::command(&folders::release_folder()?.join("iothub-emulator"));
+    let mut command = processes::command(&Profile::Own.folder()?.join("iothub-emulator"));
     command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1", "--exit-with-stdin"]);
     command.arg("--partitions").arg(PARTITIONS.to_string());
     command.arg("--ca-dir").arg(folder.path().join("ca"));
@@ -246,6 +246,8 @@ fn settings(
         ("AzureWebJobsStorage".to_owned(), blobs.connection_string()),
         ("myEventHubReadConnectionAppSetting".to_owned(), emulator.text("/eventHubs")?),
         ("SSL_CERT_FILE".to_owned(), ca_file.display().to_string()),
+        ("HADR_REGISTRY_CONSUMER_GROUP".to_owned(), "iot-hadr".to_owned()),
+        ("HADR_TWIN_CONSUMER_GROUP".to_owned(), "iot-hadr".to_owned()),
     ]);
     for (number, hub) in (1..).zip(hubs) {
         settings.insert(format!("iothub{number}"), hub.connection_string.clone());

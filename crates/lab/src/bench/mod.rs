@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::error::LabError;
-use crate::folders;
+use crate::folders::{self, Profile};
 use crate::processes;
 use crate::terminal::say;
 use crate::world::World;
@@ -49,7 +49,7 @@ const QUICK: Size = Size { identities: 300, events: (2_000, 4_000), rounds: (1, 
 /// When a program fails or a measurement cannot be taken; a goal that is missed is no error.
 pub(crate) async fn run(quick: bool, logs: Option<PathBuf>) -> Result<(), LabError> {
     let size = if quick { QUICK } else { WHOLE };
-    processes::build(&folders::app_root()?).await?;
+    processes::build(&folders::app_root()?, Profile::Own).await?;
     let mut world = World::start(logs).await?;
     world.set("HADR_MAX_IN_FLIGHT", IN_FLIGHT);
     world.app(&["init"]).await?;

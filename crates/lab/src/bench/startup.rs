@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Size;
 use super::table::Table;
 use crate::error::LabError;
-use crate::folders;
+use crate::folders::Profile;
 use crate::processes;
 use crate::terminal::Line;
 use crate::world::World;
@@ -32,7 +32,7 @@ pub(crate) async fn measure(world: &World, size: Size, table: &mut Table) -> Res
     line.done(&format!("{median:.1} ms"));
     let what = format!("(d) exec to first 200 on /, median of {}", size.starts);
     table.goal(what, format!("{median:.1} ms"), "< 30 ms", median < MILLISECONDS);
-    let program = folders::release_folder()?.join("iot-hadr");
+    let program = Profile::Own.folder()?.join("iot-hadr");
     let bytes = std::fs::metadata(&program).map_err(LabError::file(&program))?.len() as f64;
     let figure = format!("{:.1} MB", bytes / 1e6);
     table.goal("(d) program size, stripped", figure, "< 15 MB", bytes < BYTES);
@@ -43,7 +43,7 @@ async fn one_start(world: &World) -> Result<Duration, LabError> {
     let failed = |error: std::io::Error| LabError::Program("iot-hadr".to_owned(), error.to_string());
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
     let address = port.map_err(failed)?;
-    let mut command = processes::command(&folders::release_folder()?.join("iot-hadr"));
+    let mut command = processes::command(&Profile::Own.folder()?.join("iot-hadr"));
     command.envs(world.settings()).env("FUNCTIONS_CUSTOMHANDLER_PORT", address.port().to_string());
     command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
     let started = Instant::now();

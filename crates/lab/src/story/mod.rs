@@ -12,7 +12,7 @@ use std::time::Instant;
 use crate::cli::StoryOptions;
 use crate::error::LabError;
 use crate::fleet::{Fleet, Roads};
-use crate::folders;
+use crate::folders::{self, Profile};
 use crate::processes;
 use crate::terminal::{Line, say};
 use crate::world::World;
@@ -38,7 +38,7 @@ pub(crate) struct Story {
 /// # Errors
 /// When a program fails, something does not come true in time, or the hubs differ at the end.
 pub(crate) async fn tell(options: &StoryOptions, logs: Option<PathBuf>) -> Result<(), LabError> {
-    processes::build(&folders::app_root()?).await?;
+    processes::build(&folders::app_root()?, Profile::Own).await?;
     let started = Instant::now();
     let mut story = Story::begin(options.devices, logs).await?;
     story.create().await?;
@@ -62,7 +62,7 @@ impl Story {
         let mut world = World::start(logs).await?;
         world.set("HADR_ROUTER_VALID_SECONDS", VALID_FOR_SECONDS);
         world.set("HADR_LEASE_SECONDS", LEASE_SECONDS);
-        world.set("HADR_DELETE_BUDGET_PER_HOUR", DELETE_BUDGET);
+        world.set("HADR_DELETES_PER_HOUR", DELETE_BUDGET);
         world.app(&["init"]).await?;
         world.start_host().await?;
         let router = world.router()?;
