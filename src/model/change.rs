@@ -146,3 +146,118 @@ fn fold(first: Option<Change>, later: Option<Change>) -> Option<Change> {
         (first, later) => later.or(first),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::merge_patch;
+
+    fn object(value: Value) -> Object {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn members(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Object> {
+        prop::collection::btree_map("[a-c]", values, 0..4).prop_map(|members| members.into_iter().collect())
+    }
+
+    /// A document, or with `nulls` a patch of one, on few names so that they meet.
+    fn value(nulls: bool) -> impl Strategy<Value = Value> {
+        let null = if nulls { Value::Null } else { json!("not null") };
+        let leaf = prop_oneof![
+            Just(null),
+            (0..3i64).prop_map(Value::from),
+            Just(json!(1.50)),
+            Just(json!([1, {"a": null}])),
+        ];
+        leaf.prop_recursive(3, 16, 3, |inner| members(inner).prop_map(Value::Object))
+    }
+
+    fn document() -> impl Strategy<Value = Object> {
+        members(value(false))
+    }
+
+    fn patch() -> impl Strategy<Value = Object> {
+        members(value(true))
+    }
+
+    /// What events say: mostly patches, now and then a replacement.
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            4 => patch().prop_map(|patch| Change::from_patch(&patch)),
+            1 => document().prop_map(|document| Change::replacement(&document)),
+        ]
+    }
+
+    fn applied(mut document: Object, changes: &[Change]) -> Object {
+        changes.iter().for_each(|change| change.apply_to(&mut document));
+        document
+    }
+
+    fn folded(changes: &[Change]) -> Change {
+        changes.iter().cloned().fold(Change::Merge(BTreeMap::new()), Change::then)
+    }
+
+    #[test]
+    fn what_merge_patches_cannot_say_together_changes_can() {
+        let removed = Change::from_patch(&object(json!({"a": null})));
+        let added = Change::from_patch(&object(json!({"a": {"c": 2}})));
+        let document = object(json!({"a": {"b": 1}}));
+        assert_eq!(applied(document, &[removed.then(added)]), object(json!({"a": {"c": 2}})));
+    }
+
+    #[test]
+    fn the_hubs_own_members_are_no_change() {
+        let patch = object(json!({"a": {"$x": 1, "b": 1}, "$version": 4, "$metadata": {"a": {}}}));
+        assert_eq!(Change::from_patch(&patch), Change::from_patch(&object(json!({"a": {"b": 1}}))));
+    }
+
+    #[test]
+    fn the_spelling_of_a_number_survives() {
+        let patch: Object = serde_json::from_str(r#"{"a":1.0,"b":123456789012345678901234567890}"#).unwrap();
+        let text = serde_json::to_string(&applied(Object::new(), &[Change::from_patch(&patch)])).unwrap();
+        assert_eq!(text, r#"{"a":1.0,"b":123456789012345678901234567890}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_patch_as_a_change_does_what_the_hub_does(document in document(), patch in patch()) {
+            let mut as_the_hub = document.clone();
+            merge_patch::apply(&mut as_the_hub, &patch);
+            prop_assert_eq!(applied(document, &[Change::from_patch(&patch)]), as_the_hub);
+        }
+
+        #[test]
+        fn changes_folded_equal_changes_applied_one_by_one(
+            document in document(), changes in prop::collection::vec(change(), 0..6),
+        ) {
+            prop_assert_eq!(applied(document.clone(), &[folded(&changes)]), applied(document, &changes));
+        }
+
+        #[test]
+        fn it_does_not_matter_where_a_sequence_is_cut(
+            changes in prop::collection::vec(change(), 0..6), cut in 0..6usize,
+        ) {
+            let (first, rest) = changes.split_at(cut.min(changes.len()));
+            prop_assert_eq!(folded(first).then(folded(rest)), folded(&changes));
+        }
+
+        #[test]
+        fn a_sequence_applied_to_its_own_result_changes_nothing(
+            document in document(), changes in prop::collection::vec(change(), 0..6),
+        ) {
+            let once = applied(document, &[folded(&changes)]);
+            prop_assert_eq!(applied(once.clone(), &[folded(&changes)]), once);
+        }
+
+        #[test]
+        fn a_change_survives_storage(changes in prop::collection::vec(change(), 0..6)) {
+            let change = TwinChange { tags: Some(folded(&changes)), ..TwinChange::default() };
+            let text = serde_json::to_string(&change).unwrap();
+            prop_assert_eq!(serde_json::from_str::<TwinChange>(&text).unwrap(), change);
+        }
+    }
+}

@@ -91,3 +91,41 @@ impl std::fmt::Debug for IdentityDocument {
         f.debug_list().entries(self.0.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn identity(value: Value) -> IdentityDocument {
+        IdentityDocument::new(value.as_object().cloned().unwrap())
+    }
+
+    #[test]
+    fn what_travels_is_everything_that_the_hub_does_not_set_itself() {
+        let document =
+            identity(json!({"deviceId": "d", "etag": "NDcx", "generationId": "6389", "status": "enabled",
+            "statusReason": null, "connectionState": "Disconnected", "authentication": {"type": "sas"},
+            "capabilities": {"iotEdge": false}, "deviceScope": "ms-azure-iot-edge://d-1", "parentScopes": [],
+            "laterMember": {"a": 1}}));
+        assert_eq!(
+            Value::Object(document.portable()),
+            json!({"status": "enabled", "authentication": {"type": "sas"}, "capabilities": {"iotEdge": false},
+                "laterMember": {"a": 1}})
+        );
+    }
+
+    #[test]
+    fn its_debug_form_shows_no_key() {
+        let document = identity(json!({"authentication": {"symmetricKey": {"primaryKey": "c2VjcmV0"}}}));
+        assert_eq!(format!("{document:?}"), r#"["authentication"]"#);
+    }
+
+    #[test]
+    fn a_module_without_a_status_is_enabled() {
+        assert!(identity(json!({"moduleId": "m"})).is_enabled());
+        assert!(!identity(json!({"status": "Disabled"})).is_enabled());
+    }
+}

@@ -193,3 +193,52 @@ impl ETag {
         format!("\"{}\"", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_to_128_of_the_services_characters() {
+        assert_eq!("".parse::<DeviceId>(), Err(InvalidId::Empty));
+        assert_eq!("a b".parse::<DeviceId>(), Err(InvalidId::Character(' ')));
+        assert_eq!("ü".parse::<ModuleId>(), Err(InvalidId::Character('ü')));
+        assert!("x".repeat(128).parse::<DeviceId>().is_ok());
+        assert_eq!("x".repeat(129).parse::<DeviceId>(), Err(InvalidId::TooLong(129)));
+    }
+
+    #[test]
+    fn a_device_id_with_a_percent_sign_is_encoded_once() {
+        let id: DeviceId = "a%41/".trim_end_matches('/').parse().unwrap();
+        assert_eq!(id.path_segment(), "a%2541");
+    }
+
+    #[test]
+    fn an_id_that_is_stored_is_validated_when_it_is_read() {
+        let id: IdentityId = serde_json::from_str(r#"{"deviceId":"d","moduleId":"$edgeHub"}"#).unwrap();
+        assert_eq!(id.to_string(), "d/$edgeHub");
+        assert!(serde_json::from_str::<IdentityId>(r#"{"deviceId":"a/b"}"#).is_err());
+    }
+
+    #[test]
+    fn an_etag_loses_its_quotes_and_gets_them_back() {
+        assert_eq!(ETag::new("\"AAAAAAAAAAE=\""), ETag::new("AAAAAAAAAAE="));
+        assert_eq!(ETag::new("AAAAAAAAAAE=").quoted(), "\"AAAAAAAAAAE=\"");
+    }
+
+    proptest! {
+        #[test]
+        fn an_identity_is_read_as_it_was_written(
+            device in "[A-Za-z0-9:.+%_#*?!(),=@;$'-]{1,128}", module in prop::option::of("[A-Za-z0-9$#%-]{1,20}"),
+        ) {
+            let module: Option<ModuleId> = module.map(|module| module.parse().unwrap());
+            let id = IdentityId { device: device.parse().unwrap(), module };
+            prop_assert_eq!(id.to_string().parse::<IdentityId>().unwrap(), id.clone());
+            let json = serde_json::to_string(&id).unwrap();
+            prop_assert_eq!(serde_json::from_str::<IdentityId>(&json).unwrap(), id);
+        }
+    }
+}

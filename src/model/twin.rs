@@ -92,3 +92,54 @@ fn section(mut members: Object) -> Section {
     members.retain(|name, _| !name.starts_with('$'));
     Section { values: members, version, metadata }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Change;
+
+    fn twin(value: Value) -> Result<TwinDocument, NotATwin> {
+        TwinDocument::from_json(value.as_object().cloned().unwrap())
+    }
+
+    fn pump() -> TwinDocument {
+        twin(json!({"deviceId": "pump-17", "etag": "AAAAAAAAAAM=", "deviceEtag": "NDcx", "version": 10,
+            "status": "disabled", "connectionState": "Connected", "tags": {"site": "A"},
+            "properties": {"desired": {"rate": 5, "$metadata": {"rate": {}}, "$version": 3},
+                           "reported": {"fw": "1.2", "$metadata": {}, "$version": 7}}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn values_and_the_hubs_own_members_are_kept_apart() {
+        let twin = pump();
+        assert_eq!(Value::Object(twin.desired.values), json!({"rate": 5}));
+        assert_eq!((twin.desired.version, twin.reported.version, twin.version), (3, 7, 10));
+        assert_eq!(twin.desired.metadata, json!({"rate": {}}));
+        assert_eq!(twin.etag, ETag::new("AAAAAAAAAAM="));
+    }
+
+    #[test]
+    fn status_and_connection_are_read_and_the_rest_survives() {
+        let twin = pump();
+        assert!(!twin.is_enabled() && twin.is_connected());
+        assert_eq!(twin.other.get("deviceId"), Some(&json!("pump-17")));
+    }
+
+    #[test]
+    fn a_document_without_an_etag_is_no_twin() {
+        assert!(twin(json!({"deviceId": "x", "properties": {}})).is_err());
+    }
+
+    #[test]
+    fn a_change_of_one_section_leaves_the_others() {
+        let mut twin = pump();
+        let tags = Change::from_patch(json!({"site": null, "b": 1}).as_object().unwrap());
+        twin.apply(&TwinChange { tags: Some(tags), ..TwinChange::default() });
+        assert_eq!(Value::Object(twin.tags.clone()), json!({"b": 1}));
+        assert_eq!((&twin.desired, &twin.reported), (&pump().desired, &pump().reported));
+    }
+}
