@@ -8,10 +8,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, Header
 use reqwest::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
+use super::attempts::{Attempts, Failure};
 use super::device::DeviceSessions;
 use super::error::{HubError, HubErrorKind};
 use super::reachability::Reachability;
-use super::retry::{self, Passing};
 use super::sas::Signer;
 use super::throttle::{CallCounts, OperationClass, Throttle};
 use super::wire::{API_VERSION, ErrorBody, malformed};
@@ -129,35 +129,6 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// A failed attempt, and whether another may help.
-pub(crate) struct Failure {
-    pub(crate) error: HubError,
-    passing: Option<Passing>,
-}
-
-impl Failure {
-    /// Another attempt may help.
-    pub(crate) fn passing(error: HubError) -> Self {
-        Self { error, passing: Some(Passing::Unavailable) }
-    }
-
-    /// Another attempt would end the same way.
-    pub(crate) fn definite(error: HubError) -> Self {
-        Self { error, passing: None }
-    }
-
-    /// What an error answer means.
-    pub(crate) fn of(body: ErrorBody, status: StatusCode) -> Self {
-        let passing = match status.as_u16() {
-            429 => Some(Passing::Throttled(body.wait())),
-            501 => None,
-            408 | 500..=599 => Some(Passing::Unavailable),
-            _ => None,
-        };
-        Self { error: body.into_error(status), passing }
-    }
-}
-
 impl HubClient {
     /// The client of one hub. Fails only when `settings` were not made by [`HubSettings::parse`].
     pub fn new(
@@ -166,15 +137,6 @@ impl HubClient {
         limits: Limits,
     ) -> Result<Self, BadConnectionString> {
         let base_url = format!("https://{}", settings.host_name);
-        Self::at(base_url, settings, network, limits)
-    }
-
-    pub(crate) fn at(
-        base_url: String,
-        settings: HubSettings,
-        network: &Network,
-        limits: Limits,
-    ) -> Result<Self, BadConnectionString> {
         let signer = Signer::new(&settings.host_name, &settings.policy, settings.key_bytes()?);
         Ok(Self(Arc::new(Inner {
             settings,
@@ -218,39 +180,13 @@ impl HubClient {
 
     /// Sends until there is a definite answer, or `deadline` leaves no time for another attempt.
     pub(crate) async fn send(&self, call: Call, deadline: Deadline) -> Result<Answer, HubError> {
-        let once = async || self.attempt(&call, deadline).await;
-        self.until_definite(&self.0.reachability, deadline, once).await
-    }
-
-    /// Tries until there is a definite answer, or `deadline` leaves no time for another attempt.
-    ///
-    /// A write whose answer was lost may be sent again only because its precondition fences it: the
-    /// second one then fails as [`HubErrorKind::Stale`] or [`HubErrorKind::Exists`].
-    pub(crate) async fn until_definite<T>(
-        &self,
-        reachability: &Reachability,
-        deadline: Deadline,
-        once: impl AsyncFn() -> Result<T, Failure>,
-    ) -> Result<T, HubError> {
-        let mut attempt = 0;
-        let mut last = None;
+        let mut attempts = Attempts::until(deadline);
         loop {
-            if !reachability.admits(Instant::now()) {
-                return Err(last.unwrap_or_else(unanswered));
-            }
-            let Failure { error, passing } = match once().await {
+            attempts.admit(&self.0.reachability)?;
+            match self.attempt(&call, deadline).await {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
-            };
-            let Some(passing) = passing else { return Err(error) };
-            attempt += 1;
-            let wait = retry::wait(attempt, passing, rand::random());
-            if wait >= deadline.left(Instant::now()) {
-                return Err(error);
+                Err(failure) => attempts.pause(failure).await?,
             }
-            tracing::debug!(%error, attempt, ?wait, hub = self.0.settings.name, "will be tried again");
-            last = Some(error);
-            tokio::time::sleep(wait).await;
         }
     }
 
@@ -265,6 +201,10 @@ impl HubClient {
         self.0.throttle.admit(call.class, call.items).await;
         let time = self.attempt_time(deadline);
         let sent = tokio::time::timeout(time, self.exchange(call)).await;
+        // The connection goes back to the pool in a task of its own; the next request must find it.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
         drop(place);
         match sent {
             Ok(Ok(answer)) => {
@@ -329,10 +269,6 @@ fn settle(call: &Call, answer: Answer) -> Result<Answer, Failure> {
     }
     let header = answer.headers.get("iothub-errorcode").and_then(|value| value.to_str().ok());
     Err(Failure::of(ErrorBody::read(header, &answer.body), answer.status))
-}
-
-fn unanswered() -> HubError {
-    HubError::new(HubErrorKind::Unavailable, "the hub did not answer the calls before this one")
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -16,7 +16,8 @@ use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 
 use super::answer::{self, ANSWERS, Status};
-use super::client::{Failure, HubClient, unix_seconds};
+use super::attempts::{Attempts, Failure};
+use super::client::{HubClient, unix_seconds};
 use super::error::{HubError, HubErrorKind};
 use super::reachability::Reachability;
 use super::throttle::OperationClass::ReportedWrite;
@@ -90,8 +91,14 @@ impl HubClient {
         let turn = self.devices().turn(id);
         let left = deadline.left(Instant::now());
         let _turn = tokio::time::timeout(left, turn.lock()).await.map_err(|_| no_time())?;
-        let once = async || self.session(id, &topic, &body, deadline).await;
-        self.until_definite(&self.devices().reachability, deadline, once).await
+        let mut attempts = Attempts::until(deadline);
+        loop {
+            attempts.admit(&self.devices().reachability)?;
+            match self.session(id, &topic, &body, deadline).await {
+                Ok(version) => return Ok(version),
+                Err(failure) => attempts.pause(failure).await?,
+            }
+        }
     }
 
     async fn session(

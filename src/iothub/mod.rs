@@ -6,6 +6,7 @@
 //! another way, as the device, over MQTT (`device`). [`notification`] reads what the hubs' events say.
 
 mod answer;
+mod attempts;
 mod bulk;
 mod client;
 mod connection_string;
@@ -22,6 +23,9 @@ mod sas;
 mod throttle;
 mod twins;
 mod wire;
+
+#[cfg(test)]
+mod tests;
 
 pub use bulk::{BulkItem, MAX_BULK_ITEMS};
 pub use client::{HubClient, Limits};

@@ -47,7 +47,7 @@ impl Network {
         Self::trusting(native_roots()?)
     }
 
-    fn trusting(roots: RootCertStore) -> Result<Self, NetworkError> {
+    pub(crate) fn trusting(roots: RootCertStore) -> Result<Self, NetworkError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -66,12 +66,6 @@ impl Network {
             .build()
             .map_err(|error| NetworkError::Setup(error.to_string()))?;
         Ok(Self { http, tls: Arc::new(tls) })
-    }
-
-    #[cfg(test)]
-    pub(crate) fn trusting_nobody() -> Self {
-        #![allow(clippy::unwrap_used)]
-        Self::trusting(RootCertStore::empty()).unwrap()
     }
 }
 

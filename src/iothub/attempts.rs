@@ -1,0 +1,80 @@
+//! The attempts of one call: made again while that can help and the deadline leaves time.
+//!
+//! A write whose answer was lost may be sent again only because its precondition fences it: the second
+//! one then fails as [`HubErrorKind::Stale`] or [`HubErrorKind::Exists`], and the caller looks again.
+
+use std::time::Instant;
+
+use reqwest::StatusCode;
+
+use super::Deadline;
+use super::error::{HubError, HubErrorKind};
+use super::reachability::Reachability;
+use super::retry::{self, Passing};
+use super::wire::ErrorBody;
+
+/// A failed attempt, and whether another may help.
+pub(crate) struct Failure {
+    pub(crate) error: HubError,
+    passing: Option<Passing>,
+}
+
+impl Failure {
+    /// Another attempt may help.
+    pub(crate) fn passing(error: HubError) -> Self {
+        Self { error, passing: Some(Passing::Unavailable) }
+    }
+
+    /// Another attempt would end the same way.
+    pub(crate) fn definite(error: HubError) -> Self {
+        Self { error, passing: None }
+    }
+
+    /// What an error answer means.
+    pub(crate) fn of(body: ErrorBody, status: StatusCode) -> Self {
+        let passing = match status.as_u16() {
+            429 => Some(Passing::Throttled(body.wait())),
+            501 => None,
+            408 | 500..=599 => Some(Passing::Unavailable),
+            _ => None,
+        };
+        Self { error: body.into_error(status), passing }
+    }
+}
+
+/// What has been tried so far.
+pub(crate) struct Attempts {
+    deadline: Deadline,
+    failed: u32,
+    last: Option<HubError>,
+}
+
+impl Attempts {
+    pub(crate) fn until(deadline: Deadline) -> Self {
+        Self { deadline, failed: 0, last: None }
+    }
+
+    /// Whether the next attempt may be made, for all that is known of the hub.
+    pub(crate) fn admit(&mut self, reachability: &Reachability) -> Result<(), HubError> {
+        if reachability.admits(Instant::now()) {
+            return Ok(());
+        }
+        let why = "the hub did not answer the calls before this one";
+        Err(self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, why)))
+    }
+
+    /// Waits for the next attempt, or gives the failure back when there shall be none.
+    pub(crate) async fn pause(&mut self, failure: Failure) -> Result<(), HubError> {
+        let Failure { error, passing } = failure;
+        let Some(passing) = passing else { return Err(error) };
+        self.failed += 1;
+        let wait = retry::wait(self.failed, passing, rand::random());
+        if wait >= self.deadline.left(Instant::now()) {
+            return Err(error);
+        }
+        tracing::debug!(%error, attempt = self.failed, ?wait, "will be tried again");
+        self.last = Some(error);
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+}
