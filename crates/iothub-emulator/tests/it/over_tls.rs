@@ -90,3 +90,60 @@ async fn one_hubs_token_means_nothing_to_the_other() {
     let answer = request.header("authorization", &world.token).send().await.unwrap();
     assert_eq!(answer.status(), 401);
 }
+
+impl World {
+    async fn control(&self, method: Method, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.running.ready["control"].as_str().unwrap());
+        let answer = self.client.request(method, url).json(&body).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// Every event of the routed event hub, as `[opType, deviceId, hubName]`.
+    async fn routed(&self) -> Vec<[String; 3]> {
+        self.control(Method::GET, "/barrier?waitMs=5000", Value::Null).await;
+        let logs = self.running.ready["eventLogs"].as_str().unwrap();
+        let mut all = Vec::new();
+        for partition in 0..4 {
+            let url =
+                format!("{logs}/eventhubs/devicetwin/partitions/{partition}/events?from=0&max=100&waitMs=0");
+            let page: Value = self.client.get(url).send().await.unwrap().json().await.unwrap();
+            for event in page["events"].as_array().unwrap() {
+                let property = |name: &str| event["properties"][name].as_str().unwrap_or_default().to_owned();
+                all.push([property("opType"), property("deviceId"), property("hubName")]);
+            }
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn every_write_emits_one_event_and_equal_values_make_no_difference() {
+    let world = World::start().await;
+    let body = json!({"tags": {"site": "A"}});
+    world.send(Method::PUT, "/devices/d", None, json!({})).await;
+    world.send(Method::PATCH, "/twins/d", None, body.clone()).await;
+    world.send(Method::PATCH, "/twins/d", None, body.clone()).await;
+    world.send(Method::PATCH, "/twins/d", None, json!({"properties": {"reported": {"ignored": 1}}})).await;
+    world.send(Method::PUT, "/twins/d", None, body).await;
+    world.send(Method::DELETE, "/devices/d", Some("*"), Value::Null).await;
+    let named = |operation: &str| [operation.to_owned(), "d".to_owned(), "primary".to_owned()];
+    let wanted = ["createDeviceIdentity", "updateTwin", "updateTwin", "replaceTwin", "deleteDeviceIdentity"];
+    assert_eq!(world.routed().await, wanted.map(named));
+}
+
+#[tokio::test]
+async fn a_held_write_closes_the_connection_and_is_fenced_by_its_precondition_when_it_is_released() {
+    let world = World::start().await;
+    world.send(Method::PUT, "/devices/d", None, json!({})).await;
+    let hold = json!({"method": "PATCH", "pathContains": "/twins/d", "times": 1, "holdUntilReleased": true});
+    world.control(Method::POST, "/hubs/primary/faults", hold).await;
+    let url = format!("{}/twins/d?api-version=2021-04-12", world.base);
+    let late = world.client.patch(url).header("authorization", &world.token);
+    let late =
+        late.header("if-match", "\"AAAAAAAAAAE=\"").json(&json!({"tags": {"late": true}})).send().await;
+    assert!(late.is_err());
+    world.send(Method::PATCH, "/twins/d", None, json!({"tags": {"site": "A"}})).await;
+    world.control(Method::POST, "/hubs/primary/faults/release", json!({})).await;
+    let twin = world.send(Method::GET, "/twins/d", None, Value::Null).await.json::<Value>().await.unwrap();
+    assert_eq!(twin["tags"], json!({"site": "A"}));
+}
