@@ -1,0 +1,147 @@
+//! Creates are gathered across the running invocations and sent in bulk.
+//!
+//! A bulk call holds at most 100 items (documented). What is waiting is sent when 100 wait, when
+//! nobody is left who could still join, or after [`LINGER`], whichever is first; so one device
+//! alone waits for nothing, and a backlog goes out in full calls.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::iothub::{BulkItem, Deadline, HubClient, HubError, HubErrorKind};
+use crate::model::Object;
+
+/// Items in one call (documented by the service).
+const FULL: usize = 100;
+
+/// The longest that a create waits for company.
+const LINGER: Duration = Duration::from_millis(150);
+
+#[derive(Debug)]
+struct Waiting {
+    item: Object,
+    deadline: Deadline,
+    answer: oneshot::Sender<Result<(), HubError>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    /// Identities being worked on that may still need a create.
+    coming: usize,
+    /// Grows with every call, so that an old timer does not send a newer gathering.
+    gathering: u64,
+}
+
+/// Gathers creates for one hub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Bulk {
+    hub: HubClient,
+    in_flight: Arc<Semaphore>,
+    state: Arc<Mutex<State>>,
+}
+
+/// Somebody who may still need a create.
+#[derive(Debug)]
+pub(crate) struct Coming(Bulk);
+
+impl Bulk {
+    /// For this hub; each call takes one place of `in_flight`.
+    pub(crate) fn new(hub: HubClient, in_flight: Arc<Semaphore>) -> Self {
+        Self { hub, in_flight, state: Arc::default() }
+    }
+
+    /// Announces an identity that is being worked on.
+    pub(crate) fn coming(&self) -> Coming {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).coming += 1;
+        Coming(self.clone())
+    }
+
+    /// Creates one device. Whoever waits here is no longer `coming`, and must hold no place in
+    /// flight.
+    pub(crate) async fn create(
+        &self,
+        coming: Option<Coming>,
+        item: Object,
+        deadline: Deadline,
+    ) -> Result<(), HubError> {
+        let (answer, answered) = oneshot::channel();
+        self.join(Waiting { item, deadline, answer });
+        // Only now: the last one to come must find its own item among those that are sent.
+        drop(coming);
+        self.send_now_if(|state| state.coming == 0);
+        answered.await.unwrap_or_else(|_| Err(no_answer("the bulk call was given up")))
+    }
+
+    fn join(&self, waiting: Waiting) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.waiting.push(waiting);
+        let first = state.waiting.len() == 1;
+        let gathering = state.gathering;
+        self.send_if(&mut state, |state| state.waiting.len() >= FULL);
+        if first && state.gathering == gathering {
+            let bulk = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(LINGER).await;
+                bulk.send_now_if(|state| state.gathering == gathering);
+            });
+        }
+    }
+
+    fn send_now_if(&self, condition: impl Fn(&State) -> bool) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.send_if(&mut state, condition);
+    }
+
+    fn send_if(&self, state: &mut State, condition: impl Fn(&State) -> bool) {
+        if state.waiting.is_empty() || !condition(state) {
+            return;
+        }
+        state.gathering += 1;
+        let gathered = std::mem::take(&mut state.waiting);
+        // A task of its own: the call serves several invocations and must outlive any one of them.
+        tokio::spawn(self.clone().send(gathered));
+    }
+
+    async fn send(self, gathered: Vec<Waiting>) {
+        let Ok(_place) = self.in_flight.acquire().await else { return };
+        let now = Instant::now();
+        let (live, late): (Vec<_>, Vec<_>) = gathered.into_iter().partition(|w| w.deadline.0 > now);
+        for waiting in late {
+            let _ = waiting.answer.send(Err(no_answer("the deadline passed before it was sent")));
+        }
+        let Some(deadline) = live.iter().map(|w| w.deadline).reduce(Deadline::or) else { return };
+        let (items, answers): (Vec<_>, Vec<_>) = live.into_iter().map(|w| (w.item, w.answer)).unzip();
+        match self.hub.create_in_bulk(&items, deadline).await {
+            Ok(fates) => {
+                let mut fates = fates.into_iter();
+                for answer in answers {
+                    let _ = answer.send(match fates.next() {
+                        Some(BulkItem::Done) => Ok(()),
+                        Some(BulkItem::Failed(error)) => Err(error),
+                        None => Err(no_answer("the bulk answer says nothing about this item")),
+                    });
+                }
+            }
+            Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
+        }
+    }
+}
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.coming = state.coming.saturating_sub(1);
+        self.0.send_if(&mut state, |state| state.coming == 0);
+    }
+}
+
+fn no_answer(message: &str) -> HubError {
+    HubError {
+        kind: HubErrorKind::Unavailable,
+        code: None,
+        tracking_id: None,
+        message: message.to_owned(),
+    }
+}

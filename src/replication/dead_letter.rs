@@ -1,0 +1,173 @@
+//! Events that name no identity or can never be understood, kept with the reason.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::host::{EventBatch, EventRecord};
+use crate::model::Object;
+use crate::storage::{Container, Precondition, StorageError};
+
+const PREFIX: &str = "dead-letters/";
+
+/// An event that led nowhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// Its own id: `event hub/partition/sequence number`.
+    pub id: String,
+    /// Why.
+    pub reason: String,
+    /// Since when it is kept.
+    pub since: Timestamp,
+    /// Event hub.
+    pub event_hub: String,
+    /// Partition.
+    pub partition: String,
+    /// Sequence number, where the host gave one.
+    pub sequence_number: Option<i64>,
+    /// The body, when it is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body in base64, when it is not text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+    /// Application properties.
+    pub properties: Object,
+    /// System properties.
+    pub system_properties: Object,
+}
+
+impl DeadLetter {
+    /// Of one event; the id follows from where the event stood, so that keeping it twice is the same.
+    pub(crate) fn new(batch: &EventBatch, record: &EventRecord, reason: String, since: Timestamp) -> Self {
+        let text = std::str::from_utf8(&record.body).ok().map(str::to_owned);
+        let body_base64 = text.is_none().then(|| STANDARD.encode(&record.body));
+        Self {
+            id: format!("{}/{}/{}", or_unknown(&batch.event_hub), or_unknown(&batch.partition), place(record)),
+            reason,
+            since,
+            event_hub: batch.event_hub.clone(),
+            partition: batch.partition.clone(),
+            sequence_number: record.sequence_number,
+            body: text,
+            body_base64,
+            properties: without_secrets(&record.properties),
+            system_properties: without_secrets(&record.system),
+        }
+    }
+}
+
+fn or_unknown(name: &str) -> &str {
+    if name.is_empty() { "unknown" } else { name }
+}
+
+/// Sequence number, or the body's own hash where there is none (the admin trigger).
+fn place(record: &EventRecord) -> String {
+    match record.sequence_number {
+        Some(sequence) => format!("{sequence:020}"),
+        None => Sha256::digest(&record.body).iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+/// Properties whose value looks like a connection string or a token lose it.
+fn without_secrets(properties: &Object) -> Object {
+    let is_secret = |value: &Value| {
+        value.as_str().is_some_and(|text| text.contains("SharedAccessKey=") || text.contains("SharedAccessSignature"))
+    };
+    properties
+        .iter()
+        .map(|(name, value)| {
+            (name.clone(), if is_secret(value) { "(removed)".into() } else { value.clone() })
+        })
+        .collect()
+}
+
+/// Dead letters in storage. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeadLetterStore {
+    container: Container,
+}
+
+impl DeadLetterStore {
+    /// In this container, under `dead-letters/`.
+    pub fn new(container: Container) -> Self {
+        Self { container }
+    }
+
+    /// Keeps one; keeping it again changes nothing.
+    pub(crate) async fn keep(&self, letter: &DeadLetter) -> Result<(), StorageError> {
+        let bytes = serde_json::to_vec(letter).map_err(|e| StorageError::Rejected(e.to_string()))?;
+        match self.container.put(&blob_name(&letter.id), Bytes::from(bytes), Precondition::Absent).await {
+            Ok(_) | Err(StorageError::Conflict) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Dead letters in order of their ids, at most `limit`, beginning after the id `after`.
+    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, StorageError> {
+        let after = after.map(blob_name);
+        let mut letters = Vec::new();
+        for name in self.container.list(PREFIX, after.as_deref(), limit).await? {
+            letters.extend(self.read(&name).await?);
+        }
+        Ok(letters)
+    }
+
+    /// One by its id.
+    pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, StorageError> {
+        self.read(&blob_name(id)).await
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<DeadLetter>, StorageError> {
+        let Some(blob) = self.container.get(name).await? else { return Ok(None) };
+        serde_json::from_slice(&blob.bytes)
+            .map(Some)
+            .map_err(|error| StorageError::Rejected(format!("dead letter {name}: {error}")))
+    }
+}
+
+fn blob_name(id: &str) -> String {
+    format!("{PREFIX}{id}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn letter(body: &'static [u8], sequence_number: Option<i64>) -> DeadLetter {
+        let record = EventRecord {
+            body: Bytes::from_static(body),
+            properties: json!({"k": "HostName=h;SharedAccessKey=abc", "n": 1}).as_object().cloned().unwrap(),
+            system: Object::new(),
+            sequence_number,
+            enqueued: None,
+        };
+        let batch = EventBatch {
+            event_hub: "registry".to_owned(),
+            partition: "2".to_owned(),
+            consumer_group: String::new(),
+            records: Vec::new(),
+            retry_count: 0,
+        };
+        DeadLetter::new(&batch, &record, "because".to_owned(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn every_byte_of_the_event_survives_and_no_secret_does() {
+        let text = letter(b"{\"a\":1}", Some(17));
+        assert_eq!(text.id, "registry/2/00000000000000000017");
+        assert_eq!((text.body.as_deref(), text.body_base64), (Some("{\"a\":1}"), None));
+        assert_eq!(text.properties, json!({"k": "(removed)", "n": 1}).as_object().cloned().unwrap());
+        let bytes = letter(&[0xff, 0x00], None);
+        assert_eq!((bytes.body, bytes.body_base64.as_deref()), (None, Some("/wA=")));
+        assert_eq!(bytes.id, letter(&[0xff, 0x00], None).id);
+    }
+}

@@ -1,0 +1,67 @@
+//! Deletes: the most careful write of all.
+//!
+//! A definite `Absent` from an active hub that has just answered `Present` for the app's own probe
+//! identity; a durable budget, charged first; a snapshot to undo from; the ETag it was planned on;
+//! and one more look at the source before it is acknowledged.
+
+use std::time::Instant;
+
+use super::debt::{Debt, Reason, in_words};
+use super::observe::Look;
+use super::pass::{Fate, Flow, Stop, now};
+use super::snapshot;
+use crate::iothub::HubErrorKind;
+use crate::model::{IdentityId, TwinDocument};
+
+impl Flow<'_> {
+    /// Deletes from the target what the source's twin says is absent.
+    pub(crate) async fn delete(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+        let engine = self.pass.engine;
+        self.source_read = true;
+        engine.pairs.forget(id);
+        self.registry_agrees(id).await?;
+        let after = Instant::now();
+        if !engine.probe(self.pass.source_role).is_present(self.pass.source(), after, self.pass.work_ends).await
+        {
+            let why = "the active hub did not answer for the app's own probe identity";
+            return Ok(Fate::Owed(Debt::new(Reason::ProbeMissing, why)));
+        }
+        if !engine.budget.charge(id, &target.device_etag, now()).await? {
+            return Ok(Fate::Owed(Debt::new(Reason::DeleteBudget, "the deletes of this hour are used up")));
+        }
+        snapshot::keep(self.pass, id, target).await?;
+        let deadline = self.pass.for_write().await?;
+        let result = self.pass.target().delete_identity(id, &target.device_etag, deadline).await;
+        self.pass.target_health.note(&result);
+        result.map_err(|error| Stop::target(&error))?;
+        self.writes += 1;
+        engine.echoes.deleted(self.pass.target_role(), id);
+        tracing::info!(identity = %id, "deleted: the source says that it is absent");
+        self.is_still_absent(id).await
+    }
+
+    /// A twin may be missing where a registry entry is not: ask the registry too.
+    async fn registry_agrees(&self, id: &IdentityId) -> Result<(), Stop> {
+        match self.pass.source_identity(id).await {
+            Look::Absent => Ok(()),
+            Look::Present(_) => Err(Stop::Again),
+            Look::Unreachable(error) if id.module.is_some() && error.kind == HubErrorKind::Denied => {
+                Err(Stop::owe(Debt::new(Reason::DeviceDisabled, in_words(&error))))
+            }
+            Look::Unreachable(error) => {
+                Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error))))
+            }
+        }
+    }
+
+    /// It may have been made again meanwhile.
+    async fn is_still_absent(&self, id: &IdentityId) -> Result<Fate, Stop> {
+        match self.pass.source_twin(id).await {
+            Look::Absent => Ok(self.done()),
+            Look::Present(_) => Err(Stop::Again),
+            Look::Unreachable(error) => {
+                Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error))))
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! From a batch of records to hints and dead letters.
+
+use super::batch::Placed;
+use super::dead_letter::DeadLetter;
+use super::origin;
+use super::owed::Position;
+use super::pass::now;
+use crate::host::{EventBatch, EventRecord};
+use crate::iothub::HubSettings;
+use crate::iothub::notification::{self, HintKind};
+
+/// What a batch says.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    /// About identities, in order.
+    pub(crate) hints: Vec<Placed>,
+    /// What can never be understood, one letter per event.
+    pub(crate) dead: Vec<DeadLetter>,
+    /// Hints about the app's own identities, and those that change nothing.
+    pub(crate) ignored: usize,
+}
+
+/// Reads every record of a batch; a bad one harms only itself.
+pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubSettings) -> Intake {
+    let mut intake = Intake::default();
+    for record in &batch.records {
+        if let Some(reason) = intake.record(batch, record, primary, secondary) {
+            intake.dead.push(DeadLetter::new(batch, record, reason, now()));
+        }
+    }
+    intake
+}
+
+impl Intake {
+    /// Takes one record in; gives why it must be kept as a dead letter.
+    fn record(
+        &mut self,
+        batch: &EventBatch,
+        record: &EventRecord,
+        primary: &HubSettings,
+        secondary: &HubSettings,
+    ) -> Option<String> {
+        let mut bad = Vec::new();
+        let at = Position {
+            log: format!("{}/{}", batch.event_hub, batch.partition),
+            sequence: record.sequence_number,
+        };
+        let found = notification::parse(&record.body, &record.properties, &record.system);
+        if found.is_empty() {
+            bad.push("it names no identity".to_owned());
+        }
+        for element in found {
+            match element {
+                Err(why) => bad.push(why.0),
+                Ok(hint) if hint.identity.device.is_probe() || hint.kind == HintKind::Other => {
+                    self.ignored += 1;
+                }
+                Ok(hint) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
+                    Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
+                    None => bad.push(origin_unknown(hint.hub.as_deref())),
+                },
+            }
+        }
+        (!bad.is_empty()).then(|| bad.join("; "))
+    }
+}
+
+fn origin_unknown(hub: Option<&str>) -> String {
+    match hub {
+        Some(hub) => format!("OriginUnknown: it is of hub {hub:?}, which is neither of the two configured"),
+        None => "OriginUnknown: it does not say of which hub it is".to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! Modules: the device first, because the registry answers 401 for modules of a device that is
+//! missing or disabled (observed).
+
+use super::debt::{Debt, Reason, in_words};
+use super::entries::Entries;
+use super::observe::Look;
+use super::pass::{Fate, Flow, Stop, Task};
+use crate::iothub::HubErrorKind;
+use crate::model::{DeviceId, IdentityDocument, IdentityId, ModuleId, TwinDocument};
+
+impl Flow<'_> {
+    /// One round of a module.
+    pub(crate) async fn module(&mut self, id: &IdentityId, task: &Task) -> Result<Fate, Stop> {
+        let target = self.target_or_stop(id).await?;
+        match (target, self.pass.source_twin(id).await) {
+            (target, Look::Unreachable(error)) => self.carried(id, target.as_ref(), task, &error).await,
+            (None, Look::Absent) => self.absent(id),
+            (Some(target), Look::Absent) => self.module_gone(id, &target).await,
+            (None, Look::Present(source)) => self.module_missing(id, &source).await,
+            (Some(target), Look::Present(source)) => self.update_from(id, task, &source, &target).await,
+        }
+    }
+
+    /// On the target only. What the hub makes it also unmakes; and a device takes its modules along.
+    async fn module_gone(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+        self.source_read = true;
+        if id.module.as_ref().is_some_and(ModuleId::is_system) {
+            return Ok(self.done());
+        }
+        match self.pass.source_twin(&id.owner()).await {
+            Look::Absent => Ok(self.done()),
+            Look::Present(_) => self.delete(id, target).await,
+            Look::Unreachable(error) => {
+                Ok(Fate::Owed(Debt::new(Reason::SourceUnreachable, in_words(&error))))
+            }
+        }
+    }
+
+    /// On the source only.
+    async fn module_missing(&mut self, id: &IdentityId, source: &TwinDocument) -> Result<Fate, Stop> {
+        self.source_read = true;
+        if id.module.as_ref().is_some_and(ModuleId::is_system) {
+            let debt = Debt::new(Reason::MadeByTheHub, "the hub has not made this module yet");
+            return Ok(Fate::Owed(debt));
+        }
+        self.device_for(id).await?;
+        let entries = self.source_entry(id).await?;
+        if let Entries::Unreadable(debt) = entries {
+            return Ok(Fate::Owed(debt));
+        }
+        self.made_from = entries.source().and_then(IdentityDocument::etag);
+        self.carry_out(id, None, source, &entries).await?;
+        Ok(self.done())
+    }
+
+    /// Sees to it that the module's device is on the target and enabled there.
+    async fn device_for(&mut self, id: &IdentityId) -> Result<(), Stop> {
+        let owner = id.owner();
+        let device = match self.target_or_stop(&owner).await? {
+            Some(device) => device,
+            None => {
+                self.one_of(&owner, &Task { compare_registry: true, alone: true, ..Task::default() }).await?;
+                let missing = || Debt::new(Reason::DeviceMissing, "its device is not on the target");
+                self.target_or_stop(&owner).await?.ok_or_else(|| Stop::owe(missing()))?
+            }
+        };
+        if device.is_enabled() {
+            return Ok(());
+        }
+        let disabled = "the registry does not answer for modules of a disabled device";
+        Err(Stop::owe(Debt::new(Reason::DeviceDisabled, disabled)))
+    }
+
+    /// All modules of a device: those of the source, and those that only the target has.
+    pub(crate) async fn modules_of(&mut self, device: &IdentityId) -> Result<(), Stop> {
+        let deadline = self.pass.work_ends;
+        let source = match self.pass.source().modules(&device.device, deadline).await {
+            Ok(modules) => modules,
+            // A disabled device's modules cannot be listed; each has events of its own.
+            Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
+            Err(error) => return Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error)))),
+        };
+        let target = match self.pass.target().modules(&device.device, deadline).await {
+            Ok(modules) => modules,
+            Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
+            Err(error) => return Err(Stop::target(&error)),
+        };
+        let mut all: Vec<IdentityId> =
+            source.iter().chain(&target).filter_map(|module| module_id(&device.device, module)).collect();
+        all.sort();
+        all.dedup();
+        let task = Task { compare_registry: true, ..Task::default() };
+        let mut owed = None;
+        for id in all {
+            match self.one_of(&id, &task).await {
+                Err(Stop::At(Fate::Owed(debt))) => owed = Some(debt),
+                other => other?,
+            }
+        }
+        owed.map_or(Ok(()), |debt| Err(Stop::owe(debt)))
+    }
+
+    /// Another identity of the same device, within the same work.
+    async fn one_of(&mut self, id: &IdentityId, task: &Task) -> Result<(), Stop> {
+        let before = (self.writes, self.source_read, self.made_from.take());
+        let fate = Box::pin(self.reconcile(id, task)).await;
+        let writes = self.writes;
+        (self.writes, self.source_read, self.made_from) = before;
+        self.writes += writes;
+        match fate {
+            Fate::Owed(_) | Fate::NoAnswer(_) | Fate::Hold(_) => Err(Stop::At(fate)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn module_id(device: &DeviceId, document: &IdentityDocument) -> Option<IdentityId> {
+    let module = document.members().get("moduleId")?.as_str()?.parse().ok()?;
+    Some(IdentityId::module(device.clone(), module))
+}

@@ -1,0 +1,68 @@
+//! What the hubs say about one identity now.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::iothub::{HubError, HubErrorKind};
+
+/// One hub's answer. Only the hub's own not-found is `Absent`: absence of evidence is never
+/// evidence of absence.
+#[derive(Debug)]
+pub(crate) enum Look<T> {
+    /// It is there.
+    Present(T),
+    /// The hub says that there is none.
+    Absent,
+    /// Everything else.
+    Unreachable(HubError),
+}
+
+impl<T> From<Result<T, HubError>> for Look<T> {
+    fn from(result: Result<T, HubError>) -> Self {
+        match result {
+            Ok(it) => Self::Present(it),
+            Err(error) if error.kind == HubErrorKind::Absent => Self::Absent,
+            Err(error) => Self::Unreachable(error),
+        }
+    }
+}
+
+/// Calls without any answer, one after the other, after which a batch stops asking that hub:
+/// otherwise an outage costs every identity of the batch a whole time-out.
+const PATIENCE: u32 = 6;
+
+/// Whether a hub answers, as one batch sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    answered: AtomicBool,
+    silent: AtomicU32,
+}
+
+impl Health {
+    /// Takes note of how a call ended.
+    pub(crate) fn note<T>(&self, result: &Result<T, HubError>) {
+        match result {
+            Err(error) if error.kind == HubErrorKind::Unavailable => {
+                self.silent.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {
+                self.answered.store(true, Ordering::Relaxed);
+                self.silent.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether it gave any definite answer in this batch.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// The error that stands for a call not made, when asking again is of no use now.
+    pub(crate) fn given_up(&self) -> Option<HubError> {
+        (self.silent.load(Ordering::Relaxed) >= PATIENCE).then(|| HubError {
+            kind: HubErrorKind::Unavailable,
+            code: None,
+            tracking_id: None,
+            message: "not asked: the hub has stopped answering".to_owned(),
+        })
+    }
+}

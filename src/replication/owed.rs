@@ -1,0 +1,307 @@
+//! Owed identities: one durable note each, until it is right.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::debt::{Debt, Reason};
+use crate::model::{ETag, IdentityId, TwinChange};
+use crate::storage::{Container, Precondition, StorageError};
+
+const PREFIX: &str = "owed/";
+
+/// Rounds of compare-and-swap on one note before storage counts as not answering.
+const ROUNDS: usize = 12;
+
+/// Where an event stood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Event hub and partition, as `event hub/partition`.
+    pub(crate) log: String,
+    /// Sequence number, where the host gives one.
+    pub(crate) sequence: Option<i64>,
+}
+
+impl Position {
+    /// Event hub and partition apart.
+    pub(crate) fn event_hub_and_partition(&self) -> (&str, &str) {
+        self.log.rsplit_once('/').unwrap_or((&self.log, ""))
+    }
+}
+
+/// This identity is not right yet, why, and since when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwedNote {
+    /// The note's own id: the identity, percent-encoded.
+    pub id: String,
+    /// Which identity.
+    #[serde(flatten)]
+    pub identity: IdentityId,
+    /// Why.
+    pub reason: Reason,
+    /// In words, without secrets.
+    pub detail: String,
+    /// When it was first owed.
+    pub since: Timestamp,
+    /// When it was last tried.
+    pub last_tried: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Event hub of the event that left it owed.
+    pub event_hub: String,
+    /// Partition of that event.
+    pub partition: String,
+    /// Sequence number of that event.
+    pub sequence_number: Option<i64>,
+    /// The newest sequence number folded into `change`, per `event hub/partition`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub newest: BTreeMap<String, i64>,
+    /// What the events carried while the source could not be read, folded.
+    #[serde(default, skip_serializing_if = "TwinChange::is_empty")]
+    pub change: TwinChange,
+    /// The source said that it was deleted while it could not be read: nothing carried after that
+    /// may be applied to what the target still has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// The epoch under which it was owed.
+    pub epoch: u64,
+}
+
+impl OwedNote {
+    /// A first note.
+    pub(crate) fn new(
+        identity: &IdentityId,
+        debt: &Debt,
+        at: &Position,
+        epoch: u64,
+        now: Timestamp,
+    ) -> Self {
+        let mut note = Self {
+            id: note_id(identity),
+            identity: identity.clone(),
+            reason: debt.reason,
+            detail: String::new(),
+            since: now,
+            last_tried: now,
+            attempts: 0,
+            event_hub: String::new(),
+            partition: String::new(),
+            sequence_number: None,
+            newest: BTreeMap::new(),
+            change: TwinChange::default(),
+            deleted: false,
+            epoch,
+        };
+        note.owe(debt, at, epoch, now);
+        note
+    }
+
+    /// Owed again.
+    pub(crate) fn owe(&mut self, debt: &Debt, at: &Position, epoch: u64, now: Timestamp) {
+        self.reason = debt.reason;
+        self.detail.clone_from(&debt.detail);
+        if !at.log.is_empty() {
+            let (event_hub, partition) = at.event_hub_and_partition();
+            (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
+            self.sequence_number = at.sequence;
+        }
+        self.last_tried = now;
+        self.attempts = self.attempts.saturating_add(1);
+        self.epoch = epoch;
+    }
+
+    /// Folds what one event carried, unless it, or a later one of its partition, is in already.
+    pub(crate) fn carry(&mut self, at: &Position, change: &TwinChange, deleted: bool) {
+        if let Some(sequence) = at.sequence {
+            if self.newest.get(&at.log).is_some_and(|newest| sequence <= *newest) {
+                return;
+            }
+            self.newest.insert(at.log.clone(), sequence);
+        }
+        if deleted {
+            (self.deleted, self.change) = (true, TwinChange::default());
+        } else {
+            self.change = std::mem::take(&mut self.change).then(change.clone());
+        }
+    }
+
+    /// The source was read: what was carried while it could not be is of no more use, and would be
+    /// older than what was read.
+    pub(crate) fn source_was_read(&mut self) {
+        (self.deleted, self.change) = (false, TwinChange::default());
+    }
+}
+
+/// The note's id of an identity: one path segment.
+pub(crate) fn note_id(identity: &IdentityId) -> String {
+    let device = identity.device.path_segment();
+    identity.module.as_ref().map_or(device.clone(), |module| format!("{device}%2F{}", module.path_segment()))
+}
+
+/// The identity that a note's id stands for.
+pub(crate) fn identity_of(id: &str) -> Option<IdentityId> {
+    percent_encoding::percent_decode_str(id).decode_utf8().ok()?.parse().ok()
+}
+
+/// Owed notes in storage. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct OwedStore {
+    container: Container,
+}
+
+impl OwedStore {
+    /// In this container, under `owed/`.
+    pub fn new(container: Container) -> Self {
+        Self { container }
+    }
+
+    /// Ids of owed notes in order, at most `limit`, beginning after the id `after`.
+    pub async fn ids(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {
+        let after = after.map(blob_name);
+        let names = self.container.list(PREFIX, after.as_deref(), limit).await?;
+        Ok(names.iter().filter_map(|name| Some(name.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned())).collect())
+    }
+
+    /// Owed notes in order of their ids, at most `limit`.
+    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<OwedNote>, StorageError> {
+        let mut notes = Vec::new();
+        for id in self.ids(after, limit).await? {
+            notes.extend(self.get(&id).await?.map(|(note, _)| note));
+        }
+        Ok(notes)
+    }
+
+    /// One note by its id (the identity, percent-encoded), with its ETag.
+    pub async fn get(&self, id: &str) -> Result<Option<(OwedNote, ETag)>, StorageError> {
+        let Some(blob) = self.container.get(&blob_name(id)).await? else { return Ok(None) };
+        let note = serde_json::from_slice(&blob.bytes)
+            .map_err(|error| StorageError::Rejected(format!("owed note {id}: {error}")))?;
+        Ok(Some((note, blob.etag)))
+    }
+
+    /// One identity's note, with its ETag.
+    pub async fn of(&self, identity: &IdentityId) -> Result<Option<(OwedNote, ETag)>, StorageError> {
+        self.get(&note_id(identity)).await
+    }
+
+    /// Takes a note away; `Conflict` when it has changed since it was read.
+    pub async fn resolve(&self, note: &OwedNote, at: &ETag) -> Result<(), StorageError> {
+        self.container.delete(&blob_name(&note.id), Some(at)).await
+    }
+
+    /// Writes a note by compare-and-swap: `change` gets the one that is there and gives the one that
+    /// shall be. Gives what is stored then, and whether the reason is new.
+    pub(crate) async fn write(
+        &self,
+        identity: &IdentityId,
+        change: impl Fn(Option<OwedNote>) -> OwedNote,
+    ) -> Result<(OwedNote, bool), StorageError> {
+        let name = blob_name(&note_id(identity));
+        for _ in 0..ROUNDS {
+            let (before, precondition) = match self.of(identity).await? {
+                Some((note, etag)) => (Some(note), Precondition::At(etag)),
+                None => (None, Precondition::Absent),
+            };
+            let reason_before = before.as_ref().map(|note| note.reason);
+            let note = change(before.clone());
+            if before.as_ref() == Some(&note) {
+                return Ok((note, false));
+            }
+            let bytes = serde_json::to_vec(&note).map_err(|e| StorageError::Rejected(e.to_string()))?;
+            match self.container.put(&name, Bytes::from(bytes), precondition).await {
+                Ok(_) => {
+                    let news = reason_before != Some(note.reason);
+                    return Ok((note, news));
+                }
+                Err(StorageError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StorageError::Unavailable(format!("the owed note of {identity} kept changing")))
+    }
+}
+
+fn blob_name(id: &str) -> String {
+    format!("{PREFIX}{id}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::model::{Change, Object};
+
+    fn empty() -> OwedNote {
+        let at = Position { log: String::new(), sequence: None };
+        let debt = Debt::new(Reason::SourceUnreachable, "");
+        OwedNote::new(&"d".parse().unwrap(), &debt, &at, 1, Timestamp::UNIX_EPOCH)
+    }
+
+    fn patch() -> impl Strategy<Value = Object> {
+        let leaf = prop_oneof![Just(Value::Null), (0..3i64).prop_map(Value::from)];
+        let value = leaf.prop_recursive(2, 8, 3, |inner| {
+            prop::collection::btree_map("[a-b]", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect()))
+        });
+        prop::collection::btree_map("[a-b]", value, 0..3).prop_map(|m| m.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn any_events_in_any_batch_cuts_with_any_redelivery_equal_applying_them_one_by_one(
+            patches in prop::collection::vec(patch(), 1..8),
+            batches in prop::collection::vec((0usize..8, 1usize..8), 1..6),
+            document in patch(),
+        ) {
+            let start = { let mut clean = Object::new(); crate::model::apply(&mut clean, &document); clean };
+            let mut note = empty();
+            // Each batch begins at or before the first event not yet seen: a checkpoint never skips.
+            let mut reached = 0;
+            for (back, length) in batches.into_iter().chain([(0, usize::MAX)]) {
+                let from = reached.saturating_sub(usize::min(back, reached));
+                for (n, patch) in patches.iter().enumerate().skip(from).take(length) {
+                    let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(n as i64) };
+                    let change = TwinChange { desired: Some(Change::from_patch(patch)), ..Default::default() };
+                    note.carry(&at, &change, false);
+                    reached = reached.max(n + 1);
+                }
+            }
+            let mut one_by_one = start.clone();
+            for patch in &patches {
+                crate::model::apply(&mut one_by_one, patch);
+            }
+            let mut folded = start;
+            note.change.desired.as_ref().unwrap().apply_to(&mut folded);
+            prop_assert_eq!(folded, one_by_one);
+        }
+    }
+
+    #[test]
+    fn a_note_survives_the_trip_and_its_id_is_one_path_segment() {
+        let mut note = empty();
+        note.identity = "a%b/m#1".parse().unwrap();
+        note.id = note_id(&note.identity);
+        note.newest.insert("devicetwin/1".to_owned(), 17);
+        note.change.tags = Some(Change::Set(json!({"a": 1})));
+        assert_eq!(note.id, "a%25b%2Fm%231");
+        assert_eq!(identity_of(&note.id), Some(note.identity.clone()));
+        let text = serde_json::to_string(&note).unwrap();
+        assert_eq!(serde_json::from_str::<OwedNote>(&text).unwrap(), note, "{text}");
+    }
+
+    #[test]
+    fn nothing_carried_before_a_deletion_survives_it() {
+        let mut note = empty();
+        let at = |n| Position { log: "devicetwin/1".to_owned(), sequence: Some(n) };
+        let change = TwinChange { tags: Some(Change::Set(json!({"a": 1}))), ..Default::default() };
+        note.carry(&at(1), &change, false);
+        note.carry(&at(2), &TwinChange::default(), true);
+        assert!(note.deleted && note.change.is_empty());
+    }
+}

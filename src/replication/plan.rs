@@ -1,0 +1,193 @@
+//! The plan: the steps that make the target what is wanted. Pure.
+
+use serde_json::Value;
+
+use super::debt::{Debt, Reason};
+use super::want::{self, Want};
+use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, TwinDocument, diff};
+
+/// One conditional write.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Create a device with its twin, in bulk, create-only.
+    Create {
+        /// The bulk item.
+        item: Object,
+    },
+    /// Create a module, create-only; its twin follows once it is there.
+    CreateModule {
+        /// The identity.
+        body: Object,
+    },
+    /// Replace the registry entry.
+    UpdateIdentity {
+        /// The whole identity: a partial one would rotate keys.
+        body: Object,
+        /// The registry ETag it was planned on.
+        etag: ETag,
+    },
+    /// Change tags and desired, both in one write.
+    PatchTwin {
+        /// The merge patch.
+        patch: Object,
+        /// The twin ETag it was planned on.
+        etag: ETag,
+    },
+    /// Change reported, as the device.
+    PatchReported {
+        /// The merge patch.
+        patch: Object,
+        /// The reported `$version` it was planned on.
+        version: u64,
+    },
+    /// Delete, with the registry ETag it was planned on.
+    Delete {
+        /// The twin's `deviceEtag`.
+        etag: ETag,
+    },
+}
+
+/// Steps in the order in which they must happen, and what must be left for later.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Plan {
+    /// Writes.
+    pub(crate) steps: Vec<Step>,
+    /// What cannot be done now.
+    pub(crate) owed: Option<Debt>,
+}
+
+/// What is known of the two registry entries.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Registry<'a> {
+    /// Not compared: nothing suggests that they differ.
+    Assumed,
+    /// The source's, and the scope members mapped for the target.
+    Source(&'a IdentityDocument, &'a Object),
+    /// Both, and the scope members mapped for the target.
+    Both(&'a IdentityDocument, &'a IdentityDocument, &'a Object),
+    /// A parent that the source names is not on the target.
+    ParentMissing(&'a DeviceId),
+}
+
+/// The difference between the target as observed and what is wanted.
+pub(crate) fn plan(
+    id: &IdentityId,
+    target: Option<&TwinDocument>,
+    want: &Want<'_>,
+    registry: Registry<'_>,
+) -> Plan {
+    match (target, want) {
+        (None, Want::Absent) => Plan::default(),
+        (Some(target), Want::Absent) => {
+            Plan { steps: vec![Step::Delete { etag: target.device_etag.clone() }], owed: None }
+        }
+        (None, Want::Source(twin)) => create(id, twin, registry),
+        (Some(target), Want::Source(twin)) => change(id, target, twin, registry),
+        (Some(target), Want::Carried(twin)) => change(id, target, twin, registry),
+        (None, Want::Carried(_)) | (_, Want::Unknown) => {
+            owe(Reason::SourceUnreachable, "it is not on the target, and the source cannot be read")
+        }
+    }
+}
+
+fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan {
+    if id.module.as_ref().is_some_and(|module| module.is_system()) {
+        return owe(Reason::MadeByTheHub, "the hub itself makes this module");
+    }
+    let (source, scopes) = match registry {
+        Registry::Source(source, scopes) | Registry::Both(source, _, scopes) => (source, scopes),
+        Registry::ParentMissing(parent) => return owe(Reason::ParentMissing, parent.as_str()),
+        Registry::Assumed => return owe(Reason::SourceUnreachable, "its registry entry was not read"),
+    };
+    if !has_keys(source) {
+        return owe(Reason::NoAuthentication, "the source shows no authentication");
+    }
+    let step = if id.module.is_some() {
+        Step::CreateModule { body: want::identity_body(id, source, scopes, None) }
+    } else {
+        Step::Create { item: want::bulk_item(id, source, scopes, twin) }
+    };
+    Plan { steps: vec![step], owed: None }
+}
+
+fn change(id: &IdentityId, target: &TwinDocument, want: &TwinDocument, registry: Registry<'_>) -> Plan {
+    let mut plan = Plan::default();
+    let enabled = plan_identity(&mut plan, id, target, registry);
+    let patch = twin_patch(target, want);
+    if !patch.is_empty() {
+        plan.steps.push(Step::PatchTwin { patch, etag: target.etag.clone() });
+    }
+    plan_reported(&mut plan, target, want, enabled);
+    plan
+}
+
+/// Plans the registry entry, always before the twin: a device that is being disabled must stop
+/// first, and one that is being enabled must be so before its reported properties can be written.
+/// Gives whether the device will be enabled then.
+fn plan_identity(plan: &mut Plan, id: &IdentityId, target: &TwinDocument, registry: Registry<'_>) -> bool {
+    match registry {
+        Registry::Both(source, there, scopes) if !want::same_identity(source, there, scopes) => {
+            match there.etag() {
+                Some(etag) if has_keys(source) => {
+                    let body = want::identity_body(id, source, scopes, Some(there));
+                    plan.steps.push(Step::UpdateIdentity { body, etag });
+                    source.is_enabled()
+                }
+                _ => {
+                    plan.owed = Some(Debt::new(Reason::NoAuthentication, "no authentication is shown"));
+                    target.is_enabled()
+                }
+            }
+        }
+        Registry::ParentMissing(parent) => {
+            plan.owed = Some(Debt::new(Reason::ParentMissing, parent.as_str()));
+            target.is_enabled()
+        }
+        _ => target.is_enabled(),
+    }
+}
+
+/// Tags and desired in one patch: one version, one event, one precondition.
+pub(crate) fn twin_patch(target: &TwinDocument, want: &TwinDocument) -> Object {
+    let mut patch = Object::new();
+    let tags = diff(&target.tags, &want.tags);
+    if !tags.is_empty() {
+        patch.insert("tags".to_owned(), Value::Object(tags));
+    }
+    let desired = diff(&target.desired.values, &want.desired.values);
+    if !desired.is_empty() {
+        let properties = [("desired".to_owned(), Value::Object(desired))].into_iter().collect();
+        patch.insert("properties".to_owned(), Value::Object(properties));
+    }
+    patch
+}
+
+/// Reported properties are written as the device: never beside the real one, and only where a
+/// device may connect.
+fn plan_reported(plan: &mut Plan, target: &TwinDocument, want: &TwinDocument, enabled: bool) {
+    let patch = diff(&target.reported.values, &want.reported.values);
+    if patch.is_empty() {
+        return;
+    }
+    let owed = if target.is_connected() {
+        Debt::new(Reason::Connected, "the device is connected to the target hub")
+    } else if !enabled {
+        Debt::new(Reason::Disabled, "a disabled device cannot connect, so reported cannot be written")
+    } else {
+        plan.steps.push(Step::PatchReported { patch, version: target.reported.version });
+        return;
+    };
+    plan.owed.get_or_insert(owed);
+}
+
+fn has_keys(source: &IdentityDocument) -> bool {
+    source.members().get("authentication").is_some_and(Value::is_object)
+}
+
+fn owe(reason: Reason, detail: &str) -> Plan {
+    Plan { steps: Vec::new(), owed: Some(Debt::new(reason, detail)) }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,34 @@
+//! Does the active hub know what it must know? Asked before anything is deleted.
+
+use std::time::Instant;
+
+use tokio::sync::Mutex;
+
+use crate::iothub::{Deadline, HubClient};
+use crate::model::{DeviceId, IdentityId, PROBE_PREFIX};
+
+/// The app's own identity on both hubs, made by `iot-hadr init`.
+pub(crate) fn probe_identity() -> Option<IdentityId> {
+    format!("{PROBE_PREFIX}1").parse::<DeviceId>().ok().map(IdentityId::device)
+}
+
+/// Answers about the probe identity of one hub, shared by deletes that run at the same time.
+#[derive(Debug, Default)]
+pub(crate) struct Probe(Mutex<Option<(Instant, bool)>>);
+
+impl Probe {
+    /// Whether `hub` answered `Present` for the probe identity, in a read that began after `after`.
+    pub(crate) async fn is_present(&self, hub: &HubClient, after: Instant, deadline: Deadline) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((began, present)) = *last
+            && began > after
+        {
+            return present;
+        }
+        let Some(id) = probe_identity() else { return false };
+        let began = Instant::now();
+        let present = hub.twin(&id, deadline).await.is_ok();
+        *last = Some((began, present));
+        present
+    }
+}

@@ -1,0 +1,126 @@
+//! Working owed identities off: replaying means observing again, never applying old bytes.
+
+use std::time::Instant;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
+use super::debt::Reason;
+use super::engine::{Engine, Inner, work_ends};
+use super::owed::OwedNote;
+use super::pass::{Fate, Flow, Pass, Stop, Task};
+use super::tally::Tally;
+use super::worked::Worked;
+use crate::host::Reply;
+use crate::iothub::Deadline;
+use crate::model::{ETag, IdentityId};
+use crate::routing::StandbyState;
+
+/// Notes that one sweep looks at, at most; the next one goes on with those tried longest ago.
+const AT_MOST: usize = 2_000;
+
+/// What a retry came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Notes that were tried.
+    pub tried: usize,
+    /// Identities that are right now.
+    pub resolved: usize,
+    /// Identities that are still owed.
+    pub still_owed: usize,
+}
+
+impl Engine {
+    /// One run of `fleet-sweep`: owed identities, those tried longest ago first, until the deadline.
+    pub async fn sweep(&self, deadline: Deadline) -> Reply {
+        self.inner.progress.flush(true).await;
+        match self.retry_all(deadline).await {
+            Ok(done) => {
+                let line = format!(
+                    "fleet-sweep: {} owed tried, {} resolved, {} still owed",
+                    done.tried, done.resolved, done.still_owed
+                );
+                if done.tried > 0 {
+                    tracing::info!("{line}");
+                }
+                Reply::Done(vec![line])
+            }
+            Err(why) => Reply::Done(vec![format!("fleet-sweep: nothing tried: {why}")]),
+        }
+    }
+
+    /// Tries every owed identity again.
+    pub async fn retry_all(&self, deadline: Deadline) -> Result<Retried, String> {
+        let mut notes = Vec::new();
+        let ids = self.inner.owed.ids(None, AT_MOST).await.map_err(|error| format!("storage: {error:?}"))?;
+        let mut reading =
+            futures::stream::iter(ids.iter().map(|id| self.inner.owed.get(id))).buffer_unordered(16);
+        while let Some(note) = reading.next().await {
+            match note {
+                Ok(note) => notes.extend(note),
+                Err(error) => tracing::warn!(?error, "an owed note cannot be read"),
+            }
+        }
+        notes.sort_by_key(|(note, _)| note.last_tried);
+        self.inner.retry(notes, deadline).await
+    }
+
+    /// Tries one identity again, owed or not.
+    pub async fn retry(&self, id: &IdentityId, deadline: Deadline) -> Result<Retried, String> {
+        let note = self.inner.owed.of(id).await.map_err(|error| format!("storage: {error:?}"))?;
+        self.inner.retry(note.into_iter().collect(), deadline).await
+    }
+}
+
+impl Inner {
+    async fn retry(&self, notes: Vec<(OwedNote, ETag)>, deadline: Deadline) -> Result<Retried, String> {
+        if notes.is_empty() {
+            return Ok(Retried::default());
+        }
+        let pass = Pass::new(self, self.warrant().await?, work_ends(deadline));
+        let mut running = FuturesUnordered::new();
+        let mut waiting = notes.into_iter();
+        let mut done = Retried::default();
+        let mut tally = Tally::default();
+        loop {
+            while running.len() < 64
+                && Instant::now() < pass.work_ends.0
+                && let Some((note, etag)) = waiting.next()
+            {
+                running.push(pass.retry_one(note, etag));
+            }
+            let Some(worked) = running.next().await else { break };
+            done.tried += 1;
+            match worked.fate {
+                Fate::Equal | Fate::Written | Fate::Backlog => done.resolved += 1,
+                _ => done.still_owed += 1,
+            }
+            pass.settle(vec![worked], &mut tally).await?;
+        }
+        Ok(done)
+    }
+}
+
+impl<'a> Pass<'a> {
+    async fn retry_one(&'a self, note: OwedNote, etag: ETag) -> Worked {
+        let id = note.identity.clone();
+        let _held = self.engine.locks.hold(&id.device).await;
+        let mut flow = Flow::begin(self).await;
+        let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
+        let fate = match note.reason {
+            Reason::Backlog => settled(flow.backlog(&id, &[]).await),
+            // Nothing is written to a rejoining hub; the note stays.
+            _ if rejoining => Fate::Ignored,
+            _ => flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await,
+        };
+        let source_read = flow.source_read || fate == Fate::Backlog;
+        Worked { id, fate, at: Default::default(), source_read, note: Some((note, etag)) }
+    }
+}
+
+fn settled(result: Result<Fate, Stop>) -> Fate {
+    match result {
+        Ok(fate) | Err(Stop::At(fate)) => fate,
+        Err(Stop::Again) => Fate::Owed(super::debt::Debt::contended()),
+    }
+}

@@ -1,0 +1,58 @@
+//! The right to write, held for one batch.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::iothub::Deadline;
+use crate::routing::{Authority, AuthorityKeeper, NoAuthority};
+
+/// Authority that ends sooner than this is renewed before a write is sent.
+const AT_LEAST: Duration = Duration::from_secs(2);
+
+/// The authority a batch began under. It may be renewed, but never replaced: a batch that began
+/// under one epoch writes nothing under another.
+#[derive(Debug)]
+pub(crate) struct Warrant {
+    keeper: AuthorityKeeper,
+    began: Authority,
+    ends: Mutex<Deadline>,
+}
+
+impl Warrant {
+    /// Takes authority.
+    pub(crate) async fn take(keeper: &AuthorityKeeper) -> Result<Self, String> {
+        let began = keeper.acquire(AT_LEAST).await.map_err(in_words)?;
+        Ok(Self { keeper: keeper.clone(), ends: Mutex::new(began.ends), began })
+    }
+
+    /// As it was at the start.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.began
+    }
+
+    /// When a write that is sent now must have ended; renewed first when little time is left.
+    pub(crate) async fn for_write(&self, work_ends: Deadline) -> Result<Deadline, String> {
+        let ends = *self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        if ends.0.saturating_duration_since(Instant::now()) >= AT_LEAST {
+            return Ok(ends.or(work_ends));
+        }
+        let now = self.keeper.acquire(AT_LEAST).await.map_err(in_words)?;
+        if now.epoch != self.began.epoch
+            || now.active != self.began.active
+            || now.standby_state != self.began.standby_state
+        {
+            return Err(format!("authority passed from epoch {} to {}", self.began.epoch, now.epoch));
+        }
+        *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = now.ends;
+        Ok(now.ends.or(work_ends))
+    }
+}
+
+fn in_words(why: NoAuthority) -> String {
+    match why {
+        NoAuthority::Promoting => "a promotion is under way".to_owned(),
+        NoAuthority::NoRecord => "there is no routing record".to_owned(),
+        NoAuthority::LowerEpoch => "the routing record shows a lower epoch than one seen before".to_owned(),
+        NoAuthority::Unavailable(why) => format!("the routing record cannot be read: {why}"),
+    }
+}

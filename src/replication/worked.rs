@@ -1,0 +1,201 @@
+//! One device's work, and what its end means for the batch.
+
+use super::batch::{DeviceWork, IdentityWork, Placed};
+use super::debt::{Debt, Reason};
+use super::owed::{OwedNote, Position};
+use super::pass::{Fate, Flow, Pass, Task, now};
+use super::probe::probe_identity;
+use super::tally::Tally;
+use crate::iothub::HubErrorKind;
+use crate::iothub::notification::HintKind;
+use crate::model::{ETag, IdentityId};
+use crate::routing::StandbyState;
+
+/// How one identity ended, and what must be remembered of it.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    /// Which.
+    pub(crate) id: IdentityId,
+    /// How it ended.
+    pub(crate) fate: Fate,
+    /// The last event about it.
+    pub(crate) at: Position,
+    /// Whether the source answered for it.
+    pub(crate) source_read: bool,
+    /// The owed note as it was before.
+    pub(crate) note: Option<(OwedNote, ETag)>,
+}
+
+impl<'a> Pass<'a> {
+    /// Works one device off, itself first and then its modules.
+    pub(crate) async fn device_work(&'a self, work: DeviceWork) -> Vec<Worked> {
+        let _held = self.engine.locks.hold(&work.device).await;
+        let mut flow = Flow::begin(self).await;
+        let mut worked = Vec::new();
+        for identity in work.identities {
+            worked.push(self.identity_work(&mut flow, identity).await);
+        }
+        worked
+    }
+
+    async fn identity_work(&self, flow: &mut Flow<'a>, work: IdentityWork) -> Worked {
+        let at = work.hints.last().map(|placed| placed.at.clone()).unwrap_or_default();
+        let (active, standby): (Vec<&Placed>, Vec<&Placed>) =
+            work.hints.iter().partition(|placed| placed.hub == self.source_role);
+        let note = match self.note_of(&work.id).await {
+            Ok(note) => note,
+            Err(fate) => return Worked { id: work.id, fate, at, source_read: false, note: None },
+        };
+        let mut fate = Fate::Ignored;
+        if !active.is_empty() {
+            fate = self.active_hints(flow, &work.id, &active, note.is_some()).await;
+        }
+        let source_read = flow.source_read;
+        if !standby.is_empty() && !matches!(fate, Fate::Hold(_) | Fate::NoAnswer(_) | Fate::Owed(_)) {
+            let equal = matches!(fate, Fate::Equal | Fate::Written);
+            let of_standby = flow.standby(&work.id, &standby, equal).await;
+            if active.is_empty() || !matches!(of_standby, Fate::Echo | Fate::Noted) {
+                fate = of_standby;
+            }
+        }
+        Worked { id: work.id, fate, at, source_read, note }
+    }
+
+    /// The note of an identity that is known to be owed, as it was before this work.
+    async fn note_of(&self, id: &IdentityId) -> Result<Option<(OwedNote, ETag)>, Fate> {
+        if !self.engine.is_owed(id) {
+            return Ok(None);
+        }
+        self.engine.owed.of(id).await.map_err(|error| Fate::Hold(format!("storage: {error:?}")))
+    }
+
+    async fn active_hints(&self, flow: &mut Flow<'a>, id: &IdentityId, hints: &[&Placed], owed: bool) -> Fate {
+        if self.warrant.authority().standby_state == StandbyState::Rejoining {
+            return Fate::Noted;
+        }
+        if !owed && self.says_nothing_new(id, hints) {
+            return Fate::Equal;
+        }
+        if hints.iter().any(|placed| placed.hint.kind == HintKind::Deleted) {
+            self.engine.pairs.forget(id);
+        }
+        let task = task_of(hints, owed);
+        flow.reconcile(id, &task).await
+    }
+
+    /// A creation arrives twice, through Event Grid and as a routed message: the second notice of
+    /// what was read when we made it needs no read. A deletion in between is announced by itself.
+    fn says_nothing_new(&self, id: &IdentityId, hints: &[&Placed]) -> bool {
+        hints.iter().all(|placed| {
+            placed.hint.kind == HintKind::Created
+                && placed.hint.version.is_some_and(|version| {
+                    self.engine.pairs.was_made_at(id, self.source_role, version)
+                })
+        })
+    }
+
+    /// What the ends mean together: hold, or write down what is owed and clear what no longer is.
+    pub(crate) async fn settle(&self, worked: Vec<Worked>, tally: &mut Tally) -> Result<(), String> {
+        if let Some(why) = worked.iter().find_map(|w| match &w.fate {
+            Fate::Hold(why) => Some(why.clone()),
+            _ => None,
+        }) {
+            return Err(why);
+        }
+        let silent = worked.iter().find_map(|w| match &w.fate {
+            Fate::NoAnswer(why) => Some(why.clone()),
+            _ => None,
+        });
+        if let Some(why) = silent
+            && !self.target_answers().await
+        {
+            return Err(format!("the target hub gives no answer: {why}"));
+        }
+        if worked.iter().any(|w| w.fate == Fate::Noted) {
+            self.note_comparison_owed().await?;
+        }
+        let written = worked.iter().map(|one| self.write_down(one));
+        let limit = 16;
+        let ends: Vec<Result<(), String>> =
+            futures::StreamExt::collect(futures::StreamExt::buffer_unordered(futures::stream::iter(written), limit))
+                .await;
+        ends.into_iter().collect::<Result<(), String>>()?;
+        worked.iter().for_each(|one| tally.count(one));
+        Ok(())
+    }
+
+    /// Whether the target answers anything at all.
+    async fn target_answers(&self) -> bool {
+        if self.target_health.has_answered() {
+            return true;
+        }
+        let Some(id) = probe_identity() else { return false };
+        match self.target().twin(&id, self.work_ends).await {
+            Ok(_) => true,
+            Err(error) => error.kind != HubErrorKind::Unavailable,
+        }
+    }
+
+    async fn write_down(&self, one: &Worked) -> Result<(), String> {
+        match &one.fate {
+            Fate::Owed(debt) => self.owe(one, debt).await,
+            Fate::NoAnswer(why) => self.owe(one, &Debt::new(Reason::TargetUnreachable, why.as_str())).await,
+            Fate::Equal | Fate::Written if one.source_read => self.clear(one).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn owe(&self, one: &Worked, debt: &Debt) -> Result<(), String> {
+        let (epoch, now) = (self.warrant.authority().epoch, now());
+        let (_, news) = self
+            .engine
+            .owed
+            .write(&one.id, |before| match before {
+                Some(mut note) => {
+                    if one.source_read {
+                        note.source_was_read();
+                    }
+                    note.owe(debt, &one.at, epoch, now);
+                    note
+                }
+                None => OwedNote::new(&one.id, debt, &one.at, epoch, now),
+            })
+            .await
+            .map_err(|error| format!("storage: {error:?}"))?;
+        if news {
+            tracing::warn!(identity = %one.id, reason = %debt.reason, detail = debt.detail, "owed");
+        }
+        self.engine.owes(&one.id);
+        Ok(())
+    }
+
+    /// Clears the note that was there before the work, unless it has changed since.
+    async fn clear(&self, one: &Worked) -> Result<(), String> {
+        let Some((note, etag)) = &one.note else { return Ok(()) };
+        match self.engine.owed.resolve(note, etag).await {
+            Ok(()) => {
+                tracing::info!(identity = %one.id, reason = %note.reason, "no longer owed");
+                self.engine.owes_no_more(&one.id);
+                Ok(())
+            }
+            Err(crate::storage::StorageError::Conflict) => Ok(()),
+            Err(error) => Err(format!("storage: {error:?}")),
+        }
+    }
+}
+
+fn task_of(hints: &[&Placed], owed: bool) -> Task {
+    let is = |kind: &HintKind| hints.iter().any(|placed| placed.hint.kind == *kind);
+    let (created, deleted) = (is(&HintKind::Created), is(&HintKind::Deleted));
+    Task {
+        compare_registry: created || deleted || owed,
+        only_created: !owed && hints.iter().all(|placed| placed.hint.kind == HintKind::Created),
+        deleted,
+        alone: false,
+        carried: hints
+            .iter()
+            .map(|p| (p.at.clone(), p.hint.change.clone(), p.hint.kind == HintKind::Deleted))
+            .collect(),
+        at: hints.last().map(|placed| placed.at.clone()).unwrap_or_default(),
+    }
+}
