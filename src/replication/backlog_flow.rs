@@ -105,7 +105,12 @@ impl Flow<'_> {
         Err(StorageError::Unavailable(format!("the backlog note of {id} kept changing")).into())
     }
 
-    async fn settle_once(&mut self, id: &IdentityId, note: &BacklogNote, hints: &[&Placed]) -> Result<(), Stop> {
+    async fn settle_once(
+        &mut self,
+        id: &IdentityId,
+        note: &BacklogNote,
+        hints: &[&Placed],
+    ) -> Result<(), Stop> {
         if note.change.is_empty() {
             return Ok(());
         }
@@ -138,7 +143,12 @@ impl Flow<'_> {
         }
     }
 
-    async fn write_twin(&mut self, id: &IdentityId, active: &TwinDocument, settled: &Settlement) -> Result<(), Stop> {
+    async fn write_twin(
+        &mut self,
+        id: &IdentityId,
+        active: &TwinDocument,
+        settled: &Settlement,
+    ) -> Result<(), Stop> {
         let mut patch = Object::new();
         if !settled.tags.is_empty() {
             patch.insert("tags".to_owned(), Value::Object(settled.tags.clone()));
@@ -176,7 +186,9 @@ impl Flow<'_> {
                 self.writes += 1;
                 Ok(())
             }
-            Err(error) if matches!(error.kind, HubErrorKind::Stale | HubErrorKind::Absent) => Err(Stop::Again),
+            Err(error) if matches!(error.kind, HubErrorKind::Stale | HubErrorKind::Absent) => {
+                Err(Stop::Again)
+            }
             Err(error) => Err(Stop::owe(Debt::new(Reason::Backlog, in_words(&error)))),
         }
     }

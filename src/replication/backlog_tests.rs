@@ -25,7 +25,8 @@ fn active() -> TwinDocument {
             "deep": {"$lastUpdated": AFTER, "x": {"$lastUpdated": BEFORE}, "y": {"$lastUpdated": AFTER}},
         },
     });
-    let twin = json!({"etag": "e", "tags": {"site": "A"}, "properties": {"desired": desired, "reported": {}}});
+    let twin =
+        json!({"etag": "e", "tags": {"site": "A"}, "properties": {"desired": desired, "reported": {}}});
     TwinDocument::from_json(object(twin)).unwrap()
 }
 

@@ -101,31 +101,46 @@ impl Bulk {
         state.gathering += 1;
         let gathered = std::mem::take(&mut state.waiting);
         // A task of its own: the call serves several invocations and must outlive any one of them.
-        tokio::spawn(self.clone().send(gathered));
+        tokio::spawn(send(self.hub.clone(), Arc::clone(&self.in_flight), gathered));
     }
+}
 
-    async fn send(self, gathered: Vec<Waiting>) {
-        let Ok(_place) = self.in_flight.acquire().await else { return };
-        let now = Instant::now();
-        let (live, late): (Vec<_>, Vec<_>) = gathered.into_iter().partition(|w| w.deadline.0 > now);
-        for waiting in late {
-            let _ = waiting.answer.send(Err(no_answer("the deadline passed before it was sent")));
-        }
-        let Some(deadline) = live.iter().map(|w| w.deadline).reduce(Deadline::or) else { return };
-        let (items, answers): (Vec<_>, Vec<_>) = live.into_iter().map(|w| (w.item, w.answer)).unzip();
-        match self.hub.create_in_bulk(&items, deadline).await {
-            Ok(fates) => {
-                let mut fates = fates.into_iter();
-                for answer in answers {
-                    let _ = answer.send(match fates.next() {
-                        Some(BulkItem::Done) => Ok(()),
-                        Some(BulkItem::Failed(error)) => Err(error),
-                        None => Err(no_answer("the bulk answer says nothing about this item")),
-                    });
-                }
-            }
-            Err(error) => answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone())))),
-        }
+async fn send(hub: HubClient, in_flight: Arc<Semaphore>, gathered: Vec<Waiting>) {
+    let Ok(_place) = in_flight.acquire_owned().await else { return };
+    let live = without_the_late(gathered);
+    let Some(deadline) = earliest(&live) else { return };
+    let (items, answers) = apart(live);
+    let result = hub.create_in_bulk(&items, deadline).await;
+    answer_each(answers, result);
+}
+
+type Answer = oneshot::Sender<Result<(), HubError>>;
+
+/// Those whose time is not over; the others are told so.
+fn without_the_late(gathered: Vec<Waiting>) -> Vec<Waiting> {
+    let now = Instant::now();
+    let (live, late): (Vec<_>, Vec<_>) = gathered.into_iter().partition(|w| w.deadline.0 > now);
+    for waiting in late {
+        let _ = waiting.answer.send(Err(no_answer("the deadline passed before it was sent")));
+    }
+    live
+}
+
+fn apart(waiting: Vec<Waiting>) -> (Vec<Object>, Vec<Answer>) {
+    waiting.into_iter().map(|w| (w.item, w.answer)).unzip()
+}
+
+fn answer_each(answers: Vec<Answer>, result: Result<Vec<BulkItem>, HubError>) {
+    let (mut fates, otherwise) = match result {
+        Ok(fates) => (fates.into_iter(), no_answer("the bulk answer says nothing about this item")),
+        Err(error) => (Vec::new().into_iter(), error),
+    };
+    for answer in answers {
+        let _ = answer.send(match fates.next() {
+            Some(BulkItem::Done) => Ok(()),
+            Some(BulkItem::Failed(error)) => Err(error),
+            None => Err(otherwise.clone()),
+        });
     }
 }
 
@@ -137,11 +152,10 @@ impl Drop for Coming {
     }
 }
 
+fn earliest(waiting: &[Waiting]) -> Option<Deadline> {
+    waiting.iter().map(|w| w.deadline).reduce(Deadline::or)
+}
+
 fn no_answer(message: &str) -> HubError {
-    HubError {
-        kind: HubErrorKind::Unavailable,
-        code: None,
-        tracking_id: None,
-        message: message.to_owned(),
-    }
+    HubError { kind: HubErrorKind::Unavailable, code: None, tracking_id: None, message: message.to_owned() }
 }

@@ -48,7 +48,12 @@ impl DeadLetter {
         let text = std::str::from_utf8(&record.body).ok().map(str::to_owned);
         let body_base64 = text.is_none().then(|| STANDARD.encode(&record.body));
         Self {
-            id: format!("{}/{}/{}", or_unknown(&batch.event_hub), or_unknown(&batch.partition), place(record)),
+            id: format!(
+                "{}/{}/{}",
+                or_unknown(&batch.event_hub),
+                or_unknown(&batch.partition),
+                place(record)
+            ),
             reason,
             since,
             event_hub: batch.event_hub.clone(),
@@ -77,7 +82,9 @@ fn place(record: &EventRecord) -> String {
 /// Properties whose value looks like a connection string or a token lose it.
 fn without_secrets(properties: &Object) -> Object {
     let is_secret = |value: &Value| {
-        value.as_str().is_some_and(|text| text.contains("SharedAccessKey=") || text.contains("SharedAccessSignature"))
+        value
+            .as_str()
+            .is_some_and(|text| text.contains("SharedAccessKey=") || text.contains("SharedAccessSignature"))
     };
     properties
         .iter()

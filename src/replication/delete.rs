@@ -11,27 +11,34 @@ use super::observe::Look;
 use super::pass::{Fate, Flow, Stop, now};
 use super::snapshot;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityId, TwinDocument};
+use crate::model::{ETag, IdentityId, TwinDocument};
 
 impl Flow<'_> {
     /// Deletes from the target what the source's twin says is absent.
-    pub(crate) async fn delete(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+    pub(crate) async fn delete(
+        &mut self,
+        id: &IdentityId,
+        target: &TwinDocument,
+        etag: &ETag,
+    ) -> Result<Fate, Stop> {
         let engine = self.pass.engine;
-        self.source_read = true;
         engine.pairs.forget(id);
         self.registry_agrees(id).await?;
         let after = Instant::now();
-        if !engine.probe(self.pass.source_role).is_present(self.pass.source(), after, self.pass.work_ends).await
+        if !engine
+            .probe(self.pass.source_role)
+            .is_present(self.pass.source(), after, self.pass.work_ends)
+            .await
         {
             let why = "the active hub did not answer for the app's own probe identity";
             return Ok(Fate::Owed(Debt::new(Reason::ProbeMissing, why)));
         }
-        if !engine.budget.charge(id, &target.device_etag, now()).await? {
+        if !engine.budget.charge(id, etag, now()).await? {
             return Ok(Fate::Owed(Debt::new(Reason::DeleteBudget, "the deletes of this hour are used up")));
         }
         snapshot::keep(self.pass, id, target).await?;
         let deadline = self.pass.for_write().await?;
-        let result = self.pass.target().delete_identity(id, &target.device_etag, deadline).await;
+        let result = self.pass.target().delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;
         self.writes += 1;

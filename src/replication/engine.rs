@@ -132,7 +132,13 @@ impl Engine {
                 Reply::Done(vec![line])
             }
             Err(why) => {
-                tracing::warn!(function, partition = batch.partition, attempt = batch.retry_count, why, "held");
+                tracing::warn!(
+                    function,
+                    partition = batch.partition,
+                    attempt = batch.retry_count,
+                    why,
+                    "held"
+                );
                 Reply::Hold(why)
             }
         }
@@ -231,7 +237,8 @@ impl Inner {
 impl Pass<'_> {
     /// Works all devices off, each under its lock, as many at a time as there are places in flight.
     async fn work_off(&self, devices: Vec<DeviceWork>) -> Vec<Worked> {
-        let mut running: FuturesUnordered<_> = devices.into_iter().map(|work| self.device_work(work)).collect();
+        let mut running: FuturesUnordered<_> =
+            devices.into_iter().map(|work| self.device_work(work)).collect();
         let mut worked = Vec::new();
         while let Some(of_one_device) = running.next().await {
             worked.extend(of_one_device);
@@ -245,4 +252,19 @@ pub(crate) fn work_ends(deadline: Deadline) -> Deadline {
     let left = deadline.0.saturating_duration_since(Instant::now());
     let reserve = (left / 5).min(Duration::from_secs(15));
     Deadline(deadline.0.checked_sub(reserve).unwrap_or(deadline.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// Never run: invocations are served by tasks that move between threads.
+    #[allow(dead_code)]
+    fn every_flow_can_move_between_threads(engine: &Engine, batch: EventBatch, id: &IdentityId, d: Deadline) {
+        is_send(&engine.apply("f", batch, d));
+        is_send(&engine.sweep(d));
+        is_send(&engine.retry(id, d));
+    }
 }

@@ -55,7 +55,12 @@ impl Flow<'_> {
         Ok(has_reported)
     }
 
-    async fn create_module(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
+    async fn create_module(
+        &mut self,
+        id: &IdentityId,
+        body: &Object,
+        basis: Basis<'_>,
+    ) -> Result<bool, Stop> {
         let deadline = self.pass.for_write().await?;
         let created = self.answered(self.pass.target().create_identity(id, body, deadline).await)?;
         self.pass.engine.echoes.created(self.pass.target_role(), id);

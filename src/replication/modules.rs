@@ -29,7 +29,7 @@ impl Flow<'_> {
         }
         match self.pass.source_twin(&id.owner()).await {
             Look::Absent => Ok(self.done()),
-            Look::Present(_) => self.delete(id, target).await,
+            Look::Present(_) => self.gone(id, target).await,
             Look::Unreachable(error) => {
                 Ok(Fate::Owed(Debt::new(Reason::SourceUnreachable, in_words(&error))))
             }

@@ -72,13 +72,7 @@ pub struct OwedNote {
 
 impl OwedNote {
     /// A first note.
-    pub(crate) fn new(
-        identity: &IdentityId,
-        debt: &Debt,
-        at: &Position,
-        epoch: u64,
-        now: Timestamp,
-    ) -> Self {
+    pub(crate) fn new(identity: &IdentityId, debt: &Debt, at: &Position, epoch: u64, now: Timestamp) -> Self {
         let mut note = Self {
             id: note_id(identity),
             identity: identity.clone(),
@@ -162,7 +156,10 @@ impl OwedStore {
     pub async fn ids(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, StorageError> {
         let after = after.map(blob_name);
         let names = self.container.list(PREFIX, after.as_deref(), limit).await?;
-        Ok(names.iter().filter_map(|name| Some(name.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned())).collect())
+        Ok(names
+            .iter()
+            .filter_map(|name| Some(name.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned()))
+            .collect())
     }
 
     /// Owed notes in order of their ids, at most `limit`.
@@ -262,7 +259,7 @@ mod tests {
             let start = { let mut clean = Object::new(); crate::model::apply(&mut clean, &document); clean };
             let mut note = empty();
             // Each batch begins at or before the first event not yet seen: a checkpoint never skips.
-            let mut reached = 0;
+            let mut reached: usize = 0;
             for (back, length) in batches.into_iter().chain([(0, usize::MAX)]) {
                 let from = reached.saturating_sub(usize::min(back, reached));
                 for (n, patch) in patches.iter().enumerate().skip(from).take(length) {

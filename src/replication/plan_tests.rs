@@ -182,7 +182,8 @@ fn reported_is_owed_while_the_device_is_connected_to_the_target() {
 
 #[test]
 fn a_device_being_disabled_is_stopped_before_anything_else() {
-    let (target, mut source) = (present(json!({}), json!({})), present(json!({"status": "disabled"}), json!({})));
+    let (target, mut source) =
+        (present(json!({}), json!({})), present(json!({"status": "disabled"}), json!({})));
     source.tags.insert("a".to_owned(), 1.into());
     let auth = json!({"type": "sas"});
     let from = IdentityDocument::new(object(json!({"status": "disabled", "authentication": auth})));

@@ -7,7 +7,7 @@ use super::entries::Entries;
 use super::execute::Basis;
 use super::observe::Look;
 use super::pass::{Fate, Flow, Stop, Task};
-use super::plan::plan;
+use super::plan::{Registry, Step, plan};
 use super::want::{self, Want};
 use crate::model::{IdentityDocument, IdentityId, TwinDocument};
 
@@ -43,7 +43,7 @@ impl Flow<'_> {
         match (target, source) {
             (target, Look::Unreachable(error)) => self.carried(id, target.as_ref(), task, &error).await,
             (None, Look::Absent) => self.absent(id),
-            (Some(target), Look::Absent) => self.delete(id, &target).await,
+            (Some(target), Look::Absent) => self.gone(id, &target).await,
             (None, Look::Present(source)) => self.create_from(id, task, &source, entry).await,
             (Some(target), Look::Present(source)) => self.update_from(id, task, &source, &target).await,
         }
@@ -62,6 +62,18 @@ impl Flow<'_> {
     pub(crate) fn absent(&mut self, id: &IdentityId) -> Result<Fate, Stop> {
         self.source_read = true;
         self.pass.engine.pairs.forget(id);
+        Ok(self.done())
+    }
+
+    /// On the target, and absent on the source.
+    pub(crate) async fn gone(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+        self.source_read = true;
+        let plan = plan(id, Some(target), &Want::Absent, Registry::Assumed);
+        for step in plan.steps {
+            if let Step::Delete { etag } = step {
+                return self.delete(id, target, &etag).await;
+            }
+        }
         Ok(self.done())
     }
 

@@ -124,6 +124,9 @@ mod tests {
         assert!(is_mapped(&object(json!({"deviceScope": "ms-azure-iot-edge://gate-1-222"})), &wanted));
         assert!(!is_mapped(&source, &wanted));
         assert!(!is_mapped(&Object::new(), &wanted));
-        assert!(is_mapped(&object(json!({"capabilities": {"iotEdge": true}, "deviceScope": "x"})), &Object::new()));
+        assert!(is_mapped(
+            &object(json!({"capabilities": {"iotEdge": true}, "deviceScope": "x"})),
+            &Object::new()
+        ));
     }
 }

@@ -19,7 +19,7 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(5);
 /// Whether an event of the former active is from before the cut.
 pub(crate) fn is_backlog(occurred: Option<Timestamp>, authority: &Authority) -> bool {
     match (occurred, authority.cut) {
-        (Some(occurred), Some(cut)) if authority.epoch > 1 => occurred < cut.saturating_add(MARGIN),
+        (Some(occurred), Some(cut)) if authority.epoch > 1 => occurred.duration_since(cut) < MARGIN,
         _ => false,
     }
 }
@@ -44,7 +44,8 @@ impl Flow<'_> {
         if equal && !rejoining {
             return Fate::Echo;
         }
-        let result = if rejoining { self.rejoining(id, &strange).await } else { self.in_sync(id, &strange).await };
+        let result =
+            if rejoining { self.rejoining(id, &strange).await } else { self.in_sync(id, &strange).await };
         match result {
             Ok(fate) | Err(Stop::At(fate)) => fate,
             Err(Stop::Again) => Fate::Owed(Debt::contended()),

@@ -19,6 +19,9 @@ use crate::routing::StandbyState;
 /// Notes that one sweep looks at, at most; the next one goes on with those tried longest ago.
 const AT_MOST: usize = 2_000;
 
+/// Owed notes read at a time.
+const READ_AT_A_TIME: usize = 16;
+
 /// What a retry came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
@@ -53,12 +56,18 @@ impl Engine {
     pub async fn retry_all(&self, deadline: Deadline) -> Result<Retried, String> {
         let mut notes = Vec::new();
         let ids = self.inner.owed.ids(None, AT_MOST).await.map_err(|error| format!("storage: {error:?}"))?;
-        let mut reading =
-            futures::stream::iter(ids.iter().map(|id| self.inner.owed.get(id))).buffer_unordered(16);
-        while let Some(note) = reading.next().await {
-            match note {
-                Ok(note) => notes.extend(note),
-                Err(error) => tracing::warn!(?error, "an owed note cannot be read"),
+        let mut reading = FuturesUnordered::new();
+        let mut waiting = ids.iter();
+        loop {
+            while reading.len() < READ_AT_A_TIME
+                && let Some(id) = waiting.next()
+            {
+                reading.push(self.inner.owed.get(id));
+            }
+            match reading.next().await {
+                Some(Ok(note)) => notes.extend(note),
+                Some(Err(error)) => tracing::warn!(?error, "an owed note cannot be read"),
+                None => break,
             }
         }
         notes.sort_by_key(|(note, _)| note.last_tried);
@@ -114,7 +123,13 @@ impl<'a> Pass<'a> {
             _ => flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await,
         };
         let source_read = flow.source_read || fate == Fate::Backlog;
-        Worked { id, fate, at: Default::default(), source_read, note: Some((note, etag)) }
+        Worked {
+            id: note.identity.clone(),
+            fate,
+            at: Default::default(),
+            source_read,
+            note: Some((note, etag)),
+        }
     }
 }
 

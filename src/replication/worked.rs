@@ -1,5 +1,8 @@
 //! One device's work, and what its end means for the batch.
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+
 use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::debt::{Debt, Reason};
 use super::owed::{OwedNote, Position};
@@ -10,6 +13,9 @@ use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
 use crate::model::{ETag, IdentityId};
 use crate::routing::StandbyState;
+
+/// Owed notes written at a time, by one batch.
+const WRITTEN_AT_A_TIME: usize = 16;
 
 /// How one identity ended, and what must be remembered of it.
 #[derive(Debug)]
@@ -69,7 +75,13 @@ impl<'a> Pass<'a> {
         self.engine.owed.of(id).await.map_err(|error| Fate::Hold(format!("storage: {error:?}")))
     }
 
-    async fn active_hints(&self, flow: &mut Flow<'a>, id: &IdentityId, hints: &[&Placed], owed: bool) -> Fate {
+    async fn active_hints(
+        &self,
+        flow: &mut Flow<'a>,
+        id: &IdentityId,
+        hints: &[&Placed],
+        owed: bool,
+    ) -> Fate {
         if self.warrant.authority().standby_state == StandbyState::Rejoining {
             return Fate::Noted;
         }
@@ -88,9 +100,10 @@ impl<'a> Pass<'a> {
     fn says_nothing_new(&self, id: &IdentityId, hints: &[&Placed]) -> bool {
         hints.iter().all(|placed| {
             placed.hint.kind == HintKind::Created
-                && placed.hint.version.is_some_and(|version| {
-                    self.engine.pairs.was_made_at(id, self.source_role, version)
-                })
+                && placed
+                    .hint
+                    .version
+                    .is_some_and(|version| self.engine.pairs.was_made_at(id, self.source_role, version))
         })
     }
 
@@ -114,12 +127,19 @@ impl<'a> Pass<'a> {
         if worked.iter().any(|w| w.fate == Fate::Noted) {
             self.note_comparison_owed().await?;
         }
-        let written = worked.iter().map(|one| self.write_down(one));
-        let limit = 16;
-        let ends: Vec<Result<(), String>> =
-            futures::StreamExt::collect(futures::StreamExt::buffer_unordered(futures::stream::iter(written), limit))
-                .await;
-        ends.into_iter().collect::<Result<(), String>>()?;
+        let mut writing = FuturesUnordered::new();
+        let mut waiting = worked.iter();
+        loop {
+            while writing.len() < WRITTEN_AT_A_TIME
+                && let Some(one) = waiting.next()
+            {
+                writing.push(self.write_down(one));
+            }
+            match writing.next().await {
+                Some(written) => written?,
+                None => break,
+            }
+        }
         worked.iter().for_each(|one| tally.count(one));
         Ok(())
     }
