@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::host::{HttpCall, HttpOutput};
 use crate::model::DeviceId;
-use crate::routing::{Assignment, RouterView};
+use crate::routing::{Assignment, HubRole, RouterView};
 pub use answers::Directory;
 use answers::{Answer, Answers};
 use negotiation::Form;
@@ -27,13 +27,16 @@ use negotiation::Form;
 /// How long the first callers wait for the first read of the routing record.
 const COLD_START: Duration = Duration::from_secs(2);
 
+/// What is said when nothing is known.
+const NO_RECORD: Assignment = Assignment { hub: HubRole::Primary, epoch: 0, stale: true };
+
 /// The function's folder and the first segment of its route.
 pub const NAME: &str = "hub-router";
 
 /// Answers devices.
 #[derive(Debug)]
 pub struct HubRouter {
-    view: RouterView,
+    view: Option<RouterView>,
     directory: Directory,
     warm: AtomicBool,
     answers: RwLock<Arc<Answers>>,
@@ -43,13 +46,20 @@ impl HubRouter {
     /// `view` is asked at every call, which costs nothing.
     pub fn new(view: RouterView, directory: Directory) -> Self {
         let answers = RwLock::new(Arc::new(directory.answers(view.current())));
-        Self { view, directory, warm: AtomicBool::new(false), answers }
+        Self { view: Some(view), directory, warm: AtomicBool::new(false), answers }
+    }
+
+    /// Where no routing record can be read at all: the configured primary, stale.
+    pub fn without_record(directory: Directory) -> Self {
+        let answers = RwLock::new(Arc::new(directory.answers(NO_RECORD)));
+        Self { view: None, directory, warm: AtomicBool::new(false), answers }
     }
 
     /// A forwarded call: the caller's own method, path, query and headers.
-    pub async fn forwarded<B>(&self, request: &Request<B>) -> Response<Body> {
+    pub async fn forwarded<B>(&self, request: Request<B>) -> Response<Body> {
+        let (asked, _) = request.into_parts();
         let answers = self.current().await;
-        let answer = || forwarded(&answers, request.method(), request.uri(), request.headers());
+        let answer = || forwarded(&answers, &asked.method, &asked.uri, &asked.headers);
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
             let mut response = Response::new(Body::from("{\"error\":\"the function panicked\"}"));
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -65,12 +75,14 @@ impl HubRouter {
     }
 
     async fn current(&self) -> Arc<Answers> {
-        let assignment = if self.warm.load(Ordering::Relaxed) {
-            self.view.current()
-        } else {
-            let first = self.view.first(COLD_START).await;
-            self.warm.store(true, Ordering::Relaxed);
-            first
+        let assignment = match &self.view {
+            None => NO_RECORD,
+            Some(view) if self.warm.load(Ordering::Relaxed) => view.current(),
+            Some(view) => {
+                let first = view.first(COLD_START).await;
+                self.warm.store(true, Ordering::Relaxed);
+                first
+            }
         };
         self.answers(assignment)
     }

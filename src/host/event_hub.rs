@@ -76,7 +76,7 @@ fn records(bodies: Vec<Bytes>, mut metadata: Object) -> Vec<EventRecord> {
     let mut system = take("SystemPropertiesArray");
     let mut sequence_numbers = take("SequenceNumberArray");
     let mut enqueued = take("EnqueuedTimeUtcArray");
-    let mut alone = (bodies.len() == 1).then(|| Alone::take(&mut metadata)).unwrap_or_default();
+    let mut alone = if bodies.len() == 1 { Alone::take(&mut metadata) } else { Alone::default() };
     bodies
         .into_iter()
         .map(|body| {
@@ -148,3 +148,6 @@ fn time(value: Option<&Value>) -> Option<Timestamp> {
     let time: Timestamp = text.parse().or_else(|_| format!("{text}Z").parse()).ok()?;
     (time > Timestamp::UNIX_EPOCH).then_some(time)
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,3 +68,20 @@ impl HttpOutput {
         json!({ "res": output })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_call_in_payload_form_is_understood() {
+        let body = include_bytes!("../../tests/golden/http-default.request.json");
+        let call: HttpCall = Invocation::read(body).unwrap().try_into().unwrap();
+        assert_eq!(call.method, "POST");
+        assert_eq!(call.params.get("id"), Some(&json!("dev1")));
+        assert_eq!(call.query.get("mode"), Some(&json!("full")));
+        assert_eq!(call.header("accept"), Some("*/*"));
+        assert_eq!(call.header("if-none-match"), None);
+    }
+}

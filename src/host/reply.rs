@@ -48,3 +48,34 @@ fn object(status: StatusCode, body: &Value) -> Response {
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    async fn read(response: Response) -> (u16, Value) {
+        assert_eq!(response.headers().get("content-type").unwrap(), "application/json");
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_reply_is_an_object_with_lines_of_one_line() {
+        let done = read(Reply::Done(vec!["one\n line".to_owned()]).into_response()).await;
+        assert_eq!(done, (200, json!({ "Logs": ["one line"] })));
+        let held = read(Reply::Hold("no authority".to_owned()).into_response()).await;
+        assert_eq!(held, (503, json!({ "Logs": ["no authority"], "error": "no authority" })));
+    }
+
+    #[tokio::test]
+    async fn an_http_output_is_an_object_so_that_no_text_is_taken_for_base64() {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        let output = HttpOutput { status: 200, headers, body: json!({ "ok": true }) };
+        let (_, reply) = read(http_output(output)).await;
+        let golden: Value =
+            serde_json::from_slice(include_bytes!("../../tests/golden/response-with-outputs.json")).unwrap();
+        assert_eq!(reply.pointer("/Outputs/res"), golden.pointer("/Outputs/res"));
+    }
+}

@@ -70,6 +70,11 @@ impl Account {
         Ok(Self(Arc::new(Connection { settings, transport })))
     }
 
+    /// Whether the text is a connection string; makes nothing of it.
+    pub fn check(text: &str) -> Result<(), InvalidConnectionString> {
+        ConnectionString::parse(text).map(drop)
+    }
+
     /// The blob service's URL, without secrets.
     pub fn endpoint(&self) -> &str {
         &self.0.settings.endpoint

@@ -4,7 +4,6 @@ use axum::http::Uri;
 
 use super::*;
 use crate::host::Invocation;
-use crate::routing::HubRole;
 
 fn answers(hub: HubRole, epoch: u64, stale: bool) -> Answers {
     let directory = Directory {

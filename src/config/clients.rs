@@ -1,0 +1,66 @@
+//! What the settings lead to: both hubs and storage, as clients.
+
+use std::fmt;
+
+use super::Config;
+use crate::iothub::{BadConnectionString, HubClient, Limits, Network, NetworkError};
+use crate::routing::RecordStore;
+use crate::storage::{Account, Container, InvalidConnectionString};
+
+/// Clients of everything outside. Making them reads the root certificates and connects to nothing.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The primary hub.
+    pub primary: HubClient,
+    /// The secondary hub.
+    pub secondary: HubClient,
+    /// The app's container.
+    pub store: Container,
+    /// The routing record and its witness.
+    pub records: RecordStore,
+}
+
+/// Why there are no clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoClients {
+    /// TLS or the network.
+    Network(NetworkError),
+    /// A hub's settings.
+    Hub(BadConnectionString),
+    /// The storage account's settings.
+    Storage(InvalidConnectionString),
+}
+
+impl fmt::Display for NoClients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(why) => write!(f, "{why}"),
+            Self::Hub(why) => write!(f, "{why}"),
+            Self::Storage(why) => write!(f, "AzureWebJobsStorage {why}"),
+        }
+    }
+}
+
+impl std::error::Error for NoClients {}
+
+impl Clients {
+    /// Blocks for some milliseconds. Needs a default TLS provider to be installed in the process.
+    pub fn new(config: &Config) -> Result<Self, NoClients> {
+        let network = Network::new().map_err(NoClients::Network)?;
+        let limits = Limits {
+            concurrent_requests: config.max_in_flight,
+            device_sessions: config.mqtt_sessions,
+            ..Limits::default()
+        };
+        let hub = |settings: &crate::iothub::HubSettings| {
+            HubClient::new(settings.clone(), &network, limits).map_err(NoClients::Hub)
+        };
+        let account = Account::from_connection_string(config.storage.expose()).map_err(NoClients::Storage)?;
+        Ok(Self {
+            primary: hub(&config.primary)?,
+            secondary: hub(&config.secondary)?,
+            store: account.container(&config.container),
+            records: RecordStore::new(&account, &config.container),
+        })
+    }
+}
