@@ -113,11 +113,11 @@ impl Machinery {
             refresh: config.record_refresh,
             process: format!("iot-hadr {}", std::process::id()),
         };
-        let routing = Routing::new(clients.records, settings);
+        let routing = Routing::new(clients.records, settings, Some(clients.hubs.clone()));
         tokio::spawn(routing.watcher.run(self.stop.clone()));
         let engine = Engine::new(Parts {
-            primary: clients.primary,
-            secondary: clients.secondary,
+            primary: clients.hubs.primary,
+            secondary: clients.hubs.secondary,
             authority: routing.authority,
             store: clients.store,
             max_in_flight: config.max_in_flight,

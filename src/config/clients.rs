@@ -3,17 +3,17 @@
 use std::fmt;
 
 use super::Config;
-use crate::iothub::{BadConnectionString, HubClient, Limits, Network, NetworkError};
-use crate::routing::RecordStore;
+use crate::iothub::{BadConnectionString, HubClient, HubSettings, Limits, Network, NetworkError};
+use crate::routing::{Hubs, RecordStore};
 use crate::storage::{Account, Container, InvalidConnectionString};
 
 /// Clients of everything outside. Making them reads the root certificates and connects to nothing.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// The primary hub.
-    pub primary: HubClient,
-    /// The secondary hub.
-    pub secondary: HubClient,
+    /// Both hubs.
+    pub hubs: Hubs,
+    /// The storage account.
+    pub account: Account,
     /// The app's container.
     pub store: Container,
     /// The routing record and its witness.
@@ -52,15 +52,15 @@ impl Clients {
             device_sessions: config.mqtt_sessions,
             ..Limits::default()
         };
-        let hub = |settings: &crate::iothub::HubSettings| {
+        let hub = |settings: &HubSettings| {
             HubClient::new(settings.clone(), &network, limits).map_err(NoClients::Hub)
         };
         let account = Account::from_connection_string(config.storage.expose()).map_err(NoClients::Storage)?;
         Ok(Self {
-            primary: hub(&config.primary)?,
-            secondary: hub(&config.secondary)?,
+            hubs: Hubs { primary: hub(&config.primary)?, secondary: hub(&config.secondary)? },
             store: account.container(&config.container),
             records: RecordStore::new(&account, &config.container),
+            account,
         })
     }
 }

@@ -96,3 +96,8 @@ async fn create(store: &RecordStore, record: RoutingRecord) -> Result<Genesis, R
 pub async fn confirm(store: &RecordStore, record: &RoutingRecord) -> Result<Witness, RecordError> {
     store.witness_that(Witness::first(record.active), |witness| witness.confirm(record)).await
 }
+
+/// Remembers that both hubs have the probe identity.
+pub async fn remember_probes(store: &RecordStore, active: HubRole) -> Result<(), RecordError> {
+    store.witness_that(Witness::first(active), |witness| witness.probes_made = true).await.map(|_| ())
+}

@@ -2,9 +2,12 @@
 
 mod assignment;
 mod authority;
+mod comparison;
 mod genesis;
+mod hubs;
 mod knowledge;
 mod lease;
+mod promotion;
 #[cfg(test)]
 mod protocol_tests;
 mod record;
@@ -21,9 +24,12 @@ use serde::{Deserialize, Serialize};
 
 pub use assignment::{Assignment, RouterView};
 pub use authority::AuthorityKeeper;
-pub use genesis::{Genesis, confirm, first_start, init};
+pub use comparison::CannotCompare;
+pub use genesis::{Genesis, confirm, first_start, init, remember_probes};
+pub use hubs::{Hubs, probe_identity, probe_present};
 pub use knowledge::{Knowledge, ReadTimes};
 pub use lease::{BootTime, Lease, PromotionWatch, margin};
+pub use promotion::{Promoted, PromotionError, PromotionRequest, promote};
 pub use record::{
     Authorship, Automation, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort,
     begin_promotion, finish,
@@ -56,7 +62,7 @@ impl HubRole {
 
 impl fmt::Display for HubRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Primary => "primary",
             Self::Secondary => "secondary",
         })
@@ -150,13 +156,13 @@ pub struct Routing {
 }
 
 impl Routing {
-    /// Reads nothing yet.
-    pub fn new(store: RecordStore, settings: RoutingSettings) -> Self {
+    /// Reads nothing yet. With `hubs`, the watcher makes the probe identities on them, once.
+    pub fn new(store: RecordStore, settings: RoutingSettings, hubs: Option<Hubs>) -> Self {
         let desk = Arc::new(authority::Desk::new(store));
         Self {
             router: RouterView(desk.view()),
             authority: AuthorityKeeper(desk.clone()),
-            watcher: Watcher::new(desk, settings),
+            watcher: Watcher::new(desk, settings, hubs),
         }
     }
 }

@@ -2,36 +2,44 @@
 //! the first record, and finishes promotions whose promoter died.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::authority::Desk;
-use super::genesis::{Genesis, confirm, first_start};
+use super::genesis::{Genesis, confirm, first_start, remember_probes};
 use super::lease::BootTime;
 use super::record::{Phase, finish};
 use super::store::{RecordError, Stored};
-use super::{RoutingSettings, authorship};
+use super::{Hubs, RoutingSettings, authorship};
+use crate::iothub::Deadline;
 
 /// To be run in the background for as long as the process lives.
 #[derive(Debug)]
 pub struct Watcher {
     desk: Arc<Desk>,
     settings: RoutingSettings,
+    hubs: Option<Hubs>,
     confirmed: u64,
     complained: Option<String>,
 }
 
 impl Watcher {
-    pub(super) fn new(desk: Arc<Desk>, settings: RoutingSettings) -> Self {
-        Self { desk, settings, confirmed: 0, complained: None }
+    pub(super) fn new(desk: Arc<Desk>, settings: RoutingSettings, hubs: Option<Hubs>) -> Self {
+        Self { desk, settings, hubs, confirmed: 0, complained: None }
     }
 
     /// Reads every `refresh`, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
-        while stop.run_until_cancelled(self.round()).await.is_some() {
-            if stop.run_until_cancelled(tokio::time::sleep(self.settings.refresh)).await.is_none() {
-                return;
+        loop {
+            let round = async {
+                self.round().await;
+                tokio::time::sleep(self.settings.refresh).await;
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = round => {}
             }
         }
     }
@@ -69,14 +77,31 @@ impl Watcher {
     async fn follow(&mut self, stored: &Stored) -> Result<(), RecordError> {
         let record = &stored.record;
         if record.phase == Phase::Steady && record.epoch > self.confirmed {
-            confirm(&self.desk.store, record).await?;
+            let witness = confirm(&self.desk.store, record).await?;
             self.confirmed = record.epoch;
+            self.hubs = self.hubs.take().filter(|_| !witness.probes_made);
             info!(epoch = record.epoch, active = %record.active, "routing record");
         }
         let ripe = self.desk.knowledge().ripe_promotion(BootTime::now()).cloned();
         match ripe {
             Some(promoting) => self.finish(&promoting).await,
-            None => Ok(()),
+            None => self.make_probes(stored).await,
+        }
+    }
+
+    /// Until it has worked once; from then on a missing probe means another hub.
+    async fn make_probes(&mut self, stored: &Stored) -> Result<(), RecordError> {
+        let Some(hubs) = &self.hubs else { return Ok(()) };
+        let deadline = Deadline::after(self.settings.refresh.max(Duration::from_secs(2)));
+        match hubs.make_probes(deadline).await {
+            Ok(()) => {
+                remember_probes(&self.desk.store, stored.record.active).await?;
+                self.hubs = None;
+                Ok(())
+            }
+            Err((hub, error)) => {
+                Err(RecordError::Unavailable(format!("no probe identity on the {hub} hub yet: {error}")))
+            }
         }
     }
 

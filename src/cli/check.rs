@@ -1,0 +1,178 @@
+//! `iot-hadr check`: tries the settings by calls that change nothing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::Context;
+use super::output::{exit, show};
+use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
+use crate::model::{DeviceId, ETag, IdentityId, Object, PROBE_PREFIX};
+use crate::routing::{HubRole, probe_identity};
+use crate::storage::{Precondition, StorageError};
+
+/// For one call.
+const CALL: Duration = Duration::from_secs(8);
+/// Tokens and signatures fail when clocks differ by minutes (documented: about five).
+const SKEW_SECONDS: i64 = 60;
+/// Written and deleted again.
+const SCRATCH_BLOB: &str = "check";
+
+/// What a line says.
+enum Finding {
+    Fine(String),
+    Wrong(String),
+}
+
+pub(super) async fn run(context: &Context) -> u8 {
+    let (storage, primary, secondary) = tokio::join!(
+        storage(context),
+        hub(context.hubs.get(HubRole::Primary), "iothub1"),
+        hub(context.hubs.get(HubRole::Secondary), "iothub2"),
+    );
+    let findings: Vec<Finding> = storage.into_iter().chain(primary).chain(secondary).collect();
+    for finding in &findings {
+        match finding {
+            Finding::Fine(text) => show(&format!("ok      {text}")),
+            Finding::Wrong(text) => show(&format!("WRONG   {text}")),
+        }
+    }
+    if findings.iter().all(|finding| matches!(finding, Finding::Fine(_))) {
+        exit::DONE
+    } else {
+        exit::REFUSED
+    }
+}
+
+async fn storage(context: &Context) -> Vec<Finding> {
+    let place = format!("AzureWebJobsStorage ({}/{})", context.account.endpoint(), context.container.name());
+    let record = context.store.read().await;
+    let scratch = context.container.put(SCRATCH_BLOB, Bytes::from_static(b"{}"), Precondition::None).await;
+    match scratch {
+        Ok(written) => {
+            let _ = context.container.delete(SCRATCH_BLOB, None).await;
+            let mut findings = vec![match record {
+                Ok(Some(stored)) => {
+                    Finding::Fine(format!("{place}: readable, writable, epoch {}", stored.record.epoch))
+                }
+                Ok(None) => Finding::Wrong(format!("{place}: no routing record; `iot-hadr init` makes it")),
+                Err(error) => Finding::Wrong(format!("{place}: {error}")),
+            }];
+            findings.extend(skew(written.last_modified, Timestamp::now()));
+            findings
+        }
+        Err(StorageError::NoContainer) => {
+            vec![Finding::Wrong(format!("{place}: no such container; `iot-hadr init` makes it"))]
+        }
+        Err(StorageError::Denied(why)) => vec![Finding::Wrong(format!(
+            "{place}: not allowed ({why}): a wrong key, an expired signature, or this machine's clock is wrong"
+        ))],
+        Err(error) => vec![Finding::Wrong(format!("{place}: {error}"))],
+    }
+}
+
+fn skew(theirs: Timestamp, ours: Timestamp) -> Option<Finding> {
+    let ahead = ours.duration_since(theirs).as_secs();
+    (ahead.abs() > SKEW_SECONDS).then(|| {
+        Finding::Wrong(format!("this machine's clock is {ahead} s ahead of storage's: tokens will fail"))
+    })
+}
+
+async fn hub(hub: &HubClient, setting: &str) -> Vec<Finding> {
+    let settings = hub.settings();
+    let place = format!("{setting} ({}, policy {})", settings.host_name, settings.policy);
+    if let Err(why) = resolves(&settings.host_name).await {
+        return vec![Finding::Wrong(format!("{place}: the host name does not resolve: {why}"))];
+    }
+    let (Some(probe), Some(nobody)) = (probe_identity(), nobody()) else { return Vec::new() };
+    let (deadline, no_etag) = (Deadline::after(CALL), ETag::new("AAAAAAAAAAA="));
+    let (read, write, twin) = tokio::join!(
+        async { hub.identity(&probe, deadline).await.map(|_| ()) },
+        hub.delete_identity(&nobody, &no_etag, deadline),
+        async { hub.twin(&probe, deadline).await.map(|_| ()) },
+    );
+    let answers = [("RegistryRead", read), ("RegistryWrite", write), ("ServiceConnect", twin)];
+    if let Some(error) = answers.iter().find_map(|(_, answer)| silent(answer)) {
+        return vec![Finding::Wrong(format!("{place}: {error}"))];
+    }
+    let has_probe = answers.iter().any(|(_, answer)| answer.is_ok());
+    let mut missing: Vec<&str> =
+        answers.iter().filter(|(_, answer)| denied(answer)).map(|(permission, _)| *permission).collect();
+    if missing.len() == answers.len() {
+        return vec![Finding::Wrong(format!(
+            "{place}: refused everything: wrong policy name or key, or no permissions"
+        ))];
+    }
+    let mut findings = Vec::new();
+    if !has_probe {
+        findings.push(Finding::Wrong(format!("{place}: has no {probe}; `iot-hadr init` makes it")));
+    } else {
+        match device_protocol(hub, &probe).await {
+            Err(error) if error.kind == HubErrorKind::Denied => missing.push("DeviceConnect"),
+            Err(error) => findings.push(Finding::Wrong(format!(
+                "{place}: the device protocol does not answer on port {}: {error}",
+                settings.mqtt_port
+            ))),
+            Ok(()) => {}
+        }
+    }
+    if !missing.is_empty() {
+        findings.push(Finding::Wrong(format!("{place}: the policy lacks {}", missing.join(", "))));
+    }
+    if findings.is_empty() {
+        let all = "registry, twins and device protocol answer";
+        findings.push(Finding::Fine(format!("{place}: {all}")));
+    }
+    findings
+}
+
+async fn resolves(host_name: &str) -> Result<(), String> {
+    let address = if host_name.contains(':') { host_name.to_owned() } else { format!("{host_name}:443") };
+    match tokio::net::lookup_host(address).await.map(|mut found| found.next()) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err("no address".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An identity that is nowhere: deleting it, at an ETag that nothing has, shows the permission only.
+fn nobody() -> Option<IdentityId> {
+    format!("{PROBE_PREFIX}nobody").parse::<DeviceId>().ok().map(IdentityId::device)
+}
+
+/// Connects as the probe identity; the version makes the hub refuse the patch itself.
+async fn device_protocol(hub: &HubClient, probe: &IdentityId) -> Result<(), HubError> {
+    match hub.patch_reported(probe, &Object::new(), u64::from(u32::MAX), Deadline::after(CALL)).await {
+        Ok(_) => Ok(()),
+        Err(error) => match error.kind {
+            HubErrorKind::Stale | HubErrorKind::Rejected | HubErrorKind::Throttled => Ok(()),
+            _ => Err(error),
+        },
+    }
+}
+
+fn denied(answer: &Result<(), HubError>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind == HubErrorKind::Denied)
+}
+
+/// What says nothing about permissions.
+fn silent(answer: &Result<(), HubError>) -> Option<&HubError> {
+    answer.as_ref().err().filter(|error| {
+        matches!(error.kind, HubErrorKind::Unavailable | HubErrorKind::Malformed | HubErrorKind::Throttled)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_clock_that_differs_by_a_minute_or_less_is_fine() {
+        let theirs: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        assert!(skew(theirs, "2026-01-01T00:01:00Z".parse().unwrap()).is_none());
+        assert!(skew(theirs, "2026-01-01T00:01:02Z".parse().unwrap()).is_some());
+        assert!(skew(theirs, "2025-12-31T23:58:00Z".parse().unwrap()).is_some());
+    }
+}

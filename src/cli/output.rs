@@ -1,0 +1,63 @@
+//! What commands print: results on stdout, complaints and progress on stderr. A reader that has
+//! gone (`| head`) is no failure.
+
+use std::io::Write;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+/// Exit codes.
+pub mod exit {
+    /// Done, or nothing to do.
+    pub const DONE: u8 = 0;
+    /// Refused, or something is wrong.
+    pub const REFUSED: u8 = 1;
+    /// Bad settings (`EX_USAGE`).
+    pub const BAD_SETTINGS: u8 = 64;
+    /// Storage gives no answer (`EX_UNAVAILABLE`).
+    pub const NO_STORAGE: u8 = 69;
+}
+
+/// A line of the result.
+pub(super) fn show(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+/// A line about what is going on, or wrong.
+pub(super) fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A JSON document.
+pub(super) fn show_json(document: &impl Serialize) {
+    match serde_json::to_string(document) {
+        Ok(text) => show(&text),
+        Err(error) => complain(&format!("not shown: {error}")),
+    }
+}
+
+/// `3 s`, `12 min`, `5 h`, `9 d`.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    span(now.duration_since(since))
+}
+
+fn span(duration: SignedDuration) -> String {
+    match duration.as_secs().max(0) {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_one_unit() {
+        let shown: Vec<String> =
+            [-3, 0, 119, 120, 7199, 7200, 200_000].map(|s| span(SignedDuration::from_secs(s))).into();
+        assert_eq!(shown, ["0 s", "0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+    }
+}

@@ -1,0 +1,48 @@
+//! `iot-hadr promote`.
+
+use std::time::Duration;
+
+use super::output::{complain, exit, show};
+use super::{Context, Promote, operator, storage_failed};
+use crate::routing::{self, Promoted, PromotionError, PromotionKind, PromotionRequest, StandbyState, Stored};
+
+pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
+    let request = PromotionRequest {
+        to: arguments.to.into(),
+        kind: if arguments.force { PromotionKind::Forced } else { PromotionKind::Planned },
+        reason: arguments.reason,
+        by: operator(),
+        drain_timeout: Duration::from_secs(arguments.drain_timeout_seconds),
+        compare: !arguments.skip_comparison,
+    };
+    match routing::promote(&context.store, &context.hubs, &request, complain).await {
+        Ok(promoted) => {
+            show(&words(&promoted));
+            exit::DONE
+        }
+        Err(PromotionError::Record(error)) => storage_failed(&error),
+        Err(error) => {
+            complain(&format!("not promoted: {error}"));
+            exit::REFUSED
+        }
+    }
+}
+
+fn words(promoted: &Promoted) -> String {
+    match promoted {
+        Promoted::AlreadyActive(Stored { record, .. }) => {
+            format!("{} is active already (epoch {}); nothing changed", record.active, record.epoch)
+        }
+        Promoted::Done(Stored { record, .. }) => {
+            let other = match record.standby_state {
+                StandbyState::InSync => "in-sync, and replication has turned round",
+                StandbyState::Rejoining => "rejoining: nothing is written to it",
+            };
+            format!("{} is active (epoch {}); {} is {other}", record.active, record.epoch, record.standby)
+        }
+        Promoted::Aborted(Stored { record, .. }) => format!(
+            "the promotion to {} that was under way is given up; {} stays active (epoch {})",
+            record.standby, record.active, record.epoch
+        ),
+    }
+}

@@ -1,0 +1,191 @@
+//! `iot-hadr status`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::output::{age, complain, exit, show, show_json};
+use super::{Context, storage_failed};
+use crate::iothub::{Deadline, HubError, Statistics};
+use crate::routing::{HubRole, Phase, RecordError, Stored};
+use crate::storage::StorageError;
+
+/// For a hub to answer.
+const HUB_ANSWERS: Duration = Duration::from_secs(5);
+/// Owed notes and dead letters are counted so far.
+const COUNTED: usize = 10_000;
+/// Partitions looked at.
+const PARTITIONS: usize = 256;
+
+/// What replication writes about one partition under `progress/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    event_hub: String,
+    partition: String,
+    sequence_number: Option<i64>,
+    enqueued: Option<Timestamp>,
+    applied_at: Timestamp,
+}
+
+struct Status {
+    record: Option<Stored>,
+    hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
+    owed: usize,
+    dead_letters: usize,
+    partitions: Vec<Progress>,
+}
+
+pub(super) async fn run(context: &Context, json: bool) -> u8 {
+    let status = match look(context).await {
+        Ok(status) => status,
+        Err(error) => return storage_failed(&error),
+    };
+    if json {
+        show_json(&document(&status))
+    } else {
+        lines(&status, Timestamp::now()).iter().for_each(|l| show(l))
+    }
+    if status.record.is_none() {
+        complain("there is no routing record; `iot-hadr init` makes one");
+    }
+    exit::DONE
+}
+
+async fn look(context: &Context) -> Result<Status, RecordError> {
+    let (record, primary, secondary, owed, dead_letters, partitions) = tokio::join!(
+        context.store.read(),
+        hub(context, HubRole::Primary),
+        hub(context, HubRole::Secondary),
+        count(context, "owed/"),
+        count(context, "dead-letters/"),
+        progress(context),
+    );
+    let hubs = [primary, secondary];
+    Ok(Status { record: record?, hubs, owed: owed?, dead_letters: dead_letters?, partitions: partitions? })
+}
+
+async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Statistics, HubError>) {
+    let hub = context.hubs.get(role);
+    (role, hub.settings().host_name.clone(), hub.statistics(Deadline::after(HUB_ANSWERS)).await)
+}
+
+async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
+    match context.container.list(prefix, None, COUNTED).await {
+        Ok(names) => Ok(names.len()),
+        Err(StorageError::NoContainer) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn progress(context: &Context) -> Result<Vec<Progress>, RecordError> {
+    let names = match context.container.list("progress/", None, PARTITIONS).await {
+        Ok(names) => names,
+        Err(StorageError::NoContainer) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let mut found = Vec::new();
+    for name in names {
+        let blob = context.container.get(&name).await?;
+        found.extend(blob.and_then(|blob| serde_json::from_slice(&blob.bytes).ok()));
+    }
+    Ok(found)
+}
+
+fn document(status: &Status) -> Value {
+    let hubs: BTreeMap<String, Value> = status
+        .hubs
+        .iter()
+        .map(|(role, host, answer)| (role.to_string(), hub_document(host, answer)))
+        .collect();
+    json!({
+        "record": status.record.as_ref().map(|stored| &stored.record),
+        "hubs": hubs,
+        "owed": status.owed,
+        "deadLetters": status.dead_letters,
+        "partitions": status.partitions,
+    })
+}
+
+fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
+    match answer {
+        Ok(counts) => json!({
+            "hostName": host,
+            "reachable": true,
+            "devices": counts.total,
+            "enabled": counts.enabled,
+            "disabled": counts.disabled,
+        }),
+        Err(error) => json!({"hostName": host, "reachable": false, "error": error.to_string()}),
+    }
+}
+
+fn lines(status: &Status, now: Timestamp) -> Vec<String> {
+    let mut lines = record_lines(status.record.as_ref(), now);
+    lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
+        Ok(counts) => {
+            format!("{role:<10}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
+        }
+        Err(error) => format!("{role:<10}{host}: {error}"),
+    }));
+    lines.push(format!("{:<10}{}", "owed", counted(status.owed)));
+    lines.push(format!("{:<10}{}", "dead", counted(status.dead_letters)));
+    lines.extend(partition_lines(&status.partitions, now));
+    lines
+}
+
+fn record_lines(stored: Option<&Stored>, now: Timestamp) -> Vec<String> {
+    let Some(Stored { record, .. }) = stored else { return vec!["record    none".to_owned()] };
+    let phase = match (record.phase, record.promotion) {
+        (Phase::Promoting, Some(promotion)) => format!("promoting {}", promotion.to),
+        _ => "steady".to_owned(),
+    };
+    let state = serde_json::to_value(record.standby_state).unwrap_or_default();
+    let cut = record.cut.map_or_else(String::new, |cut| format!(", cut {cut}"));
+    vec![
+        format!(
+            "record    epoch {}, {} active, {} {}, {phase}{cut}, lease {} s",
+            record.epoch,
+            record.active,
+            record.standby,
+            state.as_str().unwrap_or_default(),
+            record.lease_seconds
+        ),
+        format!("          by {} {} ago: {}", record.changed_by, age(record.changed_at, now), record.reason),
+    ]
+}
+
+fn counted(n: usize) -> String {
+    if n >= COUNTED { format!("{n} or more") } else { n.to_string() }
+}
+
+/// One line per event hub: how long ago its newest event was applied, and the partition that is
+/// furthest behind.
+fn partition_lines(partitions: &[Progress], now: Timestamp) -> Vec<String> {
+    let mut by_hub: BTreeMap<&str, Vec<&Progress>> = BTreeMap::new();
+    for progress in partitions {
+        by_hub.entry(&progress.event_hub).or_default().push(progress);
+    }
+    by_hub.into_iter().map(|(event_hub, partitions)| event_hub_line(event_hub, &partitions, now)).collect()
+}
+
+fn event_hub_line(event_hub: &str, partitions: &[&Progress], now: Timestamp) -> String {
+    let newest_event = |progress: &Progress| progress.enqueued.unwrap_or(progress.applied_at);
+    let ages: Vec<String> = partitions
+        .iter()
+        .take(8)
+        .map(|progress| format!("{}: {}", progress.partition, age(newest_event(progress), now)))
+        .collect();
+    let more = if partitions.len() > ages.len() {
+        let oldest = partitions.iter().min_by_key(|progress| newest_event(progress));
+        oldest.map_or_else(String::new, |progress| {
+            format!(", … {} partitions, oldest {}", partitions.len(), age(newest_event(progress), now))
+        })
+    } else {
+        String::new()
+    };
+    format!("{event_hub}: newest event applied, age per partition: {}{more}", ages.join(", "))
+}
