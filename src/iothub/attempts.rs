@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use reqwest::StatusCode;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Deadline;
 use super::error::{HubError, HubErrorKind};
@@ -54,13 +55,26 @@ impl Attempts {
         Self { deadline, failed: 0, last: None }
     }
 
+    /// A place among those in flight.
+    pub(crate) async fn place<'a>(&mut self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, HubError> {
+        let left = self.deadline.left(Instant::now());
+        match tokio::time::timeout(left, places.acquire()).await {
+            Ok(Ok(place)) if !self.deadline.left(Instant::now()).is_zero() => Ok(place),
+            _ => Err(self.give_up("no time was left to send the request")),
+        }
+    }
+
     /// Whether the next attempt may be made, for all that is known of the hub.
     pub(crate) fn admit(&mut self, reachability: &Reachability) -> Result<(), HubError> {
         if reachability.admits(Instant::now()) {
             return Ok(());
         }
-        let why = "the hub did not answer the calls before this one";
-        Err(self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, why)))
+        Err(self.give_up("the hub did not answer the calls before this one"))
+    }
+
+    /// The last failure says more than `why` the next attempt is not made.
+    fn give_up(&mut self, why: &str) -> HubError {
+        self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, why))
     }
 
     /// Waits for the next attempt, or gives the failure back when there shall be none.

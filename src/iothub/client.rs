@@ -21,6 +21,10 @@ use crate::model::{ETag, Object};
 /// Largest answer that is read, in bytes: a page of 100 twins of the largest size is a sixth of it.
 const MAX_ANSWER: usize = 64 << 20;
 
+/// How often others get their turn before a place is given free: measured, 200 requests through 16
+/// places then open about 20 connections instead of 43.
+const POOL_TURNS: usize = 3;
+
 /// A time-out tells something about the hub only when the attempt had at least this long.
 const TELLING_TIME: Duration = Duration::from_secs(5);
 
@@ -182,33 +186,27 @@ impl HubClient {
     pub(crate) async fn send(&self, call: Call, deadline: Deadline) -> Result<Answer, HubError> {
         let mut attempts = Attempts::until(deadline);
         loop {
+            let place = attempts.place(&self.0.in_flight).await?;
             attempts.admit(&self.0.reachability)?;
-            match self.attempt(&call, deadline).await {
+            let sent = self.attempt(&call, deadline).await;
+            // The connection goes back to the pool in a task of its own; the next request must find it.
+            for _ in 0..POOL_TURNS {
+                tokio::task::yield_now().await;
+            }
+            drop(place);
+            match sent {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => attempts.pause(failure).await?,
             }
         }
     }
 
-    /// One attempt, with its place among those in flight.
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
-        let unavailable = |why: &str| HubError::new(HubErrorKind::Unavailable, why);
-        let left = deadline.left(Instant::now());
-        let place = match tokio::time::timeout(left, self.0.in_flight.acquire()).await {
-            Ok(Ok(place)) => place,
-            _ => return Err(Failure::passing(unavailable("no time was left to send the request"))),
-        };
         self.0.throttle.admit(call.class, call.items).await;
         let time = self.attempt_time(deadline);
-        let sent = tokio::time::timeout(time, self.exchange(call)).await;
-        // The connection goes back to the pool in a task of its own; the next request must find it.
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
-        drop(place);
-        match sent {
+        match tokio::time::timeout(time, self.exchange(call)).await {
             Ok(Ok(answer)) => {
-                self.0.reachability.answered();
+                self.0.reachability.answered(Instant::now(), answer.status.is_server_error());
                 settle(call, answer)
             }
             Ok(Err(failure)) => Err(failure),
@@ -258,6 +256,8 @@ impl HubClient {
             self.0.reachability.failed(Instant::now());
         }
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), innermost);
+        // rustls ends some of its texts with a link.
+        let cause = cause.split(": http").next().unwrap_or_default();
         let what = if error.is_connect() { "no connection" } else { "the connection was lost" };
         Failure::passing(HubError::new(HubErrorKind::Unavailable, format!("{what}: {cause}")))
     }

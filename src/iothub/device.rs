@@ -93,8 +93,11 @@ impl HubClient {
         let _turn = tokio::time::timeout(left, turn.lock()).await.map_err(|_| no_time())?;
         let mut attempts = Attempts::until(deadline);
         loop {
+            let place = attempts.place(&self.devices().places).await?;
             attempts.admit(&self.devices().reachability)?;
-            match self.session(id, &topic, &body, deadline).await {
+            let patched = self.session(id, &topic, &body, deadline).await;
+            drop(place);
+            match patched {
                 Ok(version) => return Ok(version),
                 Err(failure) => attempts.pause(failure).await?,
             }
@@ -108,22 +111,19 @@ impl HubClient {
         body: &[u8],
         deadline: Deadline,
     ) -> Result<u64, Failure> {
-        let left = deadline.left(Instant::now());
-        let _place = match tokio::time::timeout(left, self.devices().places.acquire()).await {
-            Ok(Ok(place)) => place,
-            _ => return Err(Failure::passing(no_time())),
-        };
         self.throttle().admit(ReportedWrite, 1).await;
         let (client, mut events) = AsyncClient::builder(self.options(id)).capacity(8).build();
         let time = self.attempt_time(deadline);
         let reachability = &self.devices().reachability;
         let exchanged = exchange(&client, &mut events, reachability, topic, body);
-        let patched = match tokio::time::timeout(time, exchanged).await {
-            Ok(patched) => patched,
+        match tokio::time::timeout(time, exchanged).await {
+            Ok(patched) => {
+                goodbye(&client, &mut events).await;
+                patched
+            }
+            // Nothing more may be sent: the connection is closed as it is.
             Err(_) => Err(self.silent(reachability, time)),
-        };
-        goodbye(&client, &mut events).await;
-        patched
+        }
     }
 
     fn options(&self, id: &IdentityId) -> MqttOptions {
@@ -159,7 +159,7 @@ async fn exchange(
         match events.poll().await.map_err(|error| ended(&error, connected, reachability))? {
             Event::Incoming(Packet::ConnAck(_)) => {
                 connected = true;
-                reachability.answered();
+                reachability.answered(Instant::now(), false);
             }
             Event::Incoming(Packet::SubAck(ack)) => {
                 if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
@@ -197,7 +197,7 @@ fn outcome(publish: &Publish) -> Option<Result<u64, Failure>> {
 /// A session that ended without an answer.
 fn ended(error: &ConnectionError, connected: bool, reachability: &Reachability) -> Failure {
     if let ConnectionError::ConnectionRefused(code) = error {
-        reachability.answered();
+        reachability.answered(Instant::now(), false);
         return refused(*code);
     }
     if !connected {

@@ -5,8 +5,15 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failures in a row, without any answer between them, until calls fail at once.
-const FAILURES: u32 = 3;
+/// Trouble in a row, without a good answer between, until calls fail at once.
+const TOO_MUCH: u32 = 18;
+
+/// What no connection, or no answer in time, counts for: three are too much.
+const NO_ANSWER: u32 = 6;
+
+/// What a 5xx counts for. One request may meet several and still come through; when all requests of a
+/// batch meet nothing else, the hub is not there.
+const SERVER_ERROR: u32 = 1;
 
 /// How long calls then fail at once, until one is let through to try.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -17,13 +24,13 @@ pub(crate) struct Reachability(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    failures: u32,
+    trouble: u32,
     /// When the next call may try.
     trial_at: Option<Instant>,
 }
 
 impl Reachability {
-    /// Whether a call may be sent now. After [`FAILURES`] failures one call per [`PAUSE`] may.
+    /// Whether a call may be sent now. After too much trouble one call per [`PAUSE`] may.
     pub(crate) fn admits(&self, now: Instant) -> bool {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match memory.trial_at {
@@ -36,16 +43,23 @@ impl Reachability {
         }
     }
 
-    /// The hub answered, whatever it said.
-    pub(crate) fn answered(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Memory::default();
+    /// The hub answered; with `server_error`, a 5xx.
+    pub(crate) fn answered(&self, now: Instant, server_error: bool) {
+        match server_error {
+            true => self.trouble(now, SERVER_ERROR),
+            false => *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Memory::default(),
+        }
     }
 
     /// No connection, or no answer in the time of a whole attempt.
     pub(crate) fn failed(&self, now: Instant) {
+        self.trouble(now, NO_ANSWER);
+    }
+
+    fn trouble(&self, now: Instant, weight: u32) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.failures = memory.failures.saturating_add(1);
-        if memory.failures >= FAILURES {
+        memory.trouble = memory.trouble.saturating_add(weight);
+        if memory.trouble >= TOO_MUCH {
             memory.trial_at = Some(now + PAUSE);
         }
     }
@@ -57,7 +71,7 @@ mod tests {
 
     fn dead(now: Instant) -> Reachability {
         let hub = Reachability::default();
-        (0..FAILURES).for_each(|_| hub.failed(now));
+        (0..3).for_each(|_| hub.failed(now));
         hub
     }
 
@@ -67,6 +81,15 @@ mod tests {
         hub.failed(now);
         hub.failed(now);
         assert!(hub.admits(now));
+    }
+
+    #[test]
+    fn one_request_may_meet_several_server_errors_and_a_whole_batch_may_not() {
+        let (hub, now) = (Reachability::default(), Instant::now());
+        (0..10).for_each(|_| hub.answered(now, true));
+        assert!(hub.admits(now));
+        (0..10).for_each(|_| hub.answered(now, true));
+        assert!(!hub.admits(now));
     }
 
     #[test]
@@ -82,7 +105,7 @@ mod tests {
     fn one_answer_opens_the_way_again() {
         let now = Instant::now();
         let hub = dead(now);
-        hub.answered();
+        hub.answered(now, false);
         assert!(hub.admits(now));
     }
 
