@@ -19,7 +19,7 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub enum InvalidId {
     /// No characters at all.
     Empty,
-    /// More than [`MAX_ID_LENGTH`] characters.
+    /// More than 128 characters; how many.
     TooLong(usize),
     /// A character that the service does not allow.
     Character(char),
