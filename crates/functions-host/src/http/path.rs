@@ -1,0 +1,109 @@
+//! The path of a forwarded request. The host decodes it, writes it into a display URL, and reads that URL again:
+//! so `#` and `?` cut it, and what was encoded twice is decoded twice. Read in source.
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+
+/// What .NET's `Uri` escapes in a path, beside everything that is not ASCII. A lone `%` is seen to apart.
+const ESCAPED: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
+/// The path as the web server hands it to the host: decoded once, except for `%2F`; dot segments are resolved.
+pub(super) fn decoded(raw: &str) -> String {
+    let pieces = split_keeping(raw, &["%2F", "%2f"]);
+    let decoded = pieces.into_iter().map(|piece| match piece {
+        "%2F" | "%2f" => piece.to_owned(),
+        // What is not UTF-8 stays encoded.
+        text => percent_decode_str(text)
+            .decode_utf8()
+            .map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned),
+    });
+    without_dot_segments(&decoded.collect::<String>())
+}
+
+/// The path the handler gets, made from the decoded one.
+pub(super) fn forwarded(decoded: &str) -> String {
+    let cut = decoded.split(['#', '?']).next().unwrap_or_default().replace('\\', "/");
+    without_dot_segments(&reescaped(&cut))
+}
+
+fn split_keeping<'a>(text: &'a str, separators: &[&str]) -> Vec<&'a str> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(at) = separators.iter().filter_map(|separator| rest.find(separator)).min() {
+        let (before, from) = rest.split_at(at);
+        let (separator, after) = from.split_at(3);
+        pieces.extend([before, separator]);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// Escapes what a URI may not hold; valid escapes stay, and those of unreserved characters are undone.
+fn reescaped(path: &str) -> String {
+    let mut escaped = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('%') {
+        escaped.extend(utf8_percent_encode(before, ESCAPED));
+        let code = after.get(..2).filter(|code| code.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                escaped.push_str(&unreserved(byte).unwrap_or_else(|| format!("%{byte:02X}")));
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                escaped.push_str("%25");
+                rest = after;
+            }
+        }
+    }
+    escaped.extend(utf8_percent_encode(rest, ESCAPED));
+    escaped
+}
+
+fn unreserved(byte: u8) -> Option<String> {
+    (byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)).then(|| char::from(byte).to_string())
+}
+
+fn without_dot_segments(path: &str) -> String {
+    if !path.split('/').any(|segment| segment == "." || segment == "..") {
+        return path.to_owned();
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            other => kept.push(other),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_rebuilt_from_the_unescaped_display_url() {
+        let cases = [
+            ("/api/hub-router/dev1", "/api/hub-router/dev1"),
+            ("/api/hub-router/a%23b", "/api/hub-router/a"),
+            ("/api/hub-router/a%3Fb", "/api/hub-router/a"),
+            ("/api/hub-router/%41", "/api/hub-router/A"),
+            ("/api/hub-router/%2541", "/api/hub-router/A"),
+            ("/api/hub-router/50%25", "/api/hub-router/50%25"),
+            ("/api/hub-router/a%252Fb", "/api/hub-router/a%2Fb"),
+            ("/api/hub-router/a%2Fb", "/api/hub-router/a%2Fb"),
+            ("/api/hub-router/a%20b", "/api/hub-router/a%20b"),
+            ("/api/hub-router/a%5Cb", "/api/hub-router/a/b"),
+            ("/api/hub-router/B%C3%A5stad", "/api/hub-router/B%C3%A5stad"),
+            ("/api/hub-router/%252541", "/api/hub-router/%2541"),
+            ("/api/hub-router/a+b=c@d!e", "/api/hub-router/a+b=c@d!e"),
+            ("/api/x/../y", "/api/y"),
+        ];
+        for (requested, sent) in cases {
+            assert_eq!(forwarded(&decoded(requested)), sent, "{requested}");
+        }
+    }
+}
