@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::{any, get};
 use tokio::net::TcpListener;
 
-pub use logging::init as init_logging;
+pub use logging::{log_to_the_host, log_to_the_operator};
 use machinery::Machinery;
 
 use crate::config::Config;

@@ -1,9 +1,11 @@
 //! Started by the Functions host as its custom handler, or by hand with a command.
 
+use std::future::Future;
 use std::process::ExitCode;
 
-use iot_hadr::config::{BadSettings, Config, Environment};
-use iot_hadr::{app, host};
+use clap::{CommandFactory, Parser};
+use iot_hadr::config::{BadSettings, Clients, Config, Environment};
+use iot_hadr::{app, cli, host};
 
 /// Where the host says which port it will ask.
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
@@ -11,51 +13,48 @@ const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// Exit code of a start by hand without a command.
 const NOTHING_TO_DO: u8 = 2;
 
+/// Exit code when the root certificates cannot be had (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
+
 /// Exit code when the port, or a thread, cannot be had (`EX_OSERR`).
 const OS_ERROR: u8 = 71;
 
-const WHAT_IT_IS: &str = "\
-iot-hadr: automatic cross-region failover for Azure IoT Hub.
-
-It is a custom handler: the Azure Functions host starts it. In the app's folder:
-  cargo build --release && func host start
-By hand:
-  iot-hadr help
-";
+/// Automatic cross-region failover for Azure IoT Hub, as an Azure Functions custom handler.
+///
+/// The Functions host starts it. In the app's folder: cargo build --release && func host start
+#[derive(Parser)]
+#[command(name = "iot-hadr", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<cli::Command>,
+}
 
 fn main() -> ExitCode {
+    let arguments = Arguments::parse();
     // Fails only when one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let environment: Environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    match environment.get(PORT).filter(|port| !port.is_empty()) {
-        Some(port) => handler(port, &environment),
-        None => {
-            print!("{WHAT_IT_IS}");
-            ExitCode::from(NOTHING_TO_DO)
+    let port = environment.get(PORT).filter(|port| !port.is_empty());
+    let code = match (arguments.command, port) {
+        (Some(command), _) => by_hand(command, &environment),
+        (None, Some(port)) => as_handler(port, &environment),
+        (None, None) => {
+            println!("{}", Arguments::command().render_long_help());
+            NOTHING_TO_DO
         }
-    }
+    };
+    ExitCode::from(code)
 }
 
-fn handler(port: &str, environment: &Environment) -> ExitCode {
+fn as_handler(port: &str, environment: &Environment) -> u8 {
     let Ok(port) = port.parse() else {
         eprintln!("{PORT}: '{port}' is not a port");
-        return ExitCode::from(BadSettings::EXIT_CODE);
+        return BadSettings::EXIT_CODE;
     };
-    let config = match Config::read(environment) {
-        Ok(config) => config,
-        Err(bad) => {
-            eprintln!("{bad}");
-            return ExitCode::from(BadSettings::EXIT_CODE);
-        }
-    };
-    app::init_logging(&config.log);
-    let Ok(runtime) = tokio::runtime::Runtime::new() else {
-        tracing::error!("no thread can be started");
-        return ExitCode::from(OS_ERROR);
-    };
-    let code = runtime.block_on(async {
+    with_settings(environment, |config| async move {
+        app::log_to_the_host(&config.log);
         match host::bind(port).await {
             Ok(listener) => app::run(config, listener).await.exit_code(),
             Err(why) => {
@@ -63,7 +62,39 @@ fn handler(port: &str, environment: &Environment) -> ExitCode {
                 OS_ERROR
             }
         }
-    });
+    })
+}
+
+fn by_hand(command: cli::Command, environment: &Environment) -> u8 {
+    with_settings(environment, |config| async move {
+        app::log_to_the_operator();
+        match Clients::new(&config) {
+            Ok(Clients { hubs, account, .. }) => {
+                let context = cli::Context::new(hubs, account, &config.container, config.lease);
+                cli::run(command, &context).await
+            }
+            Err(why) => {
+                eprintln!("{why}");
+                UNAVAILABLE
+            }
+        }
+    })
+}
+
+fn with_settings<W: Future<Output = u8>>(environment: &Environment, work: impl FnOnce(Config) -> W) -> u8 {
+    let config = match Config::read(environment) {
+        Ok(config) => config,
+        Err(bad) => {
+            eprintln!("{bad}");
+            return BadSettings::EXIT_CODE;
+        }
+    };
+    let Ok(runtime) = tokio::runtime::Runtime::new() else {
+        eprintln!("no thread can be started");
+        return OS_ERROR;
+    };
+    let code = runtime.block_on(work(config));
+    // Nothing is waited for any more: what was in flight had its time.
     runtime.shutdown_background();
-    ExitCode::from(code)
+    code
 }

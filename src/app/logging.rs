@@ -1,28 +1,32 @@
-//! Log lines as the host reads them: one line each, errors on stderr, everything else on stdout.
-//!
-//! The host takes stdout for information and stderr for errors, and adds the time itself (read in
-//! its source).
+//! Log lines: one line each, without colours.
 
 use std::io;
+use std::panic::PanicHookInfo;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// Sets logging up for the process; a second time changes nothing. `filter` is `HADR_LOG`.
-pub fn init(filter: &str) {
+/// As the Functions host reads them: it takes stderr for errors and stdout for information, and
+/// adds the time itself (read in its source). `filter` is `HADR_LOG`. A second call changes nothing.
+pub fn log_to_the_host(filter: &str) {
     let writer = io::stderr.with_max_level(Level::ERROR).or_else(io::stdout);
-    let set = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_ansi(false)
-        .without_time()
-        .with_writer(writer)
-        .try_init();
+    let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
+    let set = lines.with_env_filter(EnvFilter::new(filter)).with_writer(writer).try_init();
     if set.is_ok() {
-        std::panic::set_hook(Box::new(|panic| {
-            // Where, and not what: a message may hold what must not be logged.
-            let place = panic.location().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(place, "a panic");
-        }));
+        std::panic::set_hook(Box::new(log_panic));
     }
+}
+
+/// For a command by hand: warnings to stderr, because stdout is the command's own.
+pub fn log_to_the_operator() {
+    let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
+    let _ = lines.with_max_level(Level::WARN).with_writer(io::stderr).try_init();
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Where, and not what: a panic's message may hold what must not be logged.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a panic");
 }
