@@ -7,9 +7,10 @@
 //!
 //! | floor | rooms |
 //! |---|---|
-//! | 4 | [`app`], [`cli`] |
-//! | 3 | [`functions`], [`config`] |
-//! | 2 | [`replication`], [`routing`] |
+//! | 5 | [`app`], [`cli`] |
+//! | 4 | [`functions`], [`config`] |
+//! | 3 | [`replication`] |
+//! | 2 | [`routing`] |
 //! | 1 | [`iothub`], [`storage`], [`host`] |
 //! | 0 | [`model`] |
 

@@ -12,6 +12,7 @@ use super::batch::{DeviceWork, group};
 use super::budget::Budget;
 use super::bulk::Bulk;
 use super::dead_letter::DeadLetterStore;
+use super::debt::Reason;
 use super::echo::Echoes;
 use super::intake::{Intake, intake};
 use super::known_pairs::KnownPairs;
@@ -158,6 +159,7 @@ impl Inner {
         let mut tally = Tally { ignored, dead: dead.len(), ..Tally::default() };
         let pass = Pass::new(self, warrant, work_ends(deadline));
         let worked = pass.work_off(group(hints)).await;
+        let worked = pass.again_after_parents(worked).await;
         pass.settle(worked, &mut tally).await?;
         Ok(tally)
     }
@@ -244,6 +246,17 @@ impl Pass<'_> {
             worked.extend(of_one_device);
         }
         worked
+    }
+
+    /// A parent may have come in the same batch as its child: those that missed theirs look again.
+    async fn again_after_parents(&self, worked: Vec<Worked>) -> Vec<Worked> {
+        let (missed, mut settled): (Vec<_>, Vec<_>) =
+            worked.into_iter().partition(|one| one.is_owed_for(Reason::ParentMissing));
+        let mut running: FuturesUnordered<_> = missed.into_iter().map(|one| self.once_more(one)).collect();
+        while let Some(one) = running.next().await {
+            settled.push(one);
+        }
+        settled
     }
 }
 

@@ -8,6 +8,13 @@ use super::pass::{Fate, Flow, Stop, Task};
 use crate::iothub::HubErrorKind;
 use crate::model::{DeviceId, IdentityDocument, IdentityId, ModuleId, TwinDocument};
 
+/// Whether a module's device was on the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    There,
+    MadeNow,
+}
+
 impl Flow<'_> {
     /// One round of a module.
     pub(crate) async fn module(&mut self, id: &IdentityId, task: &Task) -> Result<Fate, Stop> {
@@ -39,11 +46,14 @@ impl Flow<'_> {
     /// On the source only.
     async fn module_missing(&mut self, id: &IdentityId, source: &TwinDocument) -> Result<Fate, Stop> {
         self.source_read = true;
+        let found = self.device_for(id).await?;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
+            if found == Owner::MadeNow {
+                return Err(Stop::Again);
+            }
             let debt = Debt::new(Reason::MadeByTheHub, "the hub has not made this module yet");
             return Ok(Fate::Owed(debt));
         }
-        self.device_for(id).await?;
         let entries = self.source_entry(id).await?;
         if let Entries::Unreadable(debt) = entries {
             return Ok(Fate::Owed(debt));
@@ -54,18 +64,19 @@ impl Flow<'_> {
     }
 
     /// Sees to it that the module's device is on the target and enabled there.
-    async fn device_for(&mut self, id: &IdentityId) -> Result<(), Stop> {
+    async fn device_for(&mut self, id: &IdentityId) -> Result<Owner, Stop> {
         let owner = id.owner();
-        let device = match self.target_or_stop(&owner).await? {
-            Some(device) => device,
+        let (device, found) = match self.target_or_stop(&owner).await? {
+            Some(device) => (device, Owner::There),
             None => {
                 self.one_of(&owner, &Task { compare_registry: true, alone: true, ..Task::default() }).await?;
                 let missing = || Debt::new(Reason::DeviceMissing, "its device is not on the target");
-                self.target_or_stop(&owner).await?.ok_or_else(|| Stop::owe(missing()))?
+                let made = self.target_or_stop(&owner).await?.ok_or_else(|| Stop::owe(missing()))?;
+                (made, Owner::MadeNow)
             }
         };
         if device.is_enabled() {
-            return Ok(());
+            return Ok(found);
         }
         let disabled = "the registry does not answer for modules of a disabled device";
         Err(Stop::owe(Debt::new(Reason::DeviceDisabled, disabled)))

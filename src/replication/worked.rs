@@ -32,7 +32,23 @@ pub(crate) struct Worked {
     pub(crate) note: Option<(OwedNote, ETag)>,
 }
 
+impl Worked {
+    /// Whether it is owed for this reason.
+    pub(crate) fn is_owed_for(&self, reason: Reason) -> bool {
+        matches!(&self.fate, Fate::Owed(debt) if debt.reason == reason)
+    }
+}
+
 impl<'a> Pass<'a> {
+    /// Observes an identity again whose work has ended without success.
+    pub(crate) async fn once_more(&'a self, before: Worked) -> Worked {
+        let id = before.id.clone();
+        let _held = self.engine.locks.hold(&id.device).await;
+        let mut flow = Flow::begin(self).await;
+        let fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
+        Worked { fate, source_read: flow.source_read, ..before }
+    }
+
     /// Works one device off, itself first and then its modules.
     pub(crate) async fn device_work(&'a self, work: DeviceWork) -> Vec<Worked> {
         let _held = self.engine.locks.hold(&work.device).await;
