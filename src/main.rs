@@ -69,10 +69,7 @@ fn by_hand(command: cli::Command, environment: &Environment) -> u8 {
     with_settings(environment, |config| async move {
         app::log_to_the_operator();
         match Clients::new(&config) {
-            Ok(Clients { hubs, account, .. }) => {
-                let context = cli::Context::new(hubs, account, &config.container, config.lease);
-                cli::run(command, &context).await
-            }
+            Ok(clients) => cli::run(command, &cli::Context { config, clients }).await,
             Err(why) => {
                 eprintln!("{why}");
                 UNAVAILABLE

@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::writer::MakeWriterExt;
 pub fn log_to_the_host(filter: &str) {
     let writer = io::stderr.with_max_level(Level::ERROR).or_else(io::stdout);
     let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let set = lines.with_env_filter(EnvFilter::new(filter)).with_writer(writer).try_init();
+    let set = lines.with_env_filter(filtered(filter)).with_writer(writer).try_init();
     if set.is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
@@ -21,8 +21,14 @@ pub fn log_to_the_host(filter: &str) {
 /// For a command by hand: warnings to stderr, because stdout is the command's own.
 pub fn log_to_the_operator() {
     let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let _ = lines.with_max_level(Level::WARN).with_writer(io::stderr).try_init();
+    let _ = lines.with_env_filter(filtered("warn")).with_writer(io::stderr).try_init();
     std::panic::set_hook(Box::new(log_panic));
+}
+
+/// A failed attempt that is tried again is the storage client's own affair: what comes of it is
+/// logged where it is handled.
+fn filtered(filter: &str) -> EnvFilter {
+    EnvFilter::new(format!("typespec_client_core=warn,azure_core=warn,{filter}"))
 }
 
 /// Where, and not what: a panic's message may hold what must not be logged.

@@ -28,8 +28,8 @@ enum Finding {
 pub(super) async fn run(context: &Context) -> u8 {
     let (storage, primary, secondary) = tokio::join!(
         storage(context),
-        hub(context.hubs.get(HubRole::Primary), "iothub1"),
-        hub(context.hubs.get(HubRole::Secondary), "iothub2"),
+        hub(context.clients.hubs.get(HubRole::Primary), "iothub1"),
+        hub(context.clients.hubs.get(HubRole::Secondary), "iothub2"),
     );
     let findings: Vec<Finding> = storage.into_iter().chain(primary).chain(secondary).collect();
     for finding in &findings {
@@ -46,12 +46,15 @@ pub(super) async fn run(context: &Context) -> u8 {
 }
 
 async fn storage(context: &Context) -> Vec<Finding> {
-    let place = format!("AzureWebJobsStorage ({}/{})", context.account.endpoint(), context.container.name());
-    let record = context.store.read().await;
-    let scratch = context.container.put(SCRATCH_BLOB, Bytes::from_static(b"{}"), Precondition::None).await;
+    let Context { config, clients } = context;
+    let place = format!("AzureWebJobsStorage ({}, {})", clients.account.endpoint(), config.container);
+    let (record, scratch) = tokio::join!(
+        clients.records.read(),
+        clients.store.put(SCRATCH_BLOB, Bytes::from_static(b"{}"), Precondition::None),
+    );
     match scratch {
         Ok(written) => {
-            let _ = context.container.delete(SCRATCH_BLOB, None).await;
+            let _ = context.clients.store.delete(SCRATCH_BLOB, None).await;
             let mut findings = vec![match record {
                 Ok(Some(stored)) => {
                     Finding::Fine(format!("{place}: readable, writable, epoch {}", stored.record.epoch))
@@ -96,33 +99,43 @@ async fn hub(hub: &HubClient, setting: &str) -> Vec<Finding> {
     if let Some(error) = answers.iter().find_map(|(_, answer)| silent(answer)) {
         return vec![Finding::Wrong(format!("{place}: {error}"))];
     }
-    let has_probe = answers.iter().any(|(_, answer)| answer.is_ok());
-    let mut missing: Vec<&str> =
+    let missing: Vec<&'static str> =
         answers.iter().filter(|(_, answer)| denied(answer)).map(|(permission, _)| *permission).collect();
     if missing.len() == answers.len() {
         return vec![Finding::Wrong(format!(
             "{place}: refused everything: wrong policy name or key, or no permissions"
         ))];
     }
+    let has_probe = answers.iter().any(|(_, answer)| answer.is_ok());
+    permissions(hub, &place, missing, has_probe.then_some(&probe)).await
+}
+
+/// The device protocol is tried as the probe identity: without it nothing can be said.
+async fn permissions(
+    hub: &HubClient,
+    place: &str,
+    mut missing: Vec<&'static str>,
+    probe: Option<&IdentityId>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if !has_probe {
-        findings.push(Finding::Wrong(format!("{place}: has no {probe}; `iot-hadr init` makes it")));
-    } else {
-        match device_protocol(hub, &probe).await {
+    match probe {
+        None => {
+            findings.push(Finding::Wrong(format!("{place}: has no hadr-probe-1; `iot-hadr init` makes it")))
+        }
+        Some(probe) => match device_protocol(hub, probe).await {
+            Ok(()) => {}
             Err(error) if error.kind == HubErrorKind::Denied => missing.push("DeviceConnect"),
             Err(error) => findings.push(Finding::Wrong(format!(
                 "{place}: the device protocol does not answer on port {}: {error}",
-                settings.mqtt_port
+                hub.settings().mqtt_port
             ))),
-            Ok(()) => {}
-        }
+        },
     }
     if !missing.is_empty() {
         findings.push(Finding::Wrong(format!("{place}: the policy lacks {}", missing.join(", "))));
     }
     if findings.is_empty() {
-        let all = "registry, twins and device protocol answer";
-        findings.push(Finding::Fine(format!("{place}: {all}")));
+        findings.push(Finding::Fine(format!("{place}: registry, twins and device protocol answer")));
     }
     findings
 }

@@ -11,7 +11,7 @@ use crate::routing::{self, Genesis, HubRole, RoutingRecord, remember_probes};
 const PROBES: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(context: &Context, active: Option<HubRole>) -> u8 {
-    let made = routing::init(&context.store, context.lease, active, &operator()).await;
+    let made = routing::init(&context.clients.records, context.config.lease, active, &operator()).await;
     let record = match made {
         Ok(Genesis::Created(stored)) => {
             show(&format!("made the routing record: {}", words(&stored.record)));
@@ -32,11 +32,11 @@ pub(super) async fn run(context: &Context, active: Option<HubRole>) -> u8 {
 }
 
 async fn make_probes(context: &Context, active: HubRole) -> u8 {
-    if let Err((hub, error)) = context.hubs.make_probes(Deadline::after(PROBES)).await {
+    if let Err((hub, error)) = context.clients.hubs.make_probes(Deadline::after(PROBES)).await {
         complain(&format!("no probe identity on the {hub} hub: {error}"));
         return exit::REFUSED;
     }
-    match remember_probes(&context.store, active).await {
+    match remember_probes(&context.clients.records, active).await {
         Ok(()) => {
             show("both hubs have the probe identity hadr-probe-1");
             exit::DONE

@@ -1,27 +1,30 @@
-//! The command line: `iot-hadr init`, `status`, `promote`, `check`.
+//! The command line: `iot-hadr init`, `status`, `promote`, `check`, `owed`, `dead-letters`.
 //!
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done, or nothing to do |
-//! | 1 | refused, or something is wrong; the reason is on stderr |
+//! | 1 | refused, not found, still owed, or something is wrong; the reason is shown |
 //! | 2 | the command line itself is wrong |
 //! | 64 | bad settings |
 //! | 69 | storage gives no answer |
 
 mod check;
+mod dead_letters;
 mod init;
 mod output;
+mod owed;
 mod promote;
 mod status;
 
-use std::time::Duration;
-
 use clap::{Args, Subcommand, ValueEnum};
 
+pub use dead_letters::DeadLetters;
 pub use output::exit;
+pub use owed::Owed;
 
-use crate::routing::{HubRole, Hubs, RecordError, RecordStore};
-use crate::storage::{Account, Container};
+use crate::config::{Clients, Config};
+use crate::replication::{Engine, Parts};
+use crate::routing::{AuthorityKeeper, HubRole, RecordError};
 
 /// What the operator asks for.
 #[derive(Debug, Clone, Subcommand)]
@@ -42,6 +45,12 @@ pub enum Command {
     Promote(Promote),
     /// Tries the settings against both hubs and storage, and says what is missing
     Check,
+    /// Identities that are not right yet
+    #[command(subcommand)]
+    Owed(Owed),
+    /// Events that name no identity or can never be understood
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
 }
 
 /// The arguments of `promote`.
@@ -82,26 +91,27 @@ impl From<Hub> for HubRole {
     }
 }
 
-/// What commands work with, made from the settings.
+/// What commands work with.
 #[derive(Debug)]
 pub struct Context {
-    /// Both hubs.
-    pub hubs: Hubs,
-    /// The storage account.
-    pub account: Account,
-    /// The app's container.
-    pub container: Container,
-    /// Record and witness.
-    pub store: RecordStore,
-    /// The lease of a record that is made here.
-    pub lease: Duration,
+    /// The settings.
+    pub config: Config,
+    /// What they lead to.
+    pub clients: Clients,
 }
 
 impl Context {
-    /// With the app's container of this name.
-    pub fn new(hubs: Hubs, account: Account, container: &str, lease: Duration) -> Self {
-        let store = RecordStore::new(&account, container);
-        Self { hubs, container: account.container(container), account, store, lease }
+    /// Replication, for commands that write.
+    fn engine(&self) -> Engine {
+        let Clients { hubs, store, records, .. } = self.clients.clone();
+        Engine::new(Parts {
+            primary: hubs.primary,
+            secondary: hubs.secondary,
+            authority: AuthorityKeeper::new(records),
+            store,
+            max_in_flight: self.config.max_in_flight,
+            deletes_per_hour: self.config.deletes_per_hour,
+        })
     }
 }
 
@@ -112,6 +122,8 @@ pub async fn run(command: Command, context: &Context) -> u8 {
         Command::Status { json } => status::run(context, json).await,
         Command::Promote(arguments) => promote::run(context, arguments).await,
         Command::Check => check::run(context).await,
+        Command::Owed(command) => owed::run(context, command).await,
+        Command::DeadLetters(command) => dead_letters::run(context, command).await,
     }
 }
 

@@ -12,8 +12,6 @@ pub mod exit {
     pub const DONE: u8 = 0;
     /// Refused, or something is wrong.
     pub const REFUSED: u8 = 1;
-    /// Bad settings (`EX_USAGE`).
-    pub const BAD_SETTINGS: u8 = 64;
     /// Storage gives no answer (`EX_UNAVAILABLE`).
     pub const NO_STORAGE: u8 = 69;
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
         drain_timeout: Duration::from_secs(arguments.drain_timeout_seconds),
         compare: !arguments.skip_comparison,
     };
-    match routing::promote(&context.store, &context.hubs, &request, complain).await {
+    match routing::promote(&context.clients.records, &context.clients.hubs, &request, complain).await {
         Ok(promoted) => {
             show(&words(&promoted));
             exit::DONE

@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
 
 async fn look(context: &Context) -> Result<Status, RecordError> {
     let (record, primary, secondary, owed, dead_letters, partitions) = tokio::join!(
-        context.store.read(),
+        context.clients.records.read(),
         hub(context, HubRole::Primary),
         hub(context, HubRole::Secondary),
         count(context, "owed/"),
@@ -69,12 +69,12 @@ async fn look(context: &Context) -> Result<Status, RecordError> {
 }
 
 async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Statistics, HubError>) {
-    let hub = context.hubs.get(role);
+    let hub = context.clients.hubs.get(role);
     (role, hub.settings().host_name.clone(), hub.statistics(Deadline::after(HUB_ANSWERS)).await)
 }
 
 async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
-    match context.container.list(prefix, None, COUNTED).await {
+    match context.clients.store.list(prefix, None, COUNTED).await {
         Ok(names) => Ok(names.len()),
         Err(StorageError::NoContainer) => Ok(0),
         Err(error) => Err(error.into()),
@@ -82,14 +82,14 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
 }
 
 async fn progress(context: &Context) -> Result<Vec<Progress>, RecordError> {
-    let names = match context.container.list("progress/", None, PARTITIONS).await {
+    let names = match context.clients.store.list("progress/", None, PARTITIONS).await {
         Ok(names) => names,
         Err(StorageError::NoContainer) => Vec::new(),
         Err(error) => return Err(error.into()),
     };
     let mut found = Vec::new();
     for name in names {
-        let blob = context.container.get(&name).await?;
+        let blob = context.clients.store.get(&name).await?;
         found.extend(blob.and_then(|blob| serde_json::from_slice(&blob.bytes).ok()));
     }
     Ok(found)

@@ -1,0 +1,72 @@
+//! `iot-hadr dead-letters`: events that name no identity or can never be understood.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::output::{age, complain, exit, show, show_json};
+use super::{Context, storage_failed};
+use crate::replication::{DeadLetter, DeadLetterStore};
+use crate::storage::StorageError;
+
+/// What to do with dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLetters {
+    /// One line each: why, since when
+    List {
+        /// A JSON array
+        #[arg(long)]
+        json: bool,
+        /// At most so many
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+    /// All that is known of one, the event's bytes included
+    Show {
+        /// The id that `list` shows
+        id: String,
+        /// A JSON array of one
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: DeadLetters) -> u8 {
+    let store = DeadLetterStore::new(context.clients.store.clone());
+    match command {
+        DeadLetters::List { json, limit } => match store.list(None, limit).await {
+            Ok(letters) => list(&letters, json),
+            Err(StorageError::NoContainer) => list(&[], json),
+            Err(error) => storage_failed(&error.into()),
+        },
+        DeadLetters::Show { id, json } => match store.get(&id).await {
+            Ok(Some(letter)) => show_letter(&letter, json),
+            Ok(None) | Err(StorageError::NoContainer) => {
+                complain(&format!("there is no dead letter {id}"));
+                exit::REFUSED
+            }
+            Err(error) => storage_failed(&error.into()),
+        },
+    }
+}
+
+fn list(letters: &[DeadLetter], json: bool) -> u8 {
+    if json {
+        show_json(&letters);
+        return exit::DONE;
+    }
+    let now = Timestamp::now();
+    for letter in letters {
+        show(&format!("{}  {} ago  {}", letter.id, age(letter.since, now), letter.reason));
+    }
+    complain(&format!("{} dead letters", letters.len()));
+    exit::DONE
+}
+
+fn show_letter(letter: &DeadLetter, json: bool) -> u8 {
+    if json {
+        show_json(&[letter]);
+    } else {
+        show(&serde_json::to_string_pretty(letter).unwrap_or_default());
+    }
+    exit::DONE
+}
