@@ -1,5 +1,6 @@
 //! Faults by matching request.
 
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -13,7 +14,7 @@ pub struct Fault {
     /// `GET`, …, `MQTT-CONNECT`, `MQTT-PATCH`, `MQTT-GET`; any when absent.
     #[serde(default)]
     method: Option<String>,
-    /// Part of the path as it is sent (percent-encoded); of MQTT, of the client id.
+    /// Part of the path, as it is sent or decoded; of MQTT, of the client id.
     #[serde(default)]
     path_contains: String,
     /// The answer's status; needed unless the connection is dropped or the write is late.
@@ -28,6 +29,9 @@ pub struct Fault {
     /// Do it, then answer otherwise.
     #[serde(default)]
     after_apply: bool,
+    /// Never answer.
+    #[serde(default)]
+    hang: bool,
     /// Milliseconds before anything else.
     #[serde(default)]
     delay_ms: u64,
@@ -82,12 +86,16 @@ impl Faults {
 impl Fault {
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-            && path.contains(&self.path_contains)
+            && (path.contains(&self.path_contains)
+                || percent_decode_str(path).decode_utf8_lossy().contains(&self.path_contains))
     }
 
     fn verdict(&self) -> Verdict {
         if self.hold_until_released {
             return Verdict::Hold;
+        }
+        if self.hang {
+            return Verdict::Hang;
         }
         if let Some(milliseconds) = self.apply_late_ms {
             return Verdict::ApplyLate(Duration::from_millis(milliseconds));

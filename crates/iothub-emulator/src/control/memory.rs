@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// How many requests are remembered whole; counts are exact whatever came.
 const REMEMBERED: usize = 20_000;
 
+/// Most bytes of bodies remembered.
+const REMEMBERED_BODIES: usize = 64 * 1024 * 1024;
+
 /// Largest body shown, in bytes.
 const SHOWN_BODY: usize = 64 * 1024;
 
@@ -21,7 +24,7 @@ pub struct RequestRecord {
     pub query: Option<String>,
     /// `If-Match` as it was sent.
     pub if_match: Option<String>,
-    /// What was answered; 0 when the connection was closed instead.
+    /// What was answered; 0 when the connection was closed instead. A refused MQTT CONNECT is 400, 401 or 503.
     pub status: u16,
     /// The request's body.
     pub body: Bytes,
@@ -31,6 +34,7 @@ pub struct RequestRecord {
 pub(super) struct Memory {
     count: u64,
     requests: VecDeque<(u64, RequestRecord)>,
+    body_bytes: usize,
     shapes: BTreeMap<(String, u16), u64>,
 }
 
@@ -38,10 +42,14 @@ impl Memory {
     pub(super) fn record(&mut self, record: RequestRecord) {
         self.count += 1;
         *self.shapes.entry((shape(&record.method, &record.path), record.status)).or_default() += 1;
-        if self.requests.len() == REMEMBERED {
-            self.requests.pop_front();
+        // A body may be a slice of a read buffer, and would keep all of it.
+        let body = Bytes::copy_from_slice(&record.body);
+        self.body_bytes += body.len();
+        self.requests.push_back((self.count, RequestRecord { body, ..record }));
+        while self.requests.len() > REMEMBERED || self.body_bytes > REMEMBERED_BODIES {
+            let Some((_, oldest)) = self.requests.pop_front() else { break };
+            self.body_bytes -= oldest.body.len();
         }
-        self.requests.push_back((self.count, record));
     }
 
     pub(super) fn clear(&mut self) {

@@ -75,6 +75,7 @@ pub struct HubControl {
     outage: watch::Sender<Outage>,
     state: Mutex<State>,
     connections: Arc<Connections>,
+    devices: Arc<Connections>,
 }
 
 #[derive(Default)]
@@ -84,6 +85,16 @@ struct State {
     faults: Faults,
     memory: Memory,
     held: Vec<HeldWrite>,
+}
+
+impl State {
+    fn admit(&mut self, method: &str, path: &str) -> (Duration, Verdict) {
+        if let Some(struck) = self.faults.strike(method, path) {
+            return struck;
+        }
+        let throttled = self.throttle.as_mut().is_some_and(Throttle::refuses);
+        (Duration::ZERO, if throttled { answer(429) } else { Verdict::Proceed })
+    }
 }
 
 impl fmt::Debug for HubControl {
@@ -102,15 +113,12 @@ impl HubControl {
         let outage = *self.outage.borrow();
         let (latency, delay, verdict) = {
             let mut state = self.lock();
-            let struck = state.faults.strike(method, path);
-            let throttled = state.throttle.as_mut().is_some_and(Throttle::refuses);
-            let (delay, verdict) = match (outage, struck, throttled) {
-                (Outage::Hang, ..) => (Duration::ZERO, Verdict::Hang),
-                (Outage::Refuse, ..) => (Duration::ZERO, Verdict::Drop),
-                (Outage::Unavailable, ..) => (Duration::ZERO, answer(503)),
-                (Outage::Off, Some(struck), _) => struck,
-                (Outage::Off, None, true) => (Duration::ZERO, answer(429)),
-                (Outage::Off, None, false) => (Duration::ZERO, Verdict::Proceed),
+            // Faults and throttles count only what reaches the hub.
+            let (delay, verdict) = match outage {
+                Outage::Hang => (Duration::ZERO, Verdict::Hang),
+                Outage::Refuse => (Duration::ZERO, Verdict::Drop),
+                Outage::Unavailable => (Duration::ZERO, answer(503)),
+                Outage::Off => state.admit(method, path),
             };
             (state.latency, delay, verdict)
         };
@@ -154,13 +162,25 @@ impl HubControl {
         self.lock().memory.record(record);
     }
 
-    /// Counts a TLS connection for as long as the guard lives.
+    /// Counts a TLS connection of the service API for as long as the guard lives.
     #[must_use]
     pub fn connection(&self) -> ConnectionGuard {
-        let open = self.connections.open.fetch_add(1, Ordering::Relaxed) + 1;
-        self.connections.opened.fetch_add(1, Ordering::Relaxed);
-        self.connections.peak.fetch_max(open, Ordering::Relaxed);
-        ConnectionGuard { connections: Arc::clone(&self.connections) }
+        Connections::enter(&self.connections)
+    }
+
+    /// Counts a TLS connection of the device protocol for as long as the guard lives.
+    #[must_use]
+    pub fn device_connection(&self) -> ConnectionGuard {
+        Connections::enter(&self.devices)
+    }
+
+    /// The connections of the service API, and those of the device protocol as `mqtt`.
+    fn counted(&self) -> Value {
+        let mut all = self.connections.to_json();
+        if let Value::Object(all) = &mut all {
+            all.insert("mqtt".to_owned(), self.devices.to_json());
+        }
+        all
     }
 }
 
@@ -176,6 +196,13 @@ struct Connections {
 }
 
 impl Connections {
+    fn enter(connections: &Arc<Self>) -> ConnectionGuard {
+        let open = connections.open.fetch_add(1, Ordering::Relaxed) + 1;
+        connections.opened.fetch_add(1, Ordering::Relaxed);
+        connections.peak.fetch_max(open, Ordering::Relaxed);
+        ConnectionGuard { connections: Arc::clone(connections) }
+    }
+
     fn to_json(&self) -> Value {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         json!({"open": read(&self.open), "opened": read(&self.opened), "peakOpen": read(&self.peak)})

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::throttle::Throttle;
 use super::{Fault, HubControl, Outage};
-use crate::events::{Emitter, GridSchema, Order, Rule};
+use crate::events::{Emitter, Order, Rule};
 use crate::store::{Hub, Switches};
 
 /// Everything the control port reaches.
@@ -142,7 +142,7 @@ async fn summary(State(port): Port, Path(name): Path<String>) -> Result<Json<Val
 }
 
 async fn connections(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
-    Ok(Json(port.control(&name)?.connections.to_json()))
+    Ok(Json(port.control(&name)?.counted()))
 }
 
 async fn state(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
@@ -186,26 +186,33 @@ async fn barrier(State(port): Port, Query(_): Query<BarrierQuery>) -> Json<Value
 }
 
 async fn switches(State(port): Port) -> Json<Value> {
-    Json(port.switches.to_json())
+    Json(all_switches(&port))
 }
 
-/// Switches by name; `eventGridSchema` takes `eventGrid` or `cloudEvents`.
+fn all_switches(port: &ControlPort) -> Value {
+    let mut all = port.switches.to_json();
+    if let (Value::Object(all), Value::Object(wording)) = (&mut all, port.emitter.wording().to_json()) {
+        all.extend(wording);
+    }
+    all
+}
+
+/// Switches by name: a behaviour is on or off, the wording of events is a text.
 async fn set_switches(
     State(port): Port,
     Json(wanted): Json<Map<String, Value>>,
 ) -> Result<Json<Value>, Refused> {
+    let bad = |why: String| (StatusCode::BAD_REQUEST, why);
     for (name, value) in wanted {
-        let bad = |why: String| (StatusCode::BAD_REQUEST, why);
-        match (name.as_str(), value) {
-            ("eventGridSchema", Value::String(text)) if text == "eventGrid" => {
-                port.emitter.set_schema(GridSchema::EventGrid)
+        match value {
+            Value::Bool(on) => port.switches.set(&name, on).map_err(bad)?,
+            Value::String(text) => {
+                let wording = port.emitter.wording().with(&name, &text);
+                let wording = wording.ok_or_else(|| bad(format!("{name} does not take {text}")))?;
+                port.emitter.set_wording(wording);
             }
-            ("eventGridSchema", Value::String(text)) if text == "cloudEvents" => {
-                port.emitter.set_schema(GridSchema::CloudEvents)
-            }
-            (name, Value::Bool(on)) => port.switches.set(name, on).map_err(bad)?,
-            (name, _) => return Err(bad(format!("{name} takes something else"))),
+            _ => return Err(bad(format!("{name} takes something else"))),
         }
     }
-    Ok(Json(port.switches.to_json()))
+    Ok(Json(all_switches(&port)))
 }

@@ -4,19 +4,9 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::log::Event;
-use super::{Lifecycle, TwinChanged};
+use super::{Lifecycle, TwinChanged, Wording};
 use crate::stamp::Stamp;
 use crate::store::Id;
-
-/// How Event Grid delivers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum GridSchema {
-    /// An array of one event (documented, the default).
-    #[default]
-    EventGrid,
-    /// One CloudEvents 1.0 object (documented).
-    CloudEvents,
-}
 
 fn object(value: Value) -> Map<String, Value> {
     match value {
@@ -34,26 +24,26 @@ fn resource(hub: &str) -> String {
 
 /// `Microsoft.Devices.DeviceCreated` or `DeviceDeleted`. The twin inside is a default skeleton with the text `"null"`
 /// as `deviceEtag` (documented: not to be relied on).
-pub(super) fn grid(event: &Lifecycle<'_>, schema: GridSchema) -> Event {
+pub(super) fn grid(event: &Lifecycle<'_>, wording: Wording) -> Event {
     let kind = if event.created { "DeviceCreated" } else { "DeviceDeleted" };
     let device = &event.id.device;
     let subject = format!("devices/{device}");
     let data = json!({
-        "hubName": event.hub.to_uppercase(),
+        "hubName": wording.grid_hub_name.write(event.hub),
         "deviceId": device,
         "twin": skeleton(event),
     });
     let id = uuid::Uuid::new_v4().to_string();
     let at = event.at.to_string();
-    let (body, content_type) = match schema {
-        GridSchema::EventGrid => {
+    let (body, content_type) = match wording.cloud_events {
+        false => {
             let event = json!({
                 "id": id, "topic": resource(event.hub), "subject": subject, "eventType": format!("Microsoft.Devices.{kind}"),
                 "eventTime": at, "dataVersion": "1", "metadataVersion": "1", "data": data,
             });
             (json!([event]), "application/json; charset=utf-8")
         }
-        GridSchema::CloudEvents => {
+        true => {
             let event = json!({
                 "id": id, "source": resource(event.hub), "specversion": "1.0", "type": format!("Microsoft.Devices.{kind}"),
                 "subject": subject, "time": at, "data": data,
@@ -83,7 +73,7 @@ fn skeleton(event: &Lifecycle<'_>) -> Value {
 }
 
 /// A routed `deviceLifecycleNotification`.
-pub(super) fn lifecycle(event: &Lifecycle<'_>) -> Event {
+pub(super) fn lifecycle(event: &Lifecycle<'_>, wording: Wording) -> Event {
     let operation = if event.created { "createDeviceIdentity" } else { "deleteDeviceIdentity" };
     let mut body = Map::new();
     for name in ["deviceId", "moduleId", "etag", "version", "deviceScope", "properties"] {
@@ -91,14 +81,14 @@ pub(super) fn lifecycle(event: &Lifecycle<'_>) -> Event {
             body.insert(name.to_owned(), value.clone());
         }
     }
-    let routed = Routed { hub: event.hub, id: event.id, at: event.at };
+    let routed = Routed { hub: &wording.routed_hub_name.write(event.hub), id: event.id, at: event.at };
     routed.message(&Value::Object(body), "deviceLifecycleNotification", operation, "deviceLifecycleEvents")
 }
 
 /// A routed `twinChangeNotification`.
-pub(super) fn twin_changed(event: &TwinChanged<'_>) -> Event {
+pub(super) fn twin_changed(event: &TwinChanged<'_>, wording: Wording) -> Event {
     let operation = if event.replaced { "replaceTwin" } else { "updateTwin" };
-    let routed = Routed { hub: event.hub, id: event.id, at: event.at };
+    let routed = Routed { hub: &wording.routed_hub_name.write(event.hub), id: event.id, at: event.at };
     routed.message(event.body, "twinChangeNotification", operation, "twinChangeEvents")
 }
 

@@ -4,11 +4,12 @@ mod log;
 mod message;
 mod rules;
 mod serve;
+mod wording;
 
 pub use log::{Event, EventHub, Partition};
-pub use message::GridSchema;
 pub use rules::{Mode, Order, Rule};
 pub use serve::serve;
+pub use wording::{HubName, Wording};
 
 use serde_json::{Value, json};
 use std::hash::{Hash, Hasher};
@@ -65,7 +66,7 @@ pub struct Emitter {
 #[derive(Debug, Default)]
 struct State {
     rules: Rules,
-    schema: GridSchema,
+    wording: Wording,
     round_robin: usize,
 }
 
@@ -83,21 +84,22 @@ impl Emitter {
 
     /// An identity was created or deleted. Event Grid tells of devices only (documented).
     pub fn lifecycle(&self, event: Lifecycle<'_>) {
+        let mut state = self.lock();
+        let wording = state.wording;
         if event.id.module.is_none() {
-            let mut state = self.lock();
-            let schema = state.schema;
             state.round_robin = state.round_robin.wrapping_add(1);
             let at = state.round_robin;
-            self.pass(&mut state, REGISTRY, at, message::grid(&event, schema));
+            self.pass(&mut state, REGISTRY, at, message::grid(&event, wording));
         }
         let at = partition_of(&event.id.device);
-        self.pass(&mut self.lock(), DEVICE_TWIN, at, message::lifecycle(&event));
+        self.pass(&mut state, DEVICE_TWIN, at, message::lifecycle(&event, wording));
     }
 
     /// A twin was written by the service or by its device.
     pub fn twin_changed(&self, event: TwinChanged<'_>) {
-        let at = partition_of(&event.id.device);
-        self.pass(&mut self.lock(), DEVICE_TWIN, at, message::twin_changed(&event));
+        let mut state = self.lock();
+        let (at, wording) = (partition_of(&event.id.device), state.wording);
+        self.pass(&mut state, DEVICE_TWIN, at, message::twin_changed(&event, wording));
     }
 
     /// Lets the rules decide, then appends.
@@ -148,9 +150,15 @@ impl Emitter {
         count
     }
 
-    /// How Event Grid delivers from now on.
-    pub fn set_schema(&self, schema: GridSchema) {
-        self.lock().schema = schema;
+    /// How events are worded at present.
+    #[must_use]
+    pub fn wording(&self) -> Wording {
+        self.lock().wording
+    }
+
+    /// Words later events so.
+    pub fn set_wording(&self, wording: Wording) {
+        self.lock().wording = wording;
     }
 
     /// Next sequence numbers by event hub and partition, and how many events are kept back.

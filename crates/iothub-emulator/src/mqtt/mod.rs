@@ -1,8 +1,10 @@
 //! The device protocol: MQTT 3.1.1 over TLS, twins and telemetry.
 
+mod answer;
 mod packet;
 mod session;
 mod topic;
+mod twin;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +58,7 @@ async fn connection(
     }
     let _undelayed = stream.set_nodelay(true);
     let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+    let _counted = control.device_connection();
     let refused = Arc::clone(&control);
     tokio::select! {
         ended = Connection::new(stream, hub, control).run() => tracing::debug!(?ended, "a device left"),

@@ -161,6 +161,18 @@ pub(super) enum ConnectCode {
     NotAuthorised = 5,
 }
 
+impl ConnectCode {
+    /// The HTTP status that says the same, for the request log.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Accepted => 200,
+            Self::UnacceptableProtocol | Self::IdentifierRejected => 400,
+            Self::ServerUnavailable => 503,
+            Self::NotAuthorised => 401,
+        }
+    }
+}
+
 /// Answers to a device.
 pub(super) fn connack(code: ConnectCode) -> Bytes {
     Bytes::copy_from_slice(&[0x20, 2, 0, code as u8])

@@ -2,25 +2,34 @@
 
 use bytes::{Bytes, BytesMut};
 use serde_json::Value;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
+use super::answer::{connect_code, refusal, told};
 use super::packet::{self, Connect, ConnectCode, Incoming, MAX_PACKET, Malformed, Publish};
-use super::topic::{self, Filter, Request};
-use crate::control::{HubControl, Planned, RequestRecord, Verdict};
-use crate::error::{ErrorCode, HubError};
+use super::topic::{self, Expected, Filter, Request};
+use super::twin::apply_patch;
+use crate::control::{HubControl, RequestRecord, Verdict};
 use crate::sas::authorise_device;
 use crate::store::{DesiredPatch, Hub, Id, SessionGuard};
 
 /// How long a client may take from the handshake to its CONNECT.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long closing may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// Longest silence a hub allows, in seconds (documented: 1767 is the cap of the server side).
 const LONGEST_SILENCE: u64 = 1767;
+
+/// The code of a SUBACK for a topic filter that is not granted.
+const SUBSCRIPTION_REFUSED: u8 = 0x80;
 
 /// Why a connection ended.
 #[derive(Debug)]
@@ -64,11 +73,26 @@ pub(super) struct Connection {
 struct Session {
     id: Id,
     client_id: String,
-    guard: SessionGuard,
+    /// It subscribed to answers: without, none are sent.
+    answers: bool,
     desired: Option<broadcast::Receiver<DesiredPatch>>,
     silence: Duration,
+}
+
+/// How long a session may stay.
+struct Stay {
+    guard: SessionGuard,
     /// Unix seconds.
     expiry: u64,
+}
+
+impl Stay {
+    async fn over(&self) {
+        tokio::select! {
+            () = self.guard.closed() => {}
+            () = tokio::time::sleep(until(self.expiry)) => {}
+        }
+    }
 }
 
 impl Connection {
@@ -78,27 +102,37 @@ impl Connection {
 
     /// Until the connection ends.
     pub(super) async fn run(mut self) -> Ended {
-        match self.converse().await {
+        let ended = match self.converse().await {
             Ok(never) => match never {},
-            Err(ended) => {
-                let _closing = self.stream.shutdown().await;
-                ended
-            }
+            Err(ended) => ended,
+        };
+        // A client that takes nothing any more must not keep the connection.
+        let _closing = tokio::time::timeout(GOODBYE, self.stream.shutdown()).await;
+        ended
+    }
+
+    async fn converse(&mut self) -> Result<Infallible, Ended> {
+        let first = tokio::time::timeout(PATIENCE, self.next()).await.map_err(|_| Ended::Silent)??;
+        let Incoming::Connect(connect) = first else { return Err(Ended::Protocol) };
+        let (session, stay) = self.admit(connect).await?;
+        tokio::select! {
+            // Also ends what is being done: an answer that is late or never comes must not outlive the stay.
+            biased;
+            () = stay.over() => Err(Ended::ByHub),
+            ended = self.serve(session) => ended,
         }
     }
 
-    async fn converse(&mut self) -> Result<std::convert::Infallible, Ended> {
-        let first = tokio::time::timeout(PATIENCE, self.next()).await.map_err(|_| Ended::Silent)??;
-        let Incoming::Connect(connect) = first else { return Err(Ended::Protocol) };
-        let mut session = self.admit(connect).await?;
+    async fn serve(&mut self, mut session: Session) -> Result<Infallible, Ended> {
+        let mut heard = Instant::now();
         loop {
-            let expires = until(session.expiry);
             tokio::select! {
-                packet = self.next() => self.handle(&mut session, packet?).await?,
+                packet = self.next() => {
+                    heard = Instant::now();
+                    self.handle(&mut session, packet?).await?;
+                }
                 patch = next_desired(&mut session.desired) => self.notify(&patch).await?,
-                () = session.guard.closed() => return Err(Ended::ByHub),
-                () = tokio::time::sleep(expires) => return Err(Ended::ByHub),
-                () = tokio::time::sleep(session.silence) => return Err(Ended::Silent),
+                () = tokio::time::sleep_until(heard + session.silence) => return Err(Ended::Silent),
             }
         }
     }
@@ -118,39 +152,45 @@ impl Connection {
         }
     }
 
+    /// Never answers; ends when the device gives up.
+    async fn hang(&mut self) -> Ended {
+        loop {
+            self.buffer.clear();
+            match self.stream.read_buf(&mut self.buffer).await {
+                Ok(0) => return Ended::ByDevice,
+                Ok(_) => {}
+                Err(_) => return Ended::Io,
+            }
+        }
+    }
+
     async fn send(&mut self, packet: Bytes) -> Result<(), Ended> {
         self.stream.write_all(&packet).await?;
         Ok(self.stream.flush().await?)
     }
 
-    async fn admit(&mut self, connect: Connect) -> Result<Session, Ended> {
+    async fn admit(&mut self, connect: Connect) -> Result<(Session, Stay), Ended> {
         let id = Id::from_client_id(&connect.client_id);
-        let verdict = self.control.verdict("MQTT-CONNECT", &connect.client_id).await;
-        let decided = match verdict {
+        let decided = match self.control.verdict("MQTT-CONNECT", &connect.client_id).await {
             Verdict::Proceed => self.judge(&connect, &id),
             Verdict::Answer(planned) | Verdict::AnswerAfterApply(planned) => Err(connect_code(&planned)),
-            Verdict::Hang => std::future::pending().await,
-            _ => {
-                self.remember("MQTT-CONNECT", &connect.client_id, 0, Bytes::new());
-                return Err(Ended::Fault);
+            cut => {
+                self.remember("MQTT-CONNECT", &connect.client_id, 0, None, Bytes::new());
+                return Err(if cut == Verdict::Hang { self.hang().await } else { Ended::Fault });
             }
         };
-        let status = if decided.is_ok() { 200 } else { 401 };
-        self.remember("MQTT-CONNECT", &connect.client_id, status, Bytes::new());
+        let status = decided.map_or_else(ConnectCode::status, |_| 200);
+        self.remember("MQTT-CONNECT", &connect.client_id, status, None, Bytes::new());
         match decided {
             Err(code) => {
                 self.send(packet::connack(code)).await?;
                 Err(Ended::Refused)
             }
             Ok(expiry) => {
-                let guard = self.hub.register_session(&id);
+                let stay = Stay { guard: self.hub.register_session(&id), expiry };
                 self.send(packet::connack(ConnectCode::Accepted)).await?;
-                let silence = match connect.keep_alive {
-                    0 => LONGEST_SILENCE,
-                    seconds => (u64::from(seconds) * 3 / 2).clamp(1, LONGEST_SILENCE),
-                };
-                let silence = Duration::from_secs(silence);
-                Ok(Session { id, client_id: connect.client_id, guard, desired: None, silence, expiry })
+                let (client_id, silence) = (connect.client_id, silence(connect.keep_alive));
+                Ok((Session { id, client_id, answers: false, desired: None, silence }, stay))
             }
         }
     }
@@ -178,24 +218,31 @@ impl Connection {
             Incoming::Connect(_) => Err(Ended::Protocol),
             Incoming::Publish(publish) => self.published(session, publish).await,
             Incoming::Subscribe { packet_id, filters } => {
-                let granted = |(text, qos): &(String, u8)| match topic::filter(text) {
-                    Some(Filter::Desired) => {
-                        session.desired = Some(self.hub.subscribe_desired(&session.id));
-                        (*qos).min(1)
-                    }
-                    Some(_) => (*qos).min(1),
-                    None => 0x80,
+                let granted = |(text, qos): &(String, u8)| match self.subscribe(session, text, true) {
+                    true => (*qos).min(1),
+                    false => SUBSCRIPTION_REFUSED,
                 };
                 let codes: Vec<u8> = filters.iter().map(granted).collect();
                 self.send(packet::suback(packet_id, &codes)).await
             }
             Incoming::Unsubscribe { packet_id, filters } => {
-                if filters.iter().any(|text| topic::filter(text) == Some(Filter::Desired)) {
-                    session.desired = None;
+                for text in &filters {
+                    self.subscribe(session, text, false);
                 }
                 self.send(packet::unsuback(packet_id)).await
             }
         }
+    }
+
+    /// Begins or ends a subscription; whether there is one of that name.
+    fn subscribe(&self, session: &mut Session, filter: &str, on: bool) -> bool {
+        match topic::filter(filter, &session.client_id) {
+            Some(Filter::Responses) => session.answers = on,
+            Some(Filter::Desired) => session.desired = on.then(|| self.hub.subscribe_desired(&session.id)),
+            Some(Filter::Silent) => {}
+            None => return false,
+        }
+        true
     }
 
     async fn published(&mut self, session: &Session, publish: Publish) -> Result<(), Ended> {
@@ -216,26 +263,21 @@ impl Connection {
         let answer = match self.control.verdict("MQTT-GET", &session.client_id).await {
             Verdict::Proceed => self.hub.device_twin_document(&session.id).map_err(told),
             Verdict::Answer(planned) | Verdict::AnswerAfterApply(planned) => Err(refusal(&planned)),
-            Verdict::Hang => std::future::pending().await,
-            _ => return Err(Ended::Fault),
+            cut => {
+                self.remember("MQTT-GET", &session.client_id, 0, None, Bytes::new());
+                return Err(if cut == Verdict::Hang { self.hang().await } else { Ended::Fault });
+            }
         };
-        match answer {
-            Ok(twin) => {
-                self.remember("MQTT-GET", &session.client_id, 200, Bytes::new());
-                self.respond(200, rid, None, &twin.to_string()).await
-            }
-            Err((status, body)) => {
-                self.remember("MQTT-GET", &session.client_id, status, Bytes::new());
-                self.respond(status, rid, None, &body.to_string()).await
-            }
-        }
+        let (status, body) = answer.map_or_else(|refusal| refusal, |twin| (200, twin));
+        self.remember("MQTT-GET", &session.client_id, status, None, Bytes::new());
+        self.respond(session, &topic::response(status, rid, None), &body.to_string()).await
     }
 
     async fn patch_reported(
         &mut self,
         session: &Session,
         rid: &str,
-        version: Option<u64>,
+        version: Expected,
         payload: Bytes,
     ) -> Result<(), Ended> {
         let (hub, id, patch) = (Arc::clone(&self.hub), session.id.clone(), payload.clone());
@@ -244,23 +286,21 @@ impl Connection {
             Verdict::Proceed => apply(),
             Verdict::Answer(planned) => Err(refusal(&planned)),
             Verdict::AnswerAfterApply(planned) => apply().and(Err(refusal(&planned))),
-            Verdict::Hang => std::future::pending().await,
             cut => {
-                self.remember("MQTT-PATCH", &session.client_id, 0, payload);
+                self.remember("MQTT-PATCH", &session.client_id, 0, Some(version), payload);
+                if cut == Verdict::Hang {
+                    return Err(self.hang().await);
+                }
                 self.later(cut, apply);
                 return Err(Ended::Fault);
             }
         };
-        match outcome {
-            Ok(version) => {
-                self.remember("MQTT-PATCH", &session.client_id, 204, payload);
-                self.respond(204, rid, Some(version), "").await
-            }
-            Err((status, body)) => {
-                self.remember("MQTT-PATCH", &session.client_id, status, payload);
-                self.respond(status, rid, None, &body.to_string()).await
-            }
-        }
+        let (status, new, body) = match outcome {
+            Ok(new) => (204, Some(new), String::new()),
+            Err((status, body)) => (status, None, body.to_string()),
+        };
+        self.remember("MQTT-PATCH", &session.client_id, status, Some(version), payload);
+        self.respond(session, &topic::response(status, rid, new), &body).await
     }
 
     /// A write whose connection is closed: lost, done, or done later.
@@ -278,14 +318,12 @@ impl Connection {
         }
     }
 
-    async fn respond(
-        &mut self,
-        status: u16,
-        rid: &str,
-        version: Option<u64>,
-        body: &str,
-    ) -> Result<(), Ended> {
-        self.send(packet::message(&topic::response(status, rid, version), body.as_bytes())).await
+    /// Answers, if the device listens.
+    async fn respond(&mut self, session: &Session, topic: &str, body: &str) -> Result<(), Ended> {
+        if !session.answers {
+            return Ok(());
+        }
+        self.send(packet::message(topic, body.as_bytes())).await
     }
 
     /// A desired patch, with its `$version` in the body too (observed).
@@ -296,46 +334,20 @@ impl Connection {
         self.send(packet::message(&topic::desired(patch.version), body.as_bytes())).await
     }
 
-    fn remember(&self, method: &str, client_id: &str, status: u16, body: Bytes) {
-        self.control.record(RequestRecord {
-            method: method.to_owned(),
-            path: client_id.to_owned(),
-            query: None,
-            if_match: None,
-            status,
-            body,
-        });
+    fn remember(&self, method: &str, client_id: &str, status: u16, version: Option<Expected>, body: Bytes) {
+        let query = match version {
+            Some(Expected::Exactly(version)) => Some(format!("$version={version}")),
+            _ => None,
+        };
+        let (method, path) = (method.to_owned(), client_id.to_owned());
+        self.control.record(RequestRecord { method, path, query, if_match: None, status, body });
     }
 }
 
-/// A status and a body for the topic of an error.
-type Refusal = (u16, Value);
-
-fn apply_patch(hub: &Hub, id: &Id, patch: &[u8], version: Option<u64>) -> Result<u64, Refusal> {
-    let patch = serde_json::from_slice(patch)
-        .map_err(|_| HubError::new(ErrorCode::IotHubFormatError, "the body is not JSON"));
-    patch.and_then(|patch| hub.patch_reported(id, patch, version)).map_err(told)
-}
-
-fn told(error: HubError) -> Refusal {
-    (error.code.status(), error.numbered_body())
-}
-
-fn refusal(planned: &Planned) -> Refusal {
-    let code = match planned.status {
-        400 => ErrorCode::ArgumentInvalid,
-        412 => ErrorCode::PreconditionFailed,
-        429 => ErrorCode::ThrottlingBacklogTimeout,
-        _ => ErrorCode::ServerError,
-    };
-    let usual = || HubError::new(code, "as asked for").numbered_body();
-    (planned.status, planned.body.clone().unwrap_or_else(usual))
-}
-
-fn connect_code(planned: &Planned) -> ConnectCode {
-    match planned.status {
-        429 | 500..=599 => ConnectCode::ServerUnavailable,
-        _ => ConnectCode::NotAuthorised,
+fn silence(keep_alive: u16) -> Duration {
+    match keep_alive {
+        0 => Duration::from_secs(LONGEST_SILENCE),
+        seconds => Duration::from_secs((u64::from(seconds) * 3 / 2).clamp(1, LONGEST_SILENCE)),
     }
 }
 

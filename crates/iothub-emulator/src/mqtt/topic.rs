@@ -1,35 +1,63 @@
-//! The topics of the device twin protocol.
+//! The topics of the device twin protocol, and the user name of a CONNECT.
 
 use std::fmt::Write;
+
+/// The reported `$version` that a patch was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// None given: unconditional.
+    Any,
+    /// This one.
+    Exactly(u64),
+    /// Given, and no number.
+    Unreadable,
+}
 
 /// What a published topic asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
     /// The twin, desired and reported.
     GetTwin { rid: String },
-    /// A patch of the reported properties, conditional when `version` is there.
-    PatchReported { rid: String, version: Option<u64> },
+    /// A patch of the reported properties.
+    PatchReported { rid: String, version: Expected },
     /// Telemetry, taken and dropped.
     Telemetry,
 }
 
+/// Longest request id taken, in bytes; it comes back in the answer's topic.
+const MAX_REQUEST_ID: usize = 1024;
+
 /// Reads a topic; `None` is not supported, and hubs close the connection for it (documented).
 pub(super) fn parse(topic: &str, client_id: &str) -> Option<Request> {
     if let Some(query) = topic.strip_prefix("$iothub/twin/GET/?") {
-        return Some(Request::GetTwin { rid: parameter(query, "$rid")?.to_owned() });
+        return Some(Request::GetTwin { rid: request_id(query)? });
     }
     if let Some(query) = topic.strip_prefix("$iothub/twin/PATCH/properties/reported/?") {
         let version = match parameter(query, "$version") {
-            None => None,
-            Some(text) => Some(text.parse().ok()?),
+            None => Expected::Any,
+            Some(text) => text.parse().map_or(Expected::Unreadable, Expected::Exactly),
         };
-        return Some(Request::PatchReported { rid: parameter(query, "$rid")?.to_owned(), version });
+        return Some(Request::PatchReported { rid: request_id(query)?, version });
     }
-    let device = match client_id.split_once('/') {
-        Some((device, module)) => format!("devices/{device}/modules/{module}/messages/events/"),
-        None => format!("devices/{client_id}/messages/events/"),
+    let rest = own(topic, client_id)?.strip_prefix("messages/events")?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(Request::Telemetry)
+}
+
+/// What follows `devices/{device}/` or `devices/{device}/modules/{module}/`.
+fn own<'a>(topic: &'a str, client_id: &str) -> Option<&'a str> {
+    let (device, module) = match client_id.split_once('/') {
+        Some((device, module)) => (device, Some(module)),
+        None => (client_id, None),
     };
-    topic.starts_with(device.trim_end_matches('/')).then_some(Request::Telemetry)
+    let rest = topic.strip_prefix("devices/")?.strip_prefix(device)?.strip_prefix('/')?;
+    match module {
+        Some(module) => rest.strip_prefix("modules/")?.strip_prefix(module)?.strip_prefix('/'),
+        None => Some(rest),
+    }
+}
+
+fn request_id(query: &str) -> Option<String> {
+    parameter(query, "$rid").filter(|rid| rid.len() <= MAX_REQUEST_ID).map(str::to_owned)
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
@@ -62,25 +90,33 @@ pub(super) enum Filter {
 }
 
 /// Reads a topic filter; `None` is refused in the SUBACK.
-pub(super) fn filter(text: &str) -> Option<Filter> {
+pub(super) fn filter(text: &str, client_id: &str) -> Option<Filter> {
     match text {
         "$iothub/twin/res/#" => Some(Filter::Responses),
         "$iothub/twin/PATCH/properties/desired/#" => Some(Filter::Desired),
         "$iothub/methods/POST/#" => Some(Filter::Silent),
-        other => {
-            let of_device = other.starts_with("devices/") && other.ends_with('#');
-            of_device.then_some(Filter::Silent)
-        }
+        other => own(other, client_id).filter(|rest| rest.ends_with('#')).map(|_| Filter::Silent),
     }
 }
 
-/// The user name of a CONNECT: `{host}/{client id}/?api-version=…`; the host and whether a version is named.
+/// The first version in which twins are documented. Without a version a hub speaks an older protocol, in which
+/// reported patches fail (reported by others); this emulator does not speak it.
+const FIRST_VERSION: &str = "2016-11-14";
+
+/// The user name of a CONNECT: `{host}/{client id}/?api-version=…`; the host and whether it names an API version that
+/// there may be.
 pub(super) fn user_name<'a>(text: &'a str, client_id: &str) -> Option<(&'a str, bool)> {
     let (host, rest) = text.split_once('/')?;
     let rest = rest.strip_prefix(client_id)?;
     let query = rest.strip_prefix("/?").or_else(|| rest.strip_prefix('/').filter(|rest| rest.is_empty()));
     let query = query.or_else(|| rest.is_empty().then_some(""))?;
-    Some((host, parameter(query, "api-version").is_some_and(|version| !version.is_empty())))
+    Some((host, parameter(query, "api-version").is_some_and(is_version)))
+}
+
+/// `2021-04-12`, `2020-05-31-preview`: versions later than today's are taken, what is no date is not.
+fn is_version(text: &str) -> bool {
+    let (date, rest) = text.split_at_checked(FIRST_VERSION.len()).unwrap_or_default();
+    date.parse::<jiff::civil::Date>().is_ok() && date >= FIRST_VERSION && matches!(rest, "" | "-preview")
 }
 
 #[cfg(test)]
@@ -89,17 +125,30 @@ mod tests {
 
     #[test]
     fn a_reported_patch_may_carry_the_version_it_was_made_for() {
-        let parsed = parse("$iothub/twin/PATCH/properties/reported/?$rid=7&$version=3", "d");
-        assert_eq!(parsed, Some(Request::PatchReported { rid: "7".to_owned(), version: Some(3) }));
-        let parsed = parse("$iothub/twin/PATCH/properties/reported/?$rid=7", "d");
-        assert_eq!(parsed, Some(Request::PatchReported { rid: "7".to_owned(), version: None }));
+        for (suffix, version) in [
+            ("&$version=3", Expected::Exactly(3)),
+            ("", Expected::Any),
+            ("&$version=x", Expected::Unreadable),
+        ] {
+            let parsed = parse(&format!("$iothub/twin/PATCH/properties/reported/?$rid=7{suffix}"), "d");
+            assert_eq!(parsed, Some(Request::PatchReported { rid: "7".to_owned(), version }));
+        }
     }
 
     #[test]
     fn only_a_devices_own_telemetry_topic_is_known() {
         assert_eq!(parse("devices/d/messages/events/a=b", "d"), Some(Request::Telemetry));
+        assert_eq!(parse("devices/d/modules/m/messages/events/", "d/m"), Some(Request::Telemetry));
         assert_eq!(parse("devices/other/messages/events/", "d"), None);
+        assert_eq!(parse("devices/d/messages/eventsx", "d"), None);
         assert_eq!(parse("anything", "d"), None);
+    }
+
+    #[test]
+    fn a_device_may_listen_to_what_is_its_own() {
+        assert_eq!(filter("devices/d/messages/devicebound/#", "d"), Some(Filter::Silent));
+        assert_eq!(filter("devices/e/messages/devicebound/#", "d"), None);
+        assert_eq!(filter("#", "d"), None);
     }
 
     #[test]
@@ -107,6 +156,14 @@ mod tests {
         assert_eq!(user_name("h:1/d/?api-version=2021-04-12&x=y", "d"), Some(("h:1", true)));
         assert_eq!(user_name("h/d/m/?api-version=2021-04-12", "d/m"), Some(("h", true)));
         assert_eq!(user_name("h/d", "d"), Some(("h", false)));
-        assert_eq!(user_name("h/other/?api-version=1", "d"), None);
+        assert_eq!(user_name("h/other/?api-version=2021-04-12", "d"), None);
+    }
+
+    #[test]
+    fn what_is_no_date_is_no_version() {
+        assert!(is_version("2021-04-12") && is_version("2020-05-31-preview"));
+        for text in ["", "1", "latest", "2016-02-03", "2021-13-12", "2021-04-12x", "2021-04-1é"] {
+            assert!(!is_version(text), "{text}");
+        }
     }
 }
