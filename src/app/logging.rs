@@ -3,16 +3,20 @@
 use std::io;
 use std::panic::PanicHookInfo;
 
-use tracing::Level;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// As the Functions host reads them: it takes stderr for errors and stdout for information, and
 /// adds the time itself (read in its source). `filter` is `HADR_LOG`. A second call changes nothing.
 pub fn log_to_the_host(filter: &str) {
     let writer = io::stderr.with_max_level(Level::ERROR).or_else(io::stdout);
     let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let set = lines.with_env_filter(filtered(filter)).with_writer(writer).try_init();
+    let lines = lines.with_env_filter(EnvFilter::new(filter)).with_writer(writer);
+    let set = lines.finish().with(filter_fn(may_be_shown)).try_init();
     if set.is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
@@ -21,14 +25,13 @@ pub fn log_to_the_host(filter: &str) {
 /// For a command by hand: warnings to stderr, because stdout is the command's own.
 pub fn log_to_the_operator() {
     let lines = tracing_subscriber::fmt().with_ansi(false).without_time();
-    let _ = lines.with_env_filter(filtered("warn")).with_writer(io::stderr).try_init();
+    let _ = lines.with_max_level(Level::WARN).with_writer(io::stderr).try_init();
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// A failed attempt that is tried again is the storage client's own affair: what comes of it is
-/// logged where it is handled.
-fn filtered(filter: &str) -> EnvFilter {
-    EnvFilter::new(format!("typespec_client_core=warn,azure_core=warn,{filter}"))
+/// Below a warning, other people's crates show requests and packets, and so what is secret in them.
+fn may_be_shown(metadata: &Metadata<'_>) -> bool {
+    metadata.target().starts_with(env!("CARGO_CRATE_NAME")) || *metadata.level() <= Level::WARN
 }
 
 /// Where, and not what: a panic's message may hold what must not be logged.

@@ -11,7 +11,7 @@ use axum::routing::{MethodRouter, post};
 use futures::FutureExt;
 use tracing::Instrument;
 
-use super::reply::{http_output, refusal};
+use super::reply::{Why, http_output, refusal};
 use super::{BadInvocation, EventBatch, HttpCall, HttpOutput, Intake, Invocation, Reply};
 
 /// The host's header with the invocation's id. It is the same for all retries of a batch.
@@ -54,8 +54,8 @@ impl Endpoint {
             Ok(response) => response,
             Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the function panicked; its log says where"),
         };
-        if !response.status().is_success() {
-            tracing::warn!(status = response.status().as_u16(), "the invocation failed");
+        if let Some(Why(why)) = response.extensions().get() {
+            tracing::warn!(status = response.status().as_u16(), "{why}");
         }
         response
     }

@@ -38,8 +38,15 @@ pub(super) fn http_output(output: HttpOutput) -> Response {
 
 /// A status that fails the invocation. The host drops the body, but whoever calls by hand reads it.
 pub(super) fn refusal(status: StatusCode, why: &str) -> Response {
-    object(status, &json!({ "Logs": [one_line(why)], "error": why }))
+    let why = one_line(why);
+    let mut response = object(status, &json!({ "Logs": [why], "error": why }));
+    response.extensions_mut().insert(Why(why));
+    response
 }
+
+/// Why an invocation failed, for the log.
+#[derive(Debug, Clone)]
+pub(super) struct Why(pub(super) String);
 
 fn object(status: StatusCode, body: &Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
