@@ -1,0 +1,127 @@
+//! The host's HTTP port.
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::script::Call;
+use crate::world::{Setup, World};
+
+/// Sends a request while the script waits for it.
+async fn exchange(
+    world: &mut World,
+    request: reqwest::RequestBuilder,
+    answer: impl IntoResponse,
+) -> (Seen, reqwest::Response) {
+    let script = &mut world.script;
+    let (response, seen) = tokio::join!(request.send(), async {
+        let call = script.next().await;
+        let seen = Seen::of(&call);
+        call.respond(answer);
+        seen
+    });
+    (seen, response.unwrap())
+}
+
+/// What reached the handler.
+struct Seen {
+    method: String,
+    target: String,
+    host: Option<String>,
+    custom: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Seen {
+    fn of(call: &Call) -> Self {
+        Self {
+            method: call.method.to_string(),
+            target: call.target.clone(),
+            host: call.header("x-original-host").map(str::to_owned),
+            custom: call.header("x-custom").map(str::to_owned),
+            body: call.body.to_vec(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_forwarded_as_it_came_and_so_is_the_answer() {
+    let mut world = World::start(Setup::default()).await;
+    let request = world.client.put(format!("{}/api/hub-router/dev-1?a=b%20c", world.http));
+    let request = request.header("x-custom", "kept").body("the body");
+    let answer = (StatusCode::IM_A_TEAPOT, [("etag", "\"7\"")], "short and stout");
+    let (seen, response) = exchange(&mut world, request, answer).await;
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("PUT", "/api/hub-router/dev-1?a=b%20c"));
+    assert_eq!((seen.custom.as_deref(), seen.body.as_slice()), (Some("kept"), &b"the body"[..]));
+    assert_eq!(seen.host.map(|host| format!("http://{host}")), Some(world.http.clone()));
+    assert_eq!((response.status().as_u16(), response.headers()["etag"].to_str().unwrap()), (418, "\"7\""));
+    assert_eq!(response.text().await.unwrap(), "short and stout");
+}
+
+#[tokio::test]
+async fn ids_with_reserved_characters_arrive_as_the_real_host_sends_them() {
+    let mut world = World::start(Setup::default()).await;
+    for (asked, sent) in
+        [("a%23b", "a"), ("a%3Fb", "a"), ("%2541", "A"), ("50%25", "50%25"), ("a%2Fb", "a%2Fb")]
+    {
+        let request = world.client.get(format!("{}/api/hub-router/{asked}", world.http));
+        let (seen, _) = exchange(&mut world, request, "").await;
+        assert_eq!(seen.target, format!("/api/hub-router/{sent}"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_chunked_body_is_dropped() {
+    let mut world = World::start(Setup::default()).await;
+    let address = world.http.trim_start_matches("http://").to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head =
+        "POST /api/hub-router HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    stream.write_all(format!("{head}4\r\nbody\r\n0\r\n\r\n").as_bytes()).await.unwrap();
+    let call = world.script.next().await;
+    assert!(call.body.is_empty());
+    call.respond("seen");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("seen"), "{answer}");
+}
+
+#[tokio::test]
+async fn without_forwarding_the_request_is_a_payload_and_the_output_is_the_answer() {
+    let mut world = World::start(Setup { forwarding: false, ..Setup::default() }).await;
+    let request = world.client.get(format!("{}/api/hub-router/dev-1", world.http));
+    let reply =
+        r#"{"Outputs":{"res":{"statusCode":201,"headers":{"content-type":"application/json"},"body":"{}"}}}"#;
+    let (seen, response) =
+        exchange(&mut world, request, ([("content-type", "application/json")], reply)).await;
+    assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", "/hub-router"));
+    let body: serde_json::Value = serde_json::from_slice(&seen.body).unwrap();
+    assert_eq!(body["Data"]["req"]["Params"]["deviceId"], "dev-1");
+    assert_eq!(
+        (response.status().as_u16(), response.headers()["content-type"].to_str().unwrap()),
+        (201, "application/json")
+    );
+}
+
+#[tokio::test]
+async fn a_function_can_be_run_by_hand() {
+    let mut world = World::start(Setup::default()).await;
+    let url = |name: &str| format!("{}/admin/functions/{name}", world.http);
+    assert_eq!(world.post(url("twin-sync"), r#"{"input":"{}"}"#).await, 202);
+    assert_eq!(world.post(url("nobody"), r#"{"input":"{}"}"#).await, 404);
+    assert_eq!(world.post(url("twin-sync"), "").await, 400);
+    assert_eq!(world.post(url("hub-router"), r#"{"input":"{}"}"#).await, 501);
+    assert_eq!(world.get(url("twin-sync/status")).await.0, 200);
+    assert_eq!(world.get(format!("{}/admin/host/status", world.http)).await.1["state"], "Running");
+    let call = world.script.next().await;
+    assert_eq!(call.json()["Metadata"]["SequenceNumber"], "-9223372036854775808");
+    assert!(call.json()["Metadata"]["PartitionContext"].is_null());
+    call.succeed();
+}
+
+#[tokio::test]
+async fn a_path_without_a_function_is_not_found() {
+    let world = World::start(Setup::default()).await;
+    assert_eq!(world.get(format!("{}/api/nothing", world.http)).await.0, 404);
+    assert_eq!(world.get(format!("{}/hub-router", world.http)).await.0, 404);
+}
