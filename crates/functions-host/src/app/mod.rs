@@ -21,6 +21,7 @@ pub(crate) fn read_functions(root: &Path, settings: &Settings) -> Result<Vec<Fun
     let mut folders: Vec<_> = entries
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|folder| folder.join("function.json").is_file())
+        .filter(|folder| !is_disabled(folder, settings))
         .collect();
     folders.sort();
     let (mut functions, mut faults) = (Vec::new(), Vec::new());
@@ -48,4 +49,11 @@ pub(crate) fn read_functions(root: &Path, settings: &Settings) -> Result<Vec<Fun
         ));
     }
     Ok(functions)
+}
+
+/// `AzureWebJobs.<function>.Disabled` switches a function off: documented.
+fn is_disabled(folder: &Path, settings: &Settings) -> bool {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let value = settings.get(&format!("AzureWebJobs.{name}.Disabled"));
+    value.is_some_and(|value| value == "1" || value.eq_ignore_ascii_case("true"))
 }

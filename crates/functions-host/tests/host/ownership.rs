@@ -80,3 +80,10 @@ async fn a_timer_runs_on_demand_and_counts_as_in_flight() {
     call.succeed();
     assert!(world.idle(LONG).await);
 }
+
+#[tokio::test]
+async fn a_function_is_switched_off_by_its_setting() {
+    let arguments = ["--env".to_owned(), "AzureWebJobs.fleet-sweep.Disabled=true".to_owned()].into();
+    let world = World::start(Setup { arguments, ..Setup::default() }).await;
+    assert_eq!(world.post(format!("{}/timers/fleet-sweep/run", world.control), "").await, 404);
+}
