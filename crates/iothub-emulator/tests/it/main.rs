@@ -1,8 +1,12 @@
 //! One hub from outside: through the store's public calls, and over TLS.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod bulk;
 mod counters;
+mod device;
+mod devices;
+mod events;
+mod faults;
 mod over_tls;
 mod preconditions;
 mod queries;

@@ -8,15 +8,15 @@ use iothub_emulator::running::{Running, start};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Certificate, Client, Method, Response};
 
-struct World {
-    running: Running,
-    client: Client,
+pub(crate) struct World {
+    pub(crate) running: Running,
+    pub(crate) client: Client,
     base: String,
     token: String,
 }
 
 impl World {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         // Another test of this process may have installed it already.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let directory = std::env::temp_dir().join(format!("iothub-emulator-test-{}", uuid::Uuid::new_v4()));
@@ -35,7 +35,13 @@ impl World {
         Self { client, base: format!("https://{host}"), token, running }
     }
 
-    async fn send(&self, method: Method, path: &str, if_match: Option<&str>, body: Value) -> Response {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: Value,
+    ) -> Response {
         let url = format!("{}{path}?api-version=2021-04-12", self.base);
         let mut request = self.client.request(method, url).header("authorization", &self.token).json(&body);
         if let Some(etag) = if_match {
@@ -92,7 +98,7 @@ async fn one_hubs_token_means_nothing_to_the_other() {
 }
 
 impl World {
-    async fn control(&self, method: Method, path: &str, body: Value) -> Value {
+    pub(crate) async fn control(&self, method: Method, path: &str, body: Value) -> Value {
         let url = format!("{}{path}", self.running.ready["control"].as_str().unwrap());
         let answer = self.client.request(method, url).json(&body).send().await.unwrap();
         answer.json().await.unwrap()
