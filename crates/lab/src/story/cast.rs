@@ -93,6 +93,26 @@ pub(crate) fn disabled() -> Value {
     device
 }
 
+/// An edge device: a gateway for others, with the hub's own two modules on it.
+pub(crate) fn gateway() -> Value {
+    let mut device = Pump::new(0).identity();
+    if let Some(members) = device.as_object_mut() {
+        members.insert("deviceId".to_owned(), json!("gateway"));
+        members.insert("capabilities".to_owned(), json!({ "iotEdge": true }));
+    }
+    device
+}
+
+/// A device behind a gateway: it names the gateway's scope, which each hub makes up itself.
+pub(crate) fn behind(gateway: &Value) -> Value {
+    let mut device = Pump::new(0).identity();
+    if let Some(members) = device.as_object_mut() {
+        members.insert("deviceId".to_owned(), json!("pump-behind-gateway"));
+        members.insert("deviceScope".to_owned(), gateway.get("deviceScope").cloned().unwrap_or_default());
+    }
+    device
+}
+
 /// A module on a device, with keys of its own.
 pub(crate) fn module_of(pump: &Pump) -> Value {
     let mut module = Pump::new(0).identity();

@@ -18,8 +18,9 @@ impl Story {
     pub(super) async fn create(&mut self) -> Result<(), LabError> {
         let line = Line::start("1  create on the primary");
         let hub = &self.world.primary;
-        let first = self.pumps.iter().take(1);
-        for pump in first.clone() {
+        let gateway = hub.create(&cast::gateway()).await?;
+        hub.create(&cast::behind(&gateway)).await?;
+        for pump in self.pumps.iter().take(1) {
             hub.create(&pump.identity()).await?;
             hub.create(&cast::module_of(pump)).await?;
         }
@@ -30,7 +31,7 @@ impl Story {
         for items in rest.chunks(BULK_LIMIT) {
             hub.create_bulk(items).await?;
         }
-        self.replicated(line, &self.world.secondary, self.pumps.len() + 4, |_| true).await
+        self.replicated(line, [hub, &self.world.secondary], |_| true).await
     }
 
     /// The fleet is switched on: each device asks the router and connects.
@@ -53,7 +54,7 @@ impl Story {
         self.obeyed(&mut line, active, 1).await?;
         self.fleet.report(|id| json!({ "firmware": { "version": "1.0", "of": id } })).await?;
         let changed = |entry: &Value| contains(entry, &obeying(1)) && contains(entry, &firmware("1.0"));
-        self.replicated(line, standby, self.fleet.len(), changed).await
+        self.replicated(line, [active, standby], changed).await
     }
 
     /// A quarter of the fleet, and the device with the certificate.
@@ -65,7 +66,7 @@ impl Story {
             self.world.primary.delete(&pump.id).await?;
         }
         self.world.primary.delete("gate-x509").await?;
-        self.replicated(line, &self.world.secondary, self.pumps.len() + 3, |_| true).await
+        self.replicated(line, [&self.world.primary, &self.world.secondary], |_| true).await
     }
 
     /// The operator promotes a hub; devices notice on their own.
@@ -92,7 +93,7 @@ impl Story {
         self.obeyed(&mut line, active, 2).await?;
         self.fleet.report(|id| json!({ "firmware": { "version": "2.0", "of": id } })).await?;
         let changed = |entry: &Value| contains(entry, &obeying(2)) && contains(entry, &firmware("2.0"));
-        self.replicated(line, standby, self.fleet.len(), changed).await
+        self.replicated(line, [active, standby], changed).await
     }
 
     /// Both hubs, field by field, through the service API.
@@ -142,15 +143,15 @@ impl Story {
         until(line, "devices have applied it", self.fleet.len(), counter).await
     }
 
-    /// Waits until all is quiet, and checks that exactly `wanted` identities on `standby` match.
+    /// Waits until all is quiet, and checks that as many identities match on the standby as on the active hub.
     async fn replicated(
         &self,
         mut line: Line,
-        standby: &Hub,
-        wanted: usize,
+        [active, standby]: [&Hub; 2],
         matches: impl Fn(&Value) -> bool,
     ) -> Result<(), LabError> {
         let world = &self.world;
+        let wanted = count(world, active, &matches).await?;
         let shown = |now: usize| format!("{now} of {wanted} on the {}", standby.name);
         let counters = async || Ok(shown(count(world, standby, &matches).await?));
         showing(&mut line, world.settle(), counters).await?;
