@@ -22,6 +22,8 @@ use cast::Pump;
 const VALID_FOR_SECONDS: u32 = 2;
 /// How long authority lasts in the lab, so that a promotion takes moments.
 const LEASE_SECONDS: u32 = 2;
+/// How often the routing record is read.
+const REFRESH_SECONDS: u32 = 1;
 /// Deletes an hour the app may make here; the story deletes a quarter of its fleet at once.
 const DELETE_BUDGET: u32 = 1_000;
 
@@ -62,6 +64,7 @@ impl Story {
         let mut world = World::start(logs).await?;
         world.set("HADR_ROUTER_VALID_SECONDS", VALID_FOR_SECONDS);
         world.set("HADR_LEASE_SECONDS", LEASE_SECONDS);
+        world.set("HADR_RECORD_REFRESH_SECONDS", REFRESH_SECONDS);
         world.set("HADR_DELETES_PER_HOUR", DELETE_BUDGET);
         world.app(&["init"]).await?;
         world.start_host().await?;
