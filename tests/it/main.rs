@@ -1,5 +1,5 @@
 //! The app from outside: two hubs, storage, the host and the real handler process.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod failures;
 mod floors;

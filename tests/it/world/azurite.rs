@@ -46,7 +46,7 @@ fn start() -> u16 {
         .by_ref()
         .map_while(Result::ok)
         .find_map(|line| {
-            line.contains("listening").then(|| line.rsplit(':').next()?.trim().parse().ok()).flatten()
+            line.contains("listens on").then(|| line.rsplit(':').next()?.trim().parse().ok()).flatten()
         })
         .expect("Azurite says which port it listens on");
     std::thread::spawn(move || lines.for_each(drop));
