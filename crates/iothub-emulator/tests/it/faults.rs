@@ -17,6 +17,11 @@ impl World {
         self.control(Method::POST, &format!("/hubs/primary{path}"), body).await
     }
 
+    async fn requested(&self, method: &str) -> bool {
+        let requests = self.control(Method::GET, "/hubs/primary/requests", Value::Null).await;
+        requests.as_array().unwrap().iter().any(|request| request["method"] == method)
+    }
+
     async fn reported(&self) -> Value {
         let twin: Value = self.send(Method::GET, "/twins/d", None, Value::Null).await.json().await.unwrap();
         twin["properties"]["reported"]["a"].clone()
@@ -124,11 +129,9 @@ async fn a_device_that_waits_for_an_answer_that_never_comes_can_be_taken_over() 
     let mut first = world.device("d").await;
     let waiting = tokio::spawn(async move { first.report(&json!({"a": 1}), None).await });
     // The patch is in the hub's hands once it is in the log.
-    loop {
-        let requests = world.control(Method::GET, "/hubs/primary/requests", Value::Null).await;
-        if requests.as_array().unwrap().iter().any(|request| request["method"] == "MQTT-PATCH") {
-            break;
-        }
+    let started = std::time::Instant::now();
+    while !world.requested("MQTT-PATCH").await {
+        assert!(started.elapsed().as_secs() < 20, "the patch did not arrive");
     }
     let mut second = world.device("d").await;
     assert_eq!(waiting.await.unwrap(), Err(Closed));
