@@ -88,7 +88,7 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
         "routing/record.rs",
         "routing/assignment.rs",
         "iothub/sas.rs",
-        "iothub/notification.rs",
+        "iothub/notification",
     ];
     let mut wrong = Vec::new();
     for name in pure {

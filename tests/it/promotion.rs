@@ -76,7 +76,7 @@ async fn a_promoter_killed_between_its_two_steps_is_finished_by_somebody_else() 
     let mut command = tokio::process::Command::new(program("iot-hadr"));
     command.args(["promote", "--to", "secondary", "--reason", "dies half way", "--force"]);
     command.env_clear().envs(world.environment.iter().cloned());
-    let promoter = Process::start("promoter", &mut command);
+    let promoter = Process::start_quietly("promoter", &mut command);
     world
         .eventually("the first step", || async {
             world.app(&["status", "--json"]).await.stdout.contains("promoting")

@@ -121,8 +121,8 @@ async fn numbers_keep_their_spelling() {
     world.primary.patch_twin("exact", serde_json::from_str(desired).unwrap()).await;
     world.settle().await;
     let twin = world.secondary.twin("exact").await.unwrap().to_string();
-    for text in [r#""whole":1,"#, r#""point":1.0"#, r#""big":4503599627370495"#, "0.1000000000000000055"] {
-        assert!(format!("{twin},").contains(text), "{text} in {twin}");
+    for text in [r#""whole":1}"#, r#""point":1.0"#, r#""big":4503599627370495"#, "0.1000000000000000055"] {
+        assert!(twin.contains(text), "{text} in {twin}");
     }
 }
 

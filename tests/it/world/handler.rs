@@ -24,7 +24,7 @@ impl World {
         let mut command = Command::new(program("iot-hadr"));
         command.env_clear().envs(self.environment.iter().cloned());
         command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
-        let process = Process::start(name, &mut command);
+        let process = Process::start_quietly(name, &mut command);
         let url = format!("http://127.0.0.1:{port}");
         let started = Instant::now();
         while self.http.get(&url).send().await.is_err() {

@@ -43,15 +43,23 @@ impl Process {
         (process, ready)
     }
 
-    /// Starts it. Its standard error goes to `target/test-logs/`.
-    pub fn start(name: &str, command: &mut Command) -> Self {
+    /// Starts it, all that it says in `target/test-logs/`.
+    pub fn start_quietly(name: &str, command: &mut Command) -> Self {
+        Self::start(name, command.stdout(Self::log(&format!("{name}.out"))))
+    }
+
+    fn log(name: &str) -> std::fs::File {
         let logs = root().join("target/test-logs");
         std::fs::create_dir_all(&logs).unwrap();
         let thread = std::thread::current().name().unwrap_or("test").replace("::", "-");
-        let log = std::fs::File::create(logs.join(format!("{thread}.{name}.log"))).unwrap();
+        std::fs::File::create(logs.join(format!("{thread}.{name}.log"))).unwrap()
+    }
+
+    /// Starts it. Its standard error goes to `target/test-logs/`.
+    pub fn start(name: &str, command: &mut Command) -> Self {
         let child = command
             .stdin(Stdio::null())
-            .stderr(log)
+            .stderr(Self::log(name))
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|e| panic!("{name} does not start: {e}"));
