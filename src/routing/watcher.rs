@@ -67,10 +67,10 @@ impl Watcher {
                 "the routing record is gone, epoch {} was the last one seen; `iot-hadr init`",
                 witness.epoch
             ))),
-            Genesis::Created(stored) | Genesis::Exists(stored) => {
-                info!(epoch = stored.record.epoch, active = %stored.record.active, "routing record");
-                self.desk.refresh().await.map(|_| ())
-            }
+            Genesis::Created(_) | Genesis::Exists(_) => match self.desk.refresh().await? {
+                Some(stored) => self.follow(&stored).await,
+                None => Ok(()),
+            },
         }
     }
 
