@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
 
@@ -95,4 +95,17 @@ fn every_setting_is_described_once_and_its_default_is_in_its_range() {
             assert!(setting.range.contains(&number) && !setting.unit.is_empty(), "{}", setting.name);
         }
     }
+}
+
+#[test]
+fn the_readme_shows_every_setting_as_it_is() {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once("<!-- settings -->").unwrap();
+    let (shown, _) = after.split_once("<!-- /settings -->").unwrap();
+    let mut table = "\n| setting | default | unit | meaning |\n|---|---|---|---|\n".to_owned();
+    for setting in settings::ALL {
+        let (default, unit) = (setting.default.in_words(), setting.unit);
+        table.push_str(&format!("| `{}` | {default} | {unit} | {} |\n", setting.name, setting.meaning));
+    }
+    assert_eq!(shown, table, "the table in the README should be:\n{table}");
 }
