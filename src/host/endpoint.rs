@@ -155,3 +155,57 @@ where
         Err(_) => Err(BadInvocation::NotAnEnvelope("decoding it failed".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use axum::Router;
+
+    use super::*;
+    use crate::host::bind;
+
+    const BATCH: &[u8] = include_bytes!("../../tests/golden/eventhub-many-binary.request.json");
+
+    async fn app() -> String {
+        let endpoint = Endpoint::new(Duration::from_millis(50));
+        let functions = Router::new()
+            .route("/panics", event_hub_function(&endpoint, "panics", async |_| panic!("a secret")))
+            .route("/hangs", event_hub_function(&endpoint, "hangs", async |_| std::future::pending().await))
+            .route(
+                "/counts",
+                event_hub_function(&endpoint, "counts", async |batch: EventBatch| {
+                    Reply::Done(vec![batch.records.len().to_string()])
+                }),
+            )
+            .fallback(not_a_function);
+        let listener = bind(0).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, functions).await });
+        url
+    }
+
+    async fn post(url: String) -> (u16, String) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let response = reqwest::Client::new().post(url).body(BATCH).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_shows_nothing_and_the_next_call_is_answered() {
+        let url = app().await;
+        let (status, body) = post(format!("{url}/panics")).await;
+        assert!(status == 500 && body.starts_with('{') && !body.contains("secret"), "{body}");
+        assert_eq!(post(format!("{url}/counts")).await, (200, r#"{"Logs":["2"]}"#.to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_function_that_hangs_is_cut_off_and_its_batch_held() {
+        assert_eq!(post(format!("{}/hangs", app().await)).await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_function_is_a_404_with_an_object() {
+        let (status, body) = post(format!("{}/other", app().await)).await;
+        assert!(status == 404 && body.starts_with('{'), "{body}");
+    }
+}
