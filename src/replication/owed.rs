@@ -38,7 +38,6 @@ pub struct OwedNote {
     /// The note's own id: the identity, percent-encoded.
     pub id: String,
     /// Which identity.
-    #[serde(flatten)]
     pub identity: IdentityId,
     /// Why.
     pub reason: Reason,

@@ -10,6 +10,9 @@ use super::lease::BootTime;
 use super::store::{RecordError, RecordStore, Stored};
 use super::{Assignment, Authority, NoAuthority};
 
+/// For one read of the record: a part of the lease, so that another may be tried before it ends.
+const READ: Duration = Duration::from_secs(5);
+
 /// Holds and renews authority for this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AuthorityKeeper(pub(super) Arc<Desk>);
@@ -76,9 +79,13 @@ impl Desk {
 
     async fn read(&self) -> Result<Option<Stored>, RecordError> {
         let started = BootTime::now();
-        let answer = match self.compare_with_witness().await {
-            Ok(()) => self.store.read().await,
-            Err(error) => Err(error),
+        let both = async { tokio::join!(self.compare_with_witness(), self.store.read()) };
+        let answer = match tokio::time::timeout(READ, both).await {
+            Ok((Ok(()), answer)) => answer,
+            Ok((Err(error), _)) => Err(error),
+            Err(_) => {
+                Err(RecordError::Unavailable(format!("storage gave no answer in {} s", READ.as_secs())))
+            }
         };
         let times = ReadTimes { started, answered: BootTime::now() };
         let assignment = {

@@ -1,4 +1,9 @@
 //! Which hub is active: the routing record, the right to write under it, the answer to devices.
+//!
+//! In reading order: `record` (pure) is the document and its transitions; `lease` and `knowledge`
+//! (pure) say what follows from reading it; `store` and `witness` keep it; `authority` and `watcher`
+//! read it; `promotion` changes it. A person decides to promote; an automatic decision has its place
+//! here, as a pure function next to `record`.
 
 mod assignment;
 mod authority;
@@ -12,6 +17,8 @@ mod promotion;
 mod protocol_tests;
 mod record;
 mod store;
+#[cfg(test)]
+mod store_tests;
 mod watcher;
 mod witness;
 

@@ -262,7 +262,7 @@ fn clocks() -> impl Strategy<Value = Vec<(u64, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_schedule_writes_under_a_dead_authority_or_has_two_actives_in_one_epoch(
