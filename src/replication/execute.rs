@@ -49,7 +49,7 @@ impl Flow<'_> {
         let (engine, target) = (self.pass.engine, self.pass.target_role());
         engine.echoes.created(target, id);
         if let Some(source) = basis.source {
-            engine.pairs.made(id, self.pass.source_role, source.version);
+            engine.pairs.made(id, self.pass.source_role, source.version, basis.source_entry);
         }
         self.writes += 1;
         Ok(has_reported)

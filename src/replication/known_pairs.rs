@@ -20,6 +20,15 @@ struct Pair {
     seen: Option<(HubRole, u64)>,
 }
 
+impl Pair {
+    fn of(&mut self, hub: HubRole) -> &mut Option<Fingerprint> {
+        match hub {
+            HubRole::Primary => &mut self.primary,
+            HubRole::Secondary => &mut self.secondary,
+        }
+    }
+}
+
 /// What memory says about a pair as observed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -50,17 +59,18 @@ impl KnownPairs {
         let (role, source) = source;
         let (source, target) = (self.prints.of(source), self.prints.of(target));
         self.change(id, |pair| {
-            (pair.primary, pair.secondary) = match role {
-                HubRole::Primary => (Some(source), Some(target)),
-                HubRole::Secondary => (Some(target), Some(source)),
-            };
+            *pair.of(role) = Some(source);
+            *pair.of(role.other()) = Some(target);
         });
     }
 
-    /// We made the target from what the source's registry said; its twin was then at `version`.
-    pub(crate) fn made(&self, id: &IdentityId, source: HubRole, version: u64) {
+    /// We made the target from the source's registry entry at `etag`, when its twin was at `version`.
+    /// They are equal by construction; the target's ETag is learned when it is next seen.
+    pub(crate) fn made(&self, id: &IdentityId, source: HubRole, version: u64, etag: Option<&ETag>) {
+        let etag = etag.map(|etag| self.prints.of(etag));
         self.change(id, |pair| {
             *pair = Pair { seen: Some((source, version)), ..Pair::default() };
+            *pair.of(source) = etag;
         });
     }
 
@@ -80,18 +90,21 @@ impl KnownPairs {
         target: &TwinDocument,
     ) -> Known {
         let (role, source) = source;
-        let now = (Some(self.prints.of(&source.device_etag)), Some(self.prints.of(&target.device_etag)));
-        let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(pair) = pairs.get(self.prints.of(id)) else { return Known::Nothing };
-        let then = match role {
-            HubRole::Primary => (pair.primary, pair.secondary),
-            HubRole::Secondary => (pair.secondary, pair.primary),
-        };
-        match then {
-            (None, _) | (_, None) => Known::Nothing,
-            then if then == now => Known::Equal,
-            _ => Known::Moved,
-        }
+        let now = (self.prints.of(&source.device_etag), self.prints.of(&target.device_etag));
+        let mut known = Known::Nothing;
+        self.change(id, |pair| {
+            let (then_source, then_target) = (*pair.of(role), *pair.of(role.other()));
+            known = match (then_source, then_target) {
+                (Some(then), None) if then == now.0 => {
+                    *pair.of(role.other()) = Some(now.1);
+                    Known::Equal
+                }
+                (None, _) => Known::Nothing,
+                (Some(then), there) if (then, there) == (now.0, Some(now.1)) => Known::Equal,
+                _ => Known::Moved,
+            };
+        });
+        known
     }
 
     /// It was deleted, or may have been.
@@ -103,5 +116,42 @@ impl KnownPairs {
     fn change(&self, id: &IdentityId, change: impl FnOnce(&mut Pair)) {
         let key = self.prints.of(id);
         self.pairs.lock().unwrap_or_else(PoisonError::into_inner).change(key, change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn twin(device_etag: &str) -> TwinDocument {
+        let members = json!({"etag": "t", "deviceEtag": device_etag});
+        TwinDocument::from_json(members.as_object().cloned().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_pair_is_known_equal_until_one_of_its_etags_moves_whichever_way_it_is_read() {
+        let (pairs, id) = (KnownPairs::default(), "d".parse().unwrap());
+        let (active, standby) = (HubRole::Primary, HubRole::Secondary);
+        assert_eq!(pairs.check(&id, (active, &twin("a")), &twin("b")), Known::Nothing);
+        pairs.remember(&id, (active, &ETag::new("a")), &ETag::new("b"));
+        assert_eq!(pairs.check(&id, (active, &twin("a")), &twin("b")), Known::Equal);
+        assert_eq!(pairs.check(&id, (standby, &twin("b")), &twin("a")), Known::Equal);
+        assert_eq!(pairs.check(&id, (active, &twin("a2")), &twin("b")), Known::Moved);
+        pairs.forget(&id);
+        assert_eq!(pairs.check(&id, (active, &twin("a")), &twin("b")), Known::Nothing);
+    }
+
+    #[test]
+    fn what_we_made_is_known_equal_as_soon_as_its_etag_is_seen() {
+        let (pairs, id) = (KnownPairs::default(), "d".parse().unwrap());
+        pairs.made(&id, HubRole::Primary, 2, Some(&ETag::new("a")));
+        assert!(pairs.was_made_at(&id, HubRole::Primary, 2));
+        assert!(!pairs.was_made_at(&id, HubRole::Primary, 3));
+        assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a2")), &twin("b")), Known::Moved);
+        assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a")), &twin("b")), Known::Equal);
+        assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a")), &twin("b2")), Known::Moved);
     }
 }

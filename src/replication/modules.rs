@@ -58,7 +58,6 @@ impl Flow<'_> {
         if let Entries::Unreadable(debt) = entries {
             return Ok(Fate::Owed(debt));
         }
-        self.made_from = entries.source().and_then(IdentityDocument::etag);
         self.carry_out(id, None, source, &entries).await?;
         Ok(self.done())
     }
@@ -113,10 +112,10 @@ impl Flow<'_> {
 
     /// Another identity of the same device, within the same work.
     async fn one_of(&mut self, id: &IdentityId, task: &Task) -> Result<(), Stop> {
-        let before = (self.writes, self.source_read, self.made_from.take());
+        let before = (self.writes, self.source_read);
         let fate = Box::pin(self.reconcile(id, task)).await;
         let writes = self.writes;
-        (self.writes, self.source_read, self.made_from) = before;
+        (self.writes, self.source_read) = before;
         self.writes += writes;
         match fate {
             Fate::Owed(_) | Fate::NoAnswer(_) | Fate::Hold(_) => Err(Stop::At(fate)),

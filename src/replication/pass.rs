@@ -13,9 +13,13 @@ use super::observe::{Health, Look};
 use super::owed::{OwedNote, Position};
 use super::warrant::Warrant;
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
-use crate::model::{ETag, IdentityDocument, IdentityId, TwinChange, TwinDocument};
+use crate::model::{IdentityDocument, IdentityId, TwinChange, TwinDocument};
 use crate::routing::HubRole;
 use crate::storage::StorageError;
+
+/// How long one read of the source may take, its retries included: three of the service's own
+/// pauses of 10 s (observed).
+const SOURCE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How an identity ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,12 +145,18 @@ impl<'a> Pass<'a> {
         Instant::now() + Duration::from_millis(50) >= self.work_ends.0
     }
 
+    /// A source that keeps saying "later" is as good as one that says nothing: the batch goes on
+    /// without it, and what it owes is written down.
+    fn patience(&self) -> Deadline {
+        Deadline::after(SOURCE_PATIENCE).or(self.work_ends)
+    }
+
     /// The source's twin.
     pub(crate) async fn source_twin(&self, id: &IdentityId) -> Look<TwinDocument> {
         if let Some(error) = self.source_health.given_up() {
             return Look::Unreachable(error);
         }
-        let result = self.source().twin(id, self.work_ends).await;
+        let result = self.source().twin(id, self.patience()).await;
         self.source_health.note(&result);
         result.into()
     }
@@ -156,7 +166,7 @@ impl<'a> Pass<'a> {
         if let Some(error) = self.source_health.given_up() {
             return Look::Unreachable(error);
         }
-        let result = self.source().identity(id, self.work_ends).await;
+        let result = self.source().identity(id, self.patience()).await;
         self.source_health.note(&result);
         result.into()
     }
@@ -201,8 +211,6 @@ pub(crate) struct Flow<'a> {
     pub(crate) noted: Option<(IdentityId, OwedNote)>,
     /// Whether the source answered for the identity.
     pub(crate) source_read: bool,
-    /// The registry ETag of the source's entry that the target was just made from.
-    pub(crate) made_from: Option<ETag>,
 }
 
 impl<'a> Flow<'a> {
@@ -211,12 +219,12 @@ impl<'a> Flow<'a> {
         let bulk = pass.engine.bulk(pass.target_role()).clone();
         let coming = Some(bulk.coming());
         let permit = place(&pass.engine.in_flight).await;
-        Self { pass, permit, coming, bulk, writes: 0, noted: None, source_read: false, made_from: None }
+        Self { pass, permit, coming, bulk, writes: 0, noted: None, source_read: false }
     }
 
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
-        (self.writes, self.source_read, self.made_from) = (0, false, None);
+        (self.writes, self.source_read) = (0, false);
     }
 
     /// A second place in flight for a call beside the first, if one is free.

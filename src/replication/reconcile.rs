@@ -104,7 +104,6 @@ impl Flow<'_> {
         if let Entries::Unreadable(debt) = entries {
             return Ok(Fate::Owed(debt));
         }
-        self.made_from = entries.source().and_then(IdentityDocument::etag);
         let created = self.carry_out(id, None, source, &entries).await;
         if id.module.is_none() && self.writes > 0 && !task.only_created && !task.alone {
             self.modules_of(id).await?;
@@ -122,10 +121,6 @@ impl Flow<'_> {
         target: &TwinDocument,
     ) -> Result<Fate, Stop> {
         self.source_read = true;
-        if self.made_from.take().is_some_and(|etag| etag == source.device_etag) {
-            let from = (self.pass.source_role, &source.device_etag);
-            self.pass.engine.pairs.remember(id, from, &target.device_etag);
-        }
         let entries = self.entries(id, task, source, target).await?;
         self.remember_equal(id, &entries);
         self.carry_out(id, Some(target), source, &entries).await?;
