@@ -1,6 +1,6 @@
 //! The programs the lab drives: built by cargo, started with a clean environment, ended by id.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -29,7 +29,11 @@ const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "RUST_LOG", "RUS
 pub(crate) async fn build(app: &Path, profile: Profile) -> Result<(), LabError> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let failed = |why: String| LabError::Program("cargo build".to_owned(), why);
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_this_package(name)) {
+        command.env_remove(name);
+    }
+    let status = command
         .current_dir(app)
         .args(["build", "-p", "iot-hadr", "-p", "iothub-emulator", "-p", "functions-host"])
         .args(profile.is_release().then_some("--release"))
@@ -38,6 +42,13 @@ pub(crate) async fn build(app: &Path, profile: Profile) -> Result<(), LabError> 
         .await
         .map_err(|error| failed(error.to_string()))?;
     status.success().then_some(()).ok_or_else(|| failed(status.to_string()))
+}
+
+/// What `cargo run` says about the lab. Build scripts that look at it would run again, and with
+/// them half of the dependencies would be built again every time.
+fn is_of_this_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// A command with only the environment the lab means it to have.
