@@ -36,6 +36,8 @@ impl Table {
 
     fn push(&mut self, what: String, figure: String, goal: &str, met: Option<bool>) {
         self.rows.push(Row { what, figure, goal: goal.to_owned(), met });
+        // By the letter they begin with; within a letter as they were measured.
+        self.rows.sort_by(|a, b| a.what.chars().take(3).cmp(b.what.chars().take(3)));
     }
 }
 
