@@ -83,7 +83,7 @@ impl Attempts {
         let Some(passing) = passing else { return Err(error) };
         self.failed += 1;
         let wait = retry::wait(self.failed, passing, rand::random());
-        if wait >= self.deadline.left(Instant::now()) {
+        if self.failed > retry::MOST_RETRIES || wait >= self.deadline.left(Instant::now()) {
             return Err(error);
         }
         tracing::debug!(%error, attempt = self.failed, ?wait, "will be tried again");

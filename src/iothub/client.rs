@@ -165,6 +165,12 @@ impl HubClient {
         self.0.throttle.counts()
     }
 
+    /// Lets the next call through to a hub that did not answer the calls before it, instead of failing
+    /// at once: for work that is not pressing and wants to know how things are now.
+    pub fn try_again(&self) {
+        self.0.reachability.try_again();
+    }
+
     pub(crate) fn devices(&self) -> &DeviceSessions {
         &self.0.devices
     }

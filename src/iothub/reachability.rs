@@ -43,6 +43,12 @@ impl Reachability {
         }
     }
 
+    /// The next call may try, whatever was before.
+    pub(crate) fn try_again(&self) {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.trial_at = memory.trial_at.map(|_| Instant::now());
+    }
+
     /// The hub answered; with `server_error`, a 5xx.
     pub(crate) fn answered(&self, now: Instant, server_error: bool) {
         match server_error {

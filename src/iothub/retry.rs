@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 /// First wait after a connection failure or a 5xx.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+/// Attempts after the first one, within the deadline. What still fails then is a hub that is down or
+/// too busy, and the caller has better to do than to wait: carry, owe or hold.
+pub(crate) const MOST_RETRIES: u32 = 3;
 
 /// First wait after a 429 that does not say how long: the service queues before it refuses, so a
 /// refusal means a backlog (observed: "Wait 10 seconds").
@@ -39,8 +43,8 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_minute() {
-        let waits: Vec<u64> = (1..9).map(|n| wait(n, Passing::Unavailable, 1.0).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+        let waits = (1..10).map(|n| wait(n, Passing::Unavailable, 1.0).as_millis());
+        assert_eq!(waits.collect::<Vec<_>>(), [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
         assert_eq!(wait(u32::MAX, Passing::Throttled(None), 1.0), LONGEST_WAIT);
     }
 

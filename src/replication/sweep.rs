@@ -117,6 +117,8 @@ impl<'a> Pass<'a> {
     /// one, and not the first of the owed.
     async fn wake(&self) {
         if let Some(probe) = probe_identity() {
+            self.source().try_again();
+            self.target().try_again();
             let _ = futures::join!(
                 self.source().twin(&probe, self.work_ends),
                 self.target().twin(&probe, self.work_ends)

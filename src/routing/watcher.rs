@@ -67,10 +67,19 @@ impl Watcher {
                 "the routing record is gone, epoch {} was the last one seen; `iot-hadr init`",
                 witness.epoch
             ))),
-            Genesis::Created(_) | Genesis::Exists(_) => match self.desk.refresh().await? {
-                Some(stored) => self.follow(&stored).await,
-                None => Ok(()),
-            },
+            Genesis::Created(stored) => {
+                // Before anyone here has authority: without a probe, the first deletes would be owed.
+                let made = self.make_probes(&stored).await;
+                self.read_and_follow().await.and(made)
+            }
+            Genesis::Exists(_) => self.read_and_follow().await,
+        }
+    }
+
+    async fn read_and_follow(&mut self) -> Result<(), RecordError> {
+        match self.desk.refresh().await? {
+            Some(stored) => self.follow(&stored).await,
+            None => Ok(()),
         }
     }
 
