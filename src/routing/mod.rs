@@ -16,6 +16,7 @@ mod promotion;
 #[cfg(test)]
 mod protocol_tests;
 mod record;
+mod router_view;
 mod store;
 #[cfg(test)]
 mod store_tests;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use assignment::{Assignment, RouterView};
+pub use assignment::Assignment;
 pub use authority::AuthorityKeeper;
 pub use comparison::CannotCompare;
 pub use genesis::{Genesis, confirm, first_start, init, remember_probes};
@@ -41,6 +42,7 @@ pub use record::{
     Authorship, Automation, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort,
     begin_promotion, finish,
 };
+pub use router_view::RouterView;
 pub use store::{RECORD_BLOB, RecordError, RecordStore, Stored, WITNESS_BLOB};
 pub use watcher::Watcher;
 pub use witness::Witness;
