@@ -41,7 +41,8 @@ fn main() -> ExitCode {
         (Some(command), _) => by_hand(command, &environment),
         (None, Some(port)) => as_handler(port, &environment),
         (None, None) => {
-            println!("{}", Arguments::command().render_long_help());
+            // A reader that has gone is no failure.
+            let _ = Arguments::command().print_long_help();
             NOTHING_TO_DO
         }
     };
