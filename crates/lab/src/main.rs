@@ -10,6 +10,7 @@ mod folders;
 mod hubs;
 mod processes;
 mod sas;
+mod signals;
 mod stage;
 mod story;
 mod terminal;
@@ -29,9 +30,11 @@ async fn main() -> ExitCode {
     // A second installation is the only failure, and this is the first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Whatever is running is ended by being dropped, so Ctrl-C needs nothing but to end the work.
+    // Work that waits for it itself comes first.
     let done = tokio::select! {
+        biased;
         done = run(Cli::parse()) => done,
-        () = interrupted() => Err(LabError::Interrupted),
+        () = signals::interrupted() => Err(LabError::Interrupted),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,20 +62,4 @@ async fn lay_out(to: Option<PathBuf>) -> Result<(), LabError> {
     let staged = stage::stage(&app, &program, &to)?;
     print!("{}", stage::next_steps(&to, &staged));
     Ok(())
-}
-
-/// Ctrl-C, or a polite request to end from elsewhere.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

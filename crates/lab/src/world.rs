@@ -137,6 +137,23 @@ impl World {
         self.host.as_ref().ok_or_else(missing)
     }
 
+    /// The app's program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Writes the settings as a file for a shell to read; readable by this user only, and gone
+    /// with everything else.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn settings_for_a_shell(&self) -> Result<PathBuf, LabError> {
+        let path = self.folder.path().join("settings.sh");
+        let lines = self.settings.iter().map(|(name, value)| format!("export {name}='{value}'\n"));
+        std::fs::write(&path, lines.collect::<String>()).map_err(LabError::file(&path))?;
+        Ok(path)
+    }
+
     /// The app's settings as they are handed to it, secrets included.
     pub(crate) fn settings(&self) -> &BTreeMap<String, String> {
         &self.settings

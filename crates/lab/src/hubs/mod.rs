@@ -12,7 +12,7 @@ use crate::error::LabError;
 use crate::sas;
 
 /// The API version every current SDK sends.
-const API_VERSION: &str = "2021-04-12";
+pub(crate) const API_VERSION: &str = "2021-04-12";
 /// How long a token is good for; longer than any run.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// A bulk request's limit, documented.
@@ -96,6 +96,11 @@ impl Hub {
         list(self.call(Method::GET, &path, None, None).await?)
     }
 
+    /// What a request to this hub needs in its `Authorization` header, for a day.
+    pub(crate) fn token(&self) -> String {
+        sas::token(&self.host, &self.key, Some(&self.policy), expiry())
+    }
+
     async fn call(
         &self,
         method: Method,
@@ -106,8 +111,7 @@ impl Hub {
         let what = format!("{method} {path} at {}", self.name);
         let joint = if path.contains('?') { '&' } else { '?' };
         let url = format!("https://{}{path}{joint}api-version={API_VERSION}", self.host);
-        let token = sas::token(&self.host, &self.key, Some(&self.policy), expiry());
-        let mut request = self.http.request(method, url).header("authorization", token);
+        let mut request = self.http.request(method, url).header("authorization", self.token());
         if let Some(etag) = if_match {
             request = request.header("if-match", etag);
         }

@@ -2,29 +2,70 @@
 
 use super::cast::Pump;
 use crate::error::LabError;
+use crate::hubs::{API_VERSION, Hub};
+use crate::signals;
 use crate::terminal::say;
 use crate::world::World;
 
 /// Prints what there is and waits for Ctrl-C.
 pub(super) async fn stay(world: &World, pumps: &[Pump], devices: usize) -> Result<(), LabError> {
-    let id = pumps.first().map(|pump| pump.id.as_str()).unwrap_or_default();
-    let router = world.router()?;
-    let settings: String =
-        world.settings().iter().map(|(name, value)| format!("  export {name}='{value}'\n")).collect();
+    let pump = pumps.first().map(|pump| pump.id.as_str()).unwrap_or_default();
     say(&format!(
-        "\n{devices} devices stay connected. Everything below is on this machine and made up at start.\n\n\
-         Where should this device be?\n  curl {router}/{id}\n  curl -H 'accept: text/plain' {router}/{id}\n\n\
-         The hubs' owner connection strings (certificate authority: {})\n  primary    {}\n  secondary  {}\n\n\
-         The app's command line, in another terminal:\n{settings}  target/release/iot-hadr status\n  \
-         target/release/iot-hadr promote --to secondary --reason 'trying it'\n  \
-         target/release/iot-hadr owed list\n\n\
-         Break something: a hub, or storage\n  curl -X POST -H 'content-type: application/json' \
-         -d '{{\"mode\":\"refuse\"}}' {}/hubs/primary/outage\n  curl -X POST {}/off\n\nCtrl-C ends everything.",
-        world.ca_file.display(),
-        world.primary.connection_string,
-        world.secondary.connection_string,
-        world.control()?,
-        world.blobs.switch(),
+        "\nEverything stays up, with {devices} devices connected. It is all on this machine and made up at start.\n"
     ));
-    std::future::pending().await
+    say(&hubs(world));
+    say(&router(&world.router()?, pump));
+    say(&command_line(world)?);
+    say(&trouble(&world.control()?, &world.blobs.switch()));
+    say("Ctrl-C ends it all.");
+    signals::interrupted().await;
+    Ok(())
+}
+
+fn hubs(world: &World) -> String {
+    let (primary, secondary) = (&world.primary, &world.secondary);
+    format!(
+        "Make a device on the primary, look for it on the secondary\n{}\n{}\n\n\
+         The hubs, for any tool that takes a connection string and a certificate authority\n  \
+         authority  {}\n  primary    {}\n  secondary  {}\n",
+        curl(world, primary, "-X PUT -H 'content-type: application/json' -d '{\"deviceId\":\"mine\"}'"),
+        curl(world, secondary, ""),
+        world.ca_file.display(),
+        primary.connection_string,
+        secondary.connection_string,
+    )
+}
+
+fn curl(world: &World, hub: &Hub, options: &str) -> String {
+    let (ca, token) = (world.ca_file.display(), hub.token());
+    let url = format!("https://{}/devices/mine?api-version={API_VERSION}", hub.host);
+    format!("  curl --cacert {ca} -H 'authorization: {token}' {options} '{url}'")
+}
+
+fn router(router: &str, pump: &str) -> String {
+    format!(
+        "Ask where a device should be\n  curl {router}/{pump}\n  curl -H 'accept: text/plain' {router}/{pump}\n"
+    )
+}
+
+fn command_line(world: &World) -> Result<String, LabError> {
+    let (settings, program) = (world.settings_for_a_shell()?, world.program().display());
+    Ok(format!(
+        "The app's command line, in another terminal\n  . {}\n  {program} status\n  \
+         {program} promote --to secondary --reason 'trying it'\n  {program} owed list\n",
+        settings.display()
+    ))
+}
+
+fn trouble(control: &str, storage: &str) -> String {
+    let outage = |mode: &str| {
+        let body = format!("-H 'content-type: application/json' -d '{{\"mode\":\"{mode}\"}}'");
+        format!("  curl -X POST {body} {control}/hubs/primary/outage")
+    };
+    format!(
+        "Break the primary, and mend it; storage likewise\n{}\n{}\n  curl -X POST {storage}/off\n  \
+         curl -X POST {storage}/on\n",
+        outage("refuse"),
+        outage("off")
+    )
 }
