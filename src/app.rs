@@ -28,6 +28,13 @@ const GRACE: Duration = Duration::from_secs(20);
 /// Answers the host on `listener` until the process is told to end.
 pub async fn run(config: Config, listener: TcpListener) -> Ended {
     let shutdown = config.shutdown;
+    if config.primary.name.eq_ignore_ascii_case(&config.secondary.name) {
+        // Full host names still tell them apart; events that give a short name become dead letters.
+        tracing::warn!(
+            name = config.primary.name,
+            "both hubs have this name: set HADR_HUB1_NAME and HADR_HUB2_NAME"
+        );
+    }
     let machinery = Arc::new(Machinery::new(config));
     machinery.warm_up();
     let ended = serve(listener, routes(&machinery), shutdown).await;

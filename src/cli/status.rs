@@ -127,18 +127,18 @@ fn lines(status: &Status, now: Timestamp) -> Vec<String> {
     let mut lines = record_lines(status.record.as_ref(), now);
     lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
         Ok(counts) => {
-            format!("{role:<10}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
+            format!("{role:<14}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
         }
-        Err(error) => format!("{role:<10}{host}: {error}"),
+        Err(error) => format!("{role:<14}{host}: {error}"),
     }));
-    lines.push(format!("{:<10}{}", "owed", counted(status.owed)));
-    lines.push(format!("{:<10}{}", "dead", counted(status.dead_letters)));
+    lines.push(format!("{:<14}{}", "owed", counted(status.owed)));
+    lines.push(format!("{:<14}{}", "dead letters", counted(status.dead_letters)));
     lines.extend(partition_lines(&status.partitions, now));
     lines
 }
 
 fn record_lines(stored: Option<&Stored>, now: Timestamp) -> Vec<String> {
-    let Some(Stored { record, .. }) = stored else { return vec!["record    none".to_owned()] };
+    let Some(Stored { record, .. }) = stored else { return vec!["record        none".to_owned()] };
     let phase = match (record.phase, record.promotion) {
         (Phase::Promoting, Some(promotion)) => format!("promoting {}", promotion.to),
         _ => "steady".to_owned(),
@@ -147,14 +147,19 @@ fn record_lines(stored: Option<&Stored>, now: Timestamp) -> Vec<String> {
     let cut = record.cut.map_or_else(String::new, |cut| format!(", cut {cut}"));
     vec![
         format!(
-            "record    epoch {}, {} active, {} {}, {phase}{cut}, lease {} s",
+            "record        epoch {}, {} active, {} {}, {phase}{cut}, lease {} s",
             record.epoch,
             record.active,
             record.standby,
             state.as_str().unwrap_or_default(),
             record.lease_seconds
         ),
-        format!("          by {} {} ago: {}", record.changed_by, age(record.changed_at, now), record.reason),
+        format!(
+            "              by {} {} ago: {}",
+            record.changed_by,
+            age(record.changed_at, now),
+            record.reason
+        ),
     ]
 }
 

@@ -50,13 +50,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One hub twice would replicate onto itself; two of one name cannot be told apart in events.
+    /// One hub twice would replicate onto itself.
     pub(super) fn two_hubs(&mut self, primary: &HubSettings, secondary: &HubSettings) {
         if primary.host_name.eq_ignore_ascii_case(&secondary.host_name) {
             self.complain(&settings::HUB2, format!("is the same hub as {}", settings::HUB1.name));
-        } else if primary.name.eq_ignore_ascii_case(&secondary.name) {
-            let why = format!("both hubs are called '{}' in events; give them two names", primary.name);
-            self.complain(&settings::HUB2_NAME, why);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The app from outside: two hubs, storage, the host and the real handler process.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod cli;
 mod failures;
 mod floors;
 mod handler;

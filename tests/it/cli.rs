@@ -1,0 +1,115 @@
+//! The command line, for the one who is on call.
+
+use serde_json::json;
+
+use crate::world::{Options, World};
+
+async fn quiet_world() -> World {
+    World::with(Options { host: false, ..Options::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_in_ten_lines_what_is_missing_and_then_that_nothing_is() {
+    let world = quiet_world().await;
+    let before = world.app(&["check"]).await;
+    assert_eq!(before.code, 1, "no record yet: {before:?}");
+    assert!(before.stdout.contains("init"), "{before:?}");
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let after = world.app(&["check"]).await;
+    assert_eq!(after.code, 0, "{after:?}");
+    assert!(after.stdout.lines().count() <= 10, "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_the_hub_that_does_not_answer() {
+    let world = quiet_world().await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    world.secondary.outage("refuse").await;
+    let checked = world.app(&["check"]).await;
+    assert_eq!(checked.code, 1, "{checked:?}");
+    assert!(checked.stdout.contains("secondary") || checked.stdout.contains("iothub2"), "{checked:?}");
+    assert!(checked.stdout.lines().count() <= 10, "{checked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn init_twice_changes_nothing_and_makes_the_probe_identity_on_both_hubs() {
+    let world = quiet_world().await;
+    for _ in 0..2 {
+        let ran = world.app(&["init"]).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    for hub in [&world.primary, &world.secondary] {
+        assert!(hub.device("hadr-probe-1").await.is_some(), "{}", hub.name);
+    }
+    assert!(world.app(&["status", "--json"]).await.stdout.replace(' ', "").contains("\"epoch\":1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_record_hubs_owed_dead_letters_and_how_far_each_partition_is() {
+    let world = World::start().await;
+    world.append("devicetwin", 0, b"nonsense", json!({})).await;
+    world.primary.create("one").await;
+    world.settle().await;
+    let status = world.app(&["status"]).await;
+    assert_eq!(status.code, 0, "{status:?}");
+    let said = status.stdout.to_lowercase();
+    for word in ["epoch", "primary", "secondary", "owed", "dead letters", "devicetwin"] {
+        assert!(said.contains(word), "{word}: {status:?}");
+    }
+    assert!(said.lines().count() <= 40, "more than a screen: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_a_dead_letter_survive() {
+    let world = World::start().await;
+    world.append("devicetwin", 0, &[0xff, 0xfe, 0x00], json!({"why": "binary"})).await;
+    world.append("devicetwin", 0, "wörtlich".as_bytes(), json!({})).await;
+    world.settle().await;
+    let letters = world.dead_letters().await;
+    assert_eq!(letters.len(), 2, "{letters:?}");
+    for letter in &letters {
+        let id = letter["id"].as_str().expect("every dead letter has an id");
+        let shown = world.app(&["dead-letters", "show", id, "--json"]).await;
+        assert_eq!(shown.code, 0, "{shown:?}");
+        assert!(shown.stdout.contains("//4A") || shown.stdout.contains("wörtlich"), "{shown:?}");
+        assert_eq!(letter["partition"], "0");
+        assert!(letter["sequenceNumber"].is_number());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_owed_identity_can_be_shown_and_retried_alone() {
+    let world = World::start().await;
+    world.primary.create("bad").await;
+    world.settle().await;
+    world
+        .secondary
+        .fault(json!({"method": "PATCH", "pathContains": "/twins/bad", "status": 400, "times": 1}))
+        .await;
+    world.primary.patch_twin("bad", json!({"tags": {"n": 1}})).await;
+    world.settle().await;
+    let owed = world.owed().await;
+    let id = owed[0]["id"].as_str().unwrap();
+    let shown = world.app(&["owed", "show", id, "--json"]).await;
+    assert_eq!(shown.code, 0, "{shown:?}");
+    let retried = world.app(&["owed", "retry", id]).await;
+    assert_eq!(retried.code, 0, "{retried:?}");
+    world.assert_hubs_equal().await;
+    assert!(world.owed().await.is_empty());
+    assert_ne!(world.app(&["owed", "show", "nobody"]).await.code, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_storage_gone_commands_say_so_and_fail() {
+    let gone = crate::world::azurite::connection_string_for(9);
+    let environment = vec![("AzureWebJobsStorage", gone)];
+    let world = World::with(Options { environment, host: false, ..Options::default() }).await;
+    for arguments in [&["status"][..], &["owed", "list"], &["init"], &["check"]] {
+        let ran = world.app(arguments).await;
+        assert_ne!(ran.code, 0, "{arguments:?} {ran:?}");
+        assert!(
+            format!("{}{}", ran.stdout, ran.stderr).to_lowercase().contains("storage"),
+            "{arguments:?} {ran:?}"
+        );
+    }
+}
