@@ -141,3 +141,20 @@ fn to_one_of(line: &str, ports: &HashSet<u16>, own: &HashSet<String>) -> bool {
         && remote.is_some_and(|port| ports.contains(&port))
         && own.contains(&format!("socket:[{}]", column(9)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str =
+        "  12: 0100007F:A5F2 0100007F:9C41 01 00000000:00000000 00:00000000 00000000 0 0 4711 1";
+
+    #[test]
+    fn only_this_processs_established_connections_to_a_hub_count() {
+        let (ports, own) = (HashSet::from([0x9C41]), HashSet::from(["socket:[4711]".to_owned()]));
+        assert!(to_one_of(LINE, &ports, &own));
+        assert!(!to_one_of(&LINE.replace(" 01 ", " 06 "), &ports, &own));
+        assert!(!to_one_of(LINE, &HashSet::from([443]), &own));
+        assert!(!to_one_of(LINE, &ports, &HashSet::new()));
+    }
+}

@@ -46,10 +46,13 @@ impl fmt::Display for Table {
         if self.quick {
             writeln!(f, "\nA quick run: it shows that everything works, its figures mean little.")?;
         }
-        let width = |pick: fn(&Row) -> &str| self.rows.iter().map(|row| pick(row).chars().count()).max();
-        let what = width(|row| &row.what).unwrap_or_default();
-        let figure = width(|row| &row.figure).unwrap_or_default();
-        let goal = width(|row| &row.goal).unwrap_or_default();
+        let width = |heading: &str, pick: fn(&Row) -> &str| {
+            let cells = self.rows.iter().map(|row| pick(row).chars().count());
+            cells.chain([heading.len()]).max().unwrap_or_default()
+        };
+        let what = width("measured", |row| &row.what);
+        let figure = width("figure", |row| &row.figure);
+        let goal = width("goal", |row| &row.goal);
         writeln!(f, "\n| {:what$} | {:figure$} | {:goal$} | met |", "measured", "figure", "goal")?;
         writeln!(
             f,
@@ -67,5 +70,20 @@ impl fmt::Display for Table {
             writeln!(f, "| {w:what$} | {x:figure$} | {y:goal$} | {met:3} |")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Table;
+
+    #[test]
+    fn every_goal_stands_beside_its_figure_in_the_order_of_the_letters() {
+        let mut table = Table::new(false);
+        table.goal("(d) size", "16 MB", "< 15 MB", false);
+        table.note("(a) rate", "7");
+        let wanted = "\n| measured | figure | goal    | met |\n|----------|--------|---------|-----|\n\
+                      | (a) rate | 7      |         |     |\n| (d) size | 16 MB  | < 15 MB | NO  |\n";
+        assert_eq!(table.to_string(), wanted);
     }
 }

@@ -186,3 +186,16 @@ fn status_and_rid(rest: &str) -> Option<(u16, &str)> {
     let rid = query.split('&').find_map(|pair| pair.strip_prefix("$rid="))?;
     Some((status.parse().ok()?, rid))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::status_and_rid;
+
+    #[test]
+    fn an_answers_status_and_request_are_read_from_its_topic() {
+        assert_eq!(status_and_rid("200/?$rid=7"), Some((200, "7")));
+        assert_eq!(status_and_rid("204/?$rid=12&$version=4"), Some((204, "12")));
+        assert_eq!(status_and_rid("204/?$version=4&$rid=12"), Some((204, "12")));
+        assert_eq!(status_and_rid("204"), None);
+    }
+}
