@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::backlog::{Loss, Settlement, settle};
 use super::batch::Placed;
 use super::debt::{Debt, Reason, in_words};
-use super::owed::note_id;
+use super::owed::{OwedNote, note_id};
 use super::pass::{Fate, Flow, Stop};
 use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
@@ -44,22 +44,63 @@ impl BacklogNote {
         }
         self.change = std::mem::take(&mut self.change).then(placed.hint.change.clone());
     }
+
+    /// What an owed note of an earlier epoch carried: the former active said it, before the cut.
+    fn fold_carried(&mut self, carried: &OwedNote) {
+        let known = |(log, sequence): (&String, &i64)| self.newest.get(log).is_some_and(|n| n >= sequence);
+        if carried.newest.iter().all(known) {
+            return;
+        }
+        self.newest.extend(carried.newest.iter().map(|(log, sequence)| (log.clone(), *sequence)));
+        self.change = carried.change.clone().then(std::mem::take(&mut self.change));
+    }
+}
+
+/// Where backlog comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Backlog<'a> {
+    /// Events of the former active from before the cut.
+    Events(&'a [&'a Placed]),
+    /// An owed note: what an earlier attempt left, or what was carried in an earlier epoch.
+    Owed(&'a OwedNote),
+}
+
+impl Backlog<'_> {
+    /// Whether both hubs must be asked if the identity is there at all.
+    fn lifecycle(self) -> bool {
+        match self {
+            Self::Events(hints) => hints.iter().any(|p| !matches!(p.hint.kind, HintKind::Twin { .. })),
+            Self::Owed(_) => true,
+        }
+    }
+
+    /// The last event, as a file name.
+    fn place(self) -> String {
+        let last = match self {
+            Self::Events(hints) => hints.last().map(|placed| (placed.at.log.clone(), placed.at.sequence)),
+            Self::Owed(note) => {
+                Some((format!("{}/{}", note.event_hub, note.partition), note.sequence_number))
+            }
+        };
+        let (log, sequence) = last.unwrap_or_default();
+        format!("{}-{:020}", log.replace('/', "-"), sequence.unwrap_or_default())
+    }
 }
 
 impl Flow<'_> {
-    /// Settles backlog events of one identity with the active hub; without events, what an earlier
-    /// attempt left.
-    pub(crate) async fn backlog(&mut self, id: &IdentityId, hints: &[&Placed]) -> Result<Fate, Stop> {
-        let (note, mut etag) = self.fold_backlog(id, hints).await?;
+    /// Settles backlog of one identity with the active hub.
+    pub(crate) async fn backlog(&mut self, id: &IdentityId, from: Backlog<'_>) -> Result<Fate, Stop> {
+        let (note, etag) = self.fold_backlog(id, from).await?;
         for _ in 0..ROUNDS {
-            match self.settle_once(id, &note, hints).await {
+            match self.settle_once(id, &note, from).await {
                 Ok(()) => {
-                    let done = BacklogNote { applied: note.change.clone(), ..note };
-                    if let Some(etag) = etag.take() {
+                    if note.applied != note.change
+                        && let Some(etag) = etag
+                    {
+                        let done = BacklogNote { applied: note.change.clone(), ..note };
                         self.store_backlog(id, &done, Precondition::At(etag)).await?;
                     }
-                    let lifecycle = hints.iter().any(|p| !matches!(p.hint.kind, HintKind::Twin { .. }));
-                    return if lifecycle { self.lifecycle(id).await } else { Ok(Fate::Backlog) };
+                    return if from.lifecycle() { self.lifecycle(id).await } else { Ok(Fate::Backlog) };
                 }
                 Err(Stop::Again) => {}
                 Err(stop) => return Err(stop),
@@ -71,9 +112,14 @@ impl Flow<'_> {
     /// A creation or deletion on the former active is not brought over by itself: it needs the
     /// comparison that ends the rejoining.
     async fn lifecycle(&self, id: &IdentityId) -> Result<Fate, Stop> {
-        let active = self.pass.source().twin(id, self.pass.work_ends).await.is_ok();
-        let former = self.pass.target().twin(id, self.pass.work_ends).await.is_ok();
-        if active && former {
+        let active = match self.pass.source().twin(id, self.pass.work_ends).await {
+            Ok(_) => true,
+            Err(error) if error.kind == HubErrorKind::Absent => false,
+            Err(error) => return Ok(Fate::Owed(Debt::new(Reason::Backlog, in_words(&error)))),
+        };
+        let former = self.pass.target().twin(id, self.pass.work_ends).await;
+        let gone = former.as_ref().is_err_and(|error| error.kind == HubErrorKind::Absent);
+        if active && former.is_ok() || !active && gone {
             return Ok(Fate::Backlog);
         }
         let why = "created or deleted on the former active before the cut";
@@ -83,19 +129,29 @@ impl Flow<'_> {
     async fn fold_backlog(
         &self,
         id: &IdentityId,
-        hints: &[&Placed],
+        from: Backlog<'_>,
     ) -> Result<(BacklogNote, Option<ETag>), Stop> {
         for _ in 0..ROUNDS {
-            let (before, precondition) = match self.pass.engine.store.get(&self.backlog_blob(id)).await? {
+            let (before, etag) = match self.pass.engine.store.get(&self.backlog_blob(id)).await? {
                 Some(blob) => {
-                    let note = serde_json::from_slice(&blob.bytes)
+                    let note: BacklogNote = serde_json::from_slice(&blob.bytes)
                         .map_err(|error| StorageError::Rejected(format!("backlog note of {id}: {error}")))?;
-                    (note, Precondition::At(blob.etag))
+                    (note, Some(blob.etag))
                 }
-                None => (BacklogNote::default(), Precondition::Absent),
+                None => (BacklogNote::default(), None),
             };
-            let mut note: BacklogNote = before;
-            hints.iter().for_each(|placed| note.fold(placed));
+            let mut note = before.clone();
+            match from {
+                Backlog::Events(hints) => hints.iter().for_each(|placed| note.fold(placed)),
+                Backlog::Owed(owed) if owed.epoch < self.pass.warrant.authority().epoch => {
+                    note.fold_carried(owed);
+                }
+                Backlog::Owed(_) => {}
+            }
+            if note == before {
+                return Ok((note, etag));
+            }
+            let precondition = etag.map_or(Precondition::Absent, Precondition::At);
             match self.store_backlog(id, &note, precondition).await {
                 Ok(etag) => return Ok((note, Some(etag))),
                 Err(StorageError::Conflict) => {}
@@ -109,7 +165,7 @@ impl Flow<'_> {
         &mut self,
         id: &IdentityId,
         note: &BacklogNote,
-        hints: &[&Placed],
+        from: Backlog<'_>,
     ) -> Result<(), Stop> {
         if note.change.is_empty() {
             return Ok(());
@@ -123,7 +179,7 @@ impl Flow<'_> {
         };
         let mut settled = settle(&note.change, &note.applied, &active, cut);
         self.leave_reported_to_a_connected_device(&active, &mut settled);
-        self.report(id, &settled.losses, hints).await?;
+        self.report(id, &settled.losses, from).await?;
         self.write_twin(id, &active, &settled).await?;
         self.write_reported(id, &active, &settled).await
     }
@@ -195,15 +251,11 @@ impl Flow<'_> {
 
     /// Both values, durable before either is overwritten; named by the last event, so that a
     /// redelivery writes the same report.
-    async fn report(&self, id: &IdentityId, losses: &[Loss], hints: &[&Placed]) -> Result<(), Stop> {
+    async fn report(&self, id: &IdentityId, losses: &[Loss], from: Backlog<'_>) -> Result<(), Stop> {
         if losses.is_empty() {
             return Ok(());
         }
-        let at = hints.last().map(|placed| &placed.at);
-        let place = at.map_or_else(
-            || "again".to_owned(),
-            |at| format!("{}-{:020}", at.log.replace('/', "-"), at.sequence.unwrap_or_default()),
-        );
+        let place = from.place();
         let epoch = self.pass.warrant.authority().epoch;
         let name = format!("losses/{epoch:010}/{}/{place}.json", note_id(id));
         let report = serde_json::json!({"identity": id, "epoch": epoch, "losses": losses});

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::num::NonZeroU64;
 
 /// 128 bits that stand for an identity: small, and two identities never share them in practice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +16,11 @@ impl Fingerprints {
     /// Of anything that can be hashed.
     pub(crate) fn of(&self, what: &impl Hash) -> Fingerprint {
         Fingerprint(self.0.hash_one(what), self.1.hash_one(what))
+    }
+
+    /// 64 bits, for telling one value from the one before it.
+    pub(crate) fn short(&self, what: &impl Hash) -> NonZeroU64 {
+        NonZeroU64::new(self.0.hash_one(what)).unwrap_or(NonZeroU64::MIN)
     }
 }
 

@@ -8,27 +8,33 @@ use crate::model::IdentityId;
 use crate::routing::HubRole;
 
 /// Identities remembered per process: an echo follows its write within seconds, so this is the
-/// number of identities that may be written meanwhile. About 150 bytes each.
-const REMEMBERED: usize = 16_384;
+/// number of identities that may be written meanwhile. About 70 bytes each; just what fits a hash
+/// table of 32,768 places.
+const REMEMBERED: usize = 28_000;
 
 /// Versions remembered per identity.
-const VERSIONS: usize = 4;
+const VERSIONS: usize = 3;
+
+/// The low half of a version: enough to tell the few versions of the last seconds apart.
+fn low(version: u64) -> u32 {
+    (version & u64::from(u32::MAX)) as u32
+}
 
 #[derive(Debug, Default)]
 struct Entry {
     created: bool,
     deleted: bool,
-    twin: [u64; VERSIONS],
-    reported: [u64; VERSIONS],
-    next: usize,
+    twin: [u32; VERSIONS],
+    reported: [u32; VERSIONS],
+    next: u8,
 }
 
 impl Entry {
-    fn push(ring: &mut [u64; VERSIONS], next: &mut usize, version: u64) {
-        if let Some(place) = ring.get_mut(*next % VERSIONS) {
-            *place = version;
+    fn push(ring: &mut [u32; VERSIONS], next: &mut u8, version: u64) {
+        if let Some(place) = ring.get_mut(usize::from(*next) % VERSIONS) {
+            *place = low(version);
         }
-        *next += 1;
+        *next = next.wrapping_add(1);
     }
 }
 
@@ -76,9 +82,9 @@ impl Echoes {
             HintKind::Deleted => entry.deleted,
             HintKind::Twin { .. } => {
                 let reported_only = hint.change.tags.is_none() && hint.change.desired.is_none();
-                hint.version.is_some_and(|version| version > 0 && entry.twin.contains(&version))
+                hint.version.is_some_and(|version| version > 0 && entry.twin.contains(&low(version)))
                     || (reported_only
-                        && hint.reported_version.is_some_and(|v| v > 0 && entry.reported.contains(&v)))
+                        && hint.reported_version.is_some_and(|v| v > 0 && entry.reported.contains(&low(v))))
             }
             HintKind::Other => true,
         }

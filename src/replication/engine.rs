@@ -129,7 +129,7 @@ impl Engine {
                 self.inner.note_progress(&batch);
                 self.inner.progress.flush(false).await;
                 let line = tally.line(function, &batch, started.elapsed());
-                tracing::info!("{line}");
+                tracing::debug!("{line}");
                 Reply::Done(vec![line])
             }
             Err(why) => {

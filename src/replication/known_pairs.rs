@@ -4,24 +4,25 @@
 //! registry reads (documented limits), so a pair once compared need not be read again until one of
 //! the two ETags moves.
 
+use std::num::NonZeroU64;
 use std::sync::{Mutex, PoisonError};
 
-use super::bounded::{Bounded, Fingerprint, Fingerprints};
+use super::bounded::{Bounded, Fingerprints};
 use crate::model::{ETag, IdentityId, TwinDocument};
 use crate::routing::HubRole;
 
-/// Pairs remembered per process; about 100 bytes each.
-const REMEMBERED: usize = 16_384;
+/// Pairs remembered per process; about 90 bytes each; just what fits a hash table of 32,768 places.
+const REMEMBERED: usize = 28_000;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Pair {
-    primary: Option<Fingerprint>,
-    secondary: Option<Fingerprint>,
+    primary: Option<NonZeroU64>,
+    secondary: Option<NonZeroU64>,
     seen: Option<(HubRole, u64)>,
 }
 
 impl Pair {
-    fn of(&mut self, hub: HubRole) -> &mut Option<Fingerprint> {
+    fn of(&mut self, hub: HubRole) -> &mut Option<NonZeroU64> {
         match hub {
             HubRole::Primary => &mut self.primary,
             HubRole::Secondary => &mut self.secondary,
@@ -57,7 +58,7 @@ impl KnownPairs {
     /// The registry entries at these ETags are equal.
     pub(crate) fn remember(&self, id: &IdentityId, source: (HubRole, &ETag), target: &ETag) {
         let (role, source) = source;
-        let (source, target) = (self.prints.of(source), self.prints.of(target));
+        let (source, target) = (self.prints.short(source), self.prints.short(target));
         self.change(id, |pair| {
             *pair.of(role) = Some(source);
             *pair.of(role.other()) = Some(target);
@@ -67,7 +68,7 @@ impl KnownPairs {
     /// We made the target from the source's registry entry at `etag`, when its twin was at `version`.
     /// They are equal by construction; the target's ETag is learned when it is next seen.
     pub(crate) fn made(&self, id: &IdentityId, source: HubRole, version: u64, etag: Option<&ETag>) {
-        let etag = etag.map(|etag| self.prints.of(etag));
+        let etag = etag.map(|etag| self.prints.short(etag));
         self.change(id, |pair| {
             *pair = Pair { seen: Some((source, version)), ..Pair::default() };
             *pair.of(source) = etag;
@@ -90,7 +91,7 @@ impl KnownPairs {
         target: &TwinDocument,
     ) -> Known {
         let (role, source) = source;
-        let now = (self.prints.of(&source.device_etag), self.prints.of(&target.device_etag));
+        let now = (self.prints.short(&source.device_etag), self.prints.short(&target.device_etag));
         let mut known = Known::Nothing;
         self.change(id, |pair| {
             let (then_source, then_target) = (*pair.of(role), *pair.of(role.other()));

@@ -83,6 +83,7 @@ impl Flow<'_> {
 
     /// All modules of a device: those of the source, and those that only the target has.
     pub(crate) async fn modules_of(&mut self, device: &IdentityId) -> Result<(), Stop> {
+        self.take_place().await;
         let deadline = self.pass.work_ends;
         let source = match self.pass.source().modules(&device.device, deadline).await {
             Ok(modules) => modules,

@@ -101,6 +101,11 @@ impl OwedNote {
             (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
             self.sequence_number = at.sequence;
         }
+        if self.epoch != epoch {
+            // What was carried under an earlier epoch came from the other direction.
+            self.source_was_read();
+            self.newest.clear();
+        }
         self.last_tried = now;
         self.attempts = self.attempts.saturating_add(1);
         self.epoch = epoch;
@@ -289,6 +294,18 @@ mod tests {
         assert_eq!(identity_of(&note.id), Some(note.identity.clone()));
         let text = serde_json::to_string(&note).unwrap();
         assert_eq!(serde_json::from_str::<OwedNote>(&text).unwrap(), note, "{text}");
+    }
+
+    #[test]
+    fn what_was_carried_in_one_epoch_is_not_applied_in_the_next() {
+        let mut note = empty();
+        let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(5) };
+        let change = TwinChange { tags: Some(Change::Set(json!({"a": 1}))), ..Default::default() };
+        note.carry(&at, &change, false);
+        note.owe(&Debt::new(Reason::SourceUnreachable, ""), &at, 1, Timestamp::UNIX_EPOCH);
+        assert!(!note.change.is_empty());
+        note.owe(&Debt::new(Reason::SourceUnreachable, ""), &at, 2, Timestamp::UNIX_EPOCH);
+        assert!(note.change.is_empty() && note.newest.is_empty());
     }
 
     #[test]

@@ -232,13 +232,20 @@ impl<'a> Flow<'a> {
         Arc::clone(&self.pass.engine.in_flight).try_acquire_owned().ok()
     }
 
-    /// Creates a device in bulk; the place in flight is given back while it waits for company.
+    /// Takes a place in flight again, after a create has given it back.
+    pub(crate) async fn take_place(&mut self) {
+        if self.permit.is_none() {
+            self.coming = Some(self.bulk.coming());
+            self.permit = place(&self.pass.engine.in_flight).await;
+        }
+    }
+
+    /// Creates a device in bulk; the place in flight is given back, so that reads go on while it
+    /// waits for company, and is taken again only by who needs it.
     pub(crate) async fn create(&mut self, item: crate::model::Object) -> Result<(), Stop> {
         let deadline = self.pass.for_write().await?;
         self.permit = None;
         let result = self.bulk.create(self.coming.take(), item, deadline).await;
-        self.coming = Some(self.bulk.coming());
-        self.permit = place(&self.pass.engine.in_flight).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))
     }

@@ -22,6 +22,7 @@ impl Flow<'_> {
             if self.pass.is_over() {
                 return Fate::Owed(Debt::not_reached());
             }
+            self.take_place().await;
             let result = match &id.module {
                 None => self.device(id, task).await,
                 Some(_) => self.module(id, task).await,

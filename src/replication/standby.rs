@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::backlog_flow::Backlog;
 use super::batch::Placed;
 use super::debt::{Debt, Reason, in_words};
 use super::observe::Look;
@@ -60,7 +61,7 @@ impl Flow<'_> {
         let (backlog, drift): (Vec<&Placed>, Vec<&Placed>) =
             hints.iter().partition(|placed| is_backlog(placed.hint.occurred, authority));
         if !backlog.is_empty() {
-            let fate = self.backlog(id, &backlog).await?;
+            let fate = self.backlog(id, Backlog::Events(&backlog)).await?;
             if drift.is_empty() || matches!(fate, Fate::Owed(_)) {
                 return Ok(fate);
             }
@@ -73,7 +74,7 @@ impl Flow<'_> {
         let authority = self.pass.warrant.authority();
         let backlog: Vec<&Placed> =
             hints.iter().copied().filter(|placed| is_backlog(placed.hint.occurred, authority)).collect();
-        if backlog.is_empty() { Ok(Fate::Noted) } else { self.backlog(id, &backlog).await }
+        if backlog.is_empty() { Ok(Fate::Noted) } else { self.backlog(id, Backlog::Events(&backlog)).await }
     }
 
     /// Whether both hubs say the same of the twin, and of what a twin shows of its registry entry.

@@ -1,10 +1,11 @@
 //! Working owed identities off: replaying means observing again, never applying old bytes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
+use super::backlog_flow::Backlog;
 use super::debt::Reason;
 use super::engine::{Engine, Inner, work_ends};
 use super::owed::OwedNote;
@@ -22,6 +23,9 @@ const AT_MOST: usize = 2_000;
 
 /// Owed notes read at a time.
 const READ_AT_A_TIME: usize = 16;
+
+/// How long a sweep waits for a hub that may be down.
+const WAKING: Duration = Duration::from_secs(10);
 
 /// What a retry came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,16 +118,13 @@ impl Inner {
 
 impl<'a> Pass<'a> {
     /// A client that has given a hub up for a moment tries it again with one call: let that be this
-    /// one, and not the first of the owed.
+    /// one, and not the first of the owed. A hub that is down is not waited for longer.
     async fn wake(&self) {
-        if let Some(probe) = probe_identity() {
-            self.source().try_again();
-            self.target().try_again();
-            let _ = futures::join!(
-                self.source().twin(&probe, self.work_ends),
-                self.target().twin(&probe, self.work_ends)
-            );
-        }
+        let Some(probe) = probe_identity() else { return };
+        self.source().try_again();
+        self.target().try_again();
+        let until = Deadline::after(WAKING).or(self.work_ends);
+        let _ = futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
     }
 
     async fn retry_one(&'a self, note: OwedNote, etag: ETag) -> Worked {
@@ -132,7 +133,11 @@ impl<'a> Pass<'a> {
         let mut flow = Flow::begin(self).await;
         let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
         let fate = match note.reason {
-            Reason::Backlog => settled(flow.backlog(&id, &[]).await),
+            Reason::Backlog => settled(flow.backlog(&id, Backlog::Owed(&note)).await),
+            // Carried under an earlier epoch, and perhaps never applied: it is backlog by now.
+            _ if note.epoch < self.warrant.authority().epoch && !note.change.is_empty() => {
+                settled(flow.backlog(&id, Backlog::Owed(&note)).await)
+            }
             // Nothing is written to a rejoining hub; the note stays.
             _ if rejoining => Fate::Ignored,
             _ => flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await,

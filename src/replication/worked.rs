@@ -177,6 +177,8 @@ impl<'a> Pass<'a> {
             Fate::Owed(debt) => self.owe(one, debt).await,
             Fate::NoAnswer(why) => self.owe(one, &Debt::new(Reason::TargetUnreachable, why.as_str())).await,
             Fate::Equal | Fate::Written if one.source_read => self.clear(one).await,
+            // Only a retry of the note itself says so with its note at hand.
+            Fate::Backlog if one.at == Position::default() => self.clear(one).await,
             _ => Ok(()),
         }
     }
