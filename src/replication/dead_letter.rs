@@ -106,11 +106,12 @@ impl DeadLetterStore {
         Self { container }
     }
 
-    /// Keeps one; keeping it again changes nothing.
-    pub(crate) async fn keep(&self, letter: &DeadLetter) -> Result<(), StorageError> {
+    /// Keeps one; keeping it again changes nothing. Whether it is new.
+    pub(crate) async fn keep(&self, letter: &DeadLetter) -> Result<bool, StorageError> {
         let bytes = serde_json::to_vec(letter).map_err(|e| StorageError::Rejected(e.to_string()))?;
         match self.container.put(&blob_name(&letter.id), Bytes::from(bytes), Precondition::Absent).await {
-            Ok(_) | Err(StorageError::Conflict) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(StorageError::Conflict) => Ok(false),
             Err(error) => Err(error),
         }
     }

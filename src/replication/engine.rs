@@ -153,8 +153,9 @@ impl Inner {
         let warrant = Warrant::take(&self.authority).await?;
         self.load_owed().await?;
         for letter in &dead {
-            self.dead_letters.keep(letter).await.map_err(|error| format!("storage: {error:?}"))?;
-            tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
+            if self.dead_letters.keep(letter).await.map_err(|error| format!("storage: {error:?}"))? {
+                tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
+            }
         }
         let mut tally = Tally { ignored, dead: dead.len(), ..Tally::default() };
         let pass = Pass::new(self, warrant, work_ends(deadline));

@@ -214,12 +214,10 @@ pub(crate) struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
-    /// Waits for a place in flight.
-    pub(crate) async fn begin(pass: &'a Pass<'a>) -> Self {
+    /// Work that has no place in flight yet: an echo needs none.
+    pub(crate) fn new(pass: &'a Pass<'a>) -> Self {
         let bulk = pass.engine.bulk(pass.target_role()).clone();
-        let coming = Some(bulk.coming());
-        let permit = place(&pass.engine.in_flight).await;
-        Self { pass, permit, coming, bulk, writes: 0, noted: None, source_read: false }
+        Self { pass, permit: None, coming: None, bulk, writes: 0, noted: None, source_read: false }
     }
 
     /// Forgets what belongs to the identity before.
@@ -232,7 +230,7 @@ impl<'a> Flow<'a> {
         Arc::clone(&self.pass.engine.in_flight).try_acquire_owned().ok()
     }
 
-    /// Takes a place in flight again, after a create has given it back.
+    /// Takes a place in flight, if it has none: at first, and after a create has given it back.
     pub(crate) async fn take_place(&mut self) {
         if self.permit.is_none() {
             self.coming = Some(self.bulk.coming());

@@ -40,6 +40,7 @@ impl Flow<'_> {
         if strange.iter().any(|p| matches!(p.hint.kind, HintKind::Created | HintKind::Deleted)) {
             // Somebody else made or unmade it: its counters begin again.
             engine.echoes.forget(target, id);
+            engine.pairs.forget(id);
         }
         let rejoining = self.pass.warrant.authority().standby_state == StandbyState::Rejoining;
         if equal && !rejoining {

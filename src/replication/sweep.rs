@@ -79,7 +79,7 @@ impl Engine {
         self.inner.retry(notes, deadline).await
     }
 
-    /// Tries one identity again, owed or not.
+    /// Tries one owed identity again; nothing is tried when it is not owed.
     pub async fn retry(&self, id: &IdentityId, deadline: Deadline) -> Result<Retried, String> {
         let note = self.inner.owed.of(id).await.map_err(|error| format!("storage: {error:?}"))?;
         self.inner.retry(note.into_iter().collect(), deadline).await
@@ -130,8 +130,9 @@ impl<'a> Pass<'a> {
     async fn retry_one(&'a self, note: OwedNote, etag: ETag) -> Worked {
         let id = note.identity.clone();
         let _held = self.engine.locks.hold(&id.device).await;
-        let mut flow = Flow::begin(self).await;
+        let mut flow = Flow::new(self);
         let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
+        flow.take_place().await;
         let fate = match note.reason {
             Reason::Backlog => settled(flow.backlog(&id, Backlog::Owed(&note)).await),
             // Carried under an earlier epoch, and perhaps never applied: it is backlog by now.

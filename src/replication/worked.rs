@@ -44,7 +44,7 @@ impl<'a> Pass<'a> {
     pub(crate) async fn once_more(&'a self, before: Worked) -> Worked {
         let id = before.id.clone();
         let _held = self.engine.locks.hold(&id.device).await;
-        let mut flow = Flow::begin(self).await;
+        let mut flow = Flow::new(self);
         let fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
         Worked { fate, source_read: flow.source_read, ..before }
     }
@@ -52,7 +52,7 @@ impl<'a> Pass<'a> {
     /// Works one device off, itself first and then its modules.
     pub(crate) async fn device_work(&'a self, work: DeviceWork) -> Vec<Worked> {
         let _held = self.engine.locks.hold(&work.device).await;
-        let mut flow = Flow::begin(self).await;
+        let mut flow = Flow::new(self);
         let mut worked = Vec::new();
         for identity in work.identities {
             worked.push(self.identity_work(&mut flow, identity).await);
