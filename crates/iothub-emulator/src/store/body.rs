@@ -28,6 +28,9 @@ const KNOWN: [&str; 16] = [
     "managedBy",
 ];
 
+/// Members of a bulk item that are not the identity's (documented).
+const OF_BULK: [&str; 6] = ["id", "importMode", "eTag", "twinETag", "tags", "properties"];
+
 /// An identity as somebody wants it; read-only members are not in it.
 #[derive(Debug, Clone)]
 pub(super) struct IdentityBody {
@@ -53,10 +56,7 @@ impl IdentityBody {
                 return Err(HubError::invalid(format!("{name} in the body is not the one in the path")));
             }
         }
-        let mut read = Self::members(body, if module.is_some() { Owner::Module } else { Owner::Device })?;
-        let unknown = body.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()));
-        read.extra = unknown.map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(read)
+        Self::members(body, if module.is_some() { Owner::Module } else { Owner::Device })
     }
 
     /// The members that bulk items and PUT bodies share.
@@ -74,13 +74,19 @@ impl IdentityBody {
             scope: text(body, "deviceScope"),
             parent_scopes: scopes(body.get("parentScopes")),
             managed_by: text(body, "managedBy"),
-            extra: Map::new(),
+            extra: unknown(body),
         })
     }
 
     pub(super) fn is_edge(&self) -> bool {
         self.capabilities.get("iotEdge").and_then(Value::as_bool).unwrap_or(false)
     }
+}
+
+fn unknown(body: &Map<String, Value>) -> Map<String, Value> {
+    let is = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let unknown = body.iter().filter(|(name, _)| !is(&KNOWN, name) && !is(&OF_BULK, name));
+    unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 fn text(body: &Map<String, Value>, name: &str) -> Option<String> {
