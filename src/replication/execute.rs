@@ -33,7 +33,7 @@ impl Flow<'_> {
     async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<bool, Stop> {
         match step {
             Step::Create { item } => self.create_device(id, item, basis).await,
-            Step::CreateModule { body } => self.create_module(id, &body, basis).await,
+            Step::CreateAlone { body } => self.create_alone(id, &body, basis).await,
             Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await,
             Step::PatchTwin { patch, etag } => self.patch_twin(id, &patch, &etag).await,
             Step::PatchReported { patch, version } => self.patch_reported(id, &patch, version).await,
@@ -55,12 +55,7 @@ impl Flow<'_> {
         Ok(has_reported)
     }
 
-    async fn create_module(
-        &mut self,
-        id: &IdentityId,
-        body: &Object,
-        basis: Basis<'_>,
-    ) -> Result<bool, Stop> {
+    async fn create_alone(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
         let deadline = self.pass.for_write().await?;
         let created = self.answered(self.pass.target().create_identity(id, body, deadline).await)?;
         self.pass.engine.echoes.created(self.pass.target_role(), id);

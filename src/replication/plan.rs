@@ -14,8 +14,9 @@ pub(crate) enum Step {
         /// The bulk item.
         item: Object,
     },
-    /// Create a module, create-only; its twin follows once it is there.
-    CreateModule {
+    /// Create a module, or a device with members that no bulk call is known to take, create-only; its
+    /// twin follows once it is there.
+    CreateAlone {
         /// The identity.
         body: Object,
     },
@@ -102,8 +103,8 @@ fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan 
     if !has_keys(source) {
         return owe(Reason::NoAuthentication, "the source shows no authentication");
     }
-    let step = if id.module.is_some() {
-        Step::CreateModule { body: want::identity_body(id, source, scopes, None) }
+    let step = if id.module.is_some() || want::has_unknown_members(source) {
+        Step::CreateAlone { body: want::identity_body(id, source, scopes, None) }
     } else {
         Step::Create { item: want::bulk_item(id, source, scopes, twin) }
     };

@@ -71,7 +71,7 @@ impl Hub {
                 assert_eq!(etag, &self.twin.device_etag);
                 self.identity = None;
             }
-            Step::CreateModule { .. } => panic!("a device is no module"),
+            Step::CreateAlone { .. } => panic!("these devices have no unknown members"),
         }
     }
 

@@ -48,6 +48,15 @@ pub(crate) fn bulk_item(
     item
 }
 
+/// Members that travel and that bulk items are documented to have.
+const IN_BULK: [&str; 4] = ["authentication", "status", "statusReason", "capabilities"];
+
+/// Whether the entry has members from the future: kept by a PUT, but nobody has shown that a bulk
+/// call keeps them.
+pub(crate) fn has_unknown_members(source: &IdentityDocument) -> bool {
+    source.portable().keys().any(|name| !IN_BULK.contains(&name.as_str()))
+}
+
 /// The whole identity as the target should have it. An edge device's own scope is immutable there
 /// and must be echoed (observed); it is never sent at creation.
 pub(crate) fn identity_body(
