@@ -17,8 +17,13 @@ pub(crate) fn whose(hub: Option<&str>, primary: &HubSettings, secondary: &HubSet
 fn is_called(settings: &HubSettings, hub: &str) -> bool {
     let host = settings.host_name.as_str();
     let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    [settings.name.as_str(), host, without_port].iter().any(|name| name.eq_ignore_ascii_case(hub))
-        && !hub.is_empty()
+    // A hub reached by address, or by another name than its own, is still known by its set name.
+    let short = hub.split_once('.').map_or(hub, |(label, _)| label);
+    let fits = |name: &&str| name.eq_ignore_ascii_case(hub);
+    let is_address = hub.parse::<std::net::IpAddr>().is_ok();
+    !hub.is_empty()
+        && ([settings.name.as_str(), host, without_port].iter().any(fits)
+            || (!is_address && settings.name.eq_ignore_ascii_case(short)))
 }
 
 #[cfg(test)]
@@ -59,5 +64,6 @@ mod tests {
         assert_eq!(whose(Some("Primary"), &primary, &secondary), Some(HubRole::Primary));
         assert_eq!(whose(Some("127.0.0.1:4432"), &primary, &secondary), Some(HubRole::Secondary));
         assert_eq!(whose(Some("127.0.0.1"), &primary, &secondary), None);
+        assert_eq!(whose(Some("Primary.azure-devices.net"), &primary, &secondary), Some(HubRole::Primary));
     }
 }
