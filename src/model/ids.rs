@@ -182,6 +182,12 @@ impl ETag {
         Self(text.trim().trim_matches('"').to_owned())
     }
 
+    /// Whether it says nothing: empty, or the word `null` that some of the service's documents have
+    /// in its place (documented of Event Grid's).
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_empty() || self.0 == "null"
+    }
+
     /// Without quotes.
     pub fn as_str(&self) -> &str {
         &self.0

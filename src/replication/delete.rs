@@ -36,7 +36,9 @@ impl Flow<'_> {
         if !engine.budget.charge(id, etag, now()).await? {
             return Ok(Fate::Owed(Debt::new(Reason::DeleteBudget, "the deletes of this hour are used up")));
         }
-        snapshot::keep(self.pass, id, target).await?;
+        let kept = snapshot::keep(self.pass, id, target).await?;
+        // A twin that does not tell its registry entry's ETag: the entry that was kept does.
+        let etag = kept.as_ref().filter(|_| etag.is_nothing()).unwrap_or(etag);
         let deadline = self.pass.for_write().await?;
         let result = self.pass.target().delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);

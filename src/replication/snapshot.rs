@@ -6,12 +6,16 @@ use serde_json::{Value, json};
 use super::observe::Look;
 use super::pass::{Pass, Stop, now};
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, IdentityId, ModuleId, Object, Section, TwinDocument};
+use crate::model::{ETag, IdentityDocument, IdentityId, ModuleId, Object, Section, TwinDocument};
 use crate::storage::Precondition;
 
 /// Keeps the target's identity, twin and modules as
-/// `snapshots/{yyyy}/{mm}/{dd}/{identity}/{time}-{etag}.json`.
-pub(crate) async fn keep(pass: &Pass<'_>, id: &IdentityId, twin: &TwinDocument) -> Result<(), Stop> {
+/// `snapshots/{yyyy}/{mm}/{dd}/{identity}/{time}-{etag}.json`; gives the registry ETag of what was kept.
+pub(crate) async fn keep(
+    pass: &Pass<'_>,
+    id: &IdentityId,
+    twin: &TwinDocument,
+) -> Result<Option<ETag>, Stop> {
     let identity = match pass.target_identity(id).await {
         Look::Present(identity) => identity,
         Look::Absent => return Err(Stop::Again),
@@ -39,7 +43,7 @@ pub(crate) async fn keep(pass: &Pass<'_>, id: &IdentityId, twin: &TwinDocument) 
     );
     let bytes = Bytes::from(document.to_string());
     pass.engine.store.put(&name, bytes, Precondition::None).await?;
-    Ok(())
+    Ok(identity.etag())
 }
 
 /// Modules with their twins; `null` where the registry does not answer for them, as it does not for
