@@ -178,9 +178,10 @@ impl OwedStore {
     /// One note by its id (the identity, percent-encoded), with its ETag.
     pub async fn get(&self, id: &str) -> Result<Option<(OwedNote, ETag)>, StorageError> {
         let Some(blob) = self.container.get(&blob_name(id)).await? else { return Ok(None) };
-        let note = serde_json::from_slice(&blob.bytes)
-            .map_err(|error| StorageError::Rejected(format!("owed note {id}: {error}")))?;
-        Ok(Some((note, blob.etag)))
+        Ok(serde_json::from_slice(&blob.bytes)
+            .or_else(|error| unreadable(id, &error).ok_or(error))
+            .ok()
+            .map(|note| (note, blob.etag)))
     }
 
     /// One identity's note, with its ETag.
@@ -223,6 +224,14 @@ impl OwedStore {
         }
         Err(StorageError::Unavailable(format!("the owed note of {identity} kept changing")))
     }
+}
+
+/// Stands for a note that cannot be understood: its name still says who is owed. Nobody's batch may
+/// hang on it.
+fn unreadable(id: &str, error: &serde_json::Error) -> Option<OwedNote> {
+    let identity = identity_of(id)?;
+    let debt = Debt::new(Reason::Malformed, format!("the note itself cannot be read: {error}"));
+    Some(OwedNote::new(&identity, &debt, &Position::default(), 0, Timestamp::now()))
 }
 
 fn blob_name(id: &str) -> String {
