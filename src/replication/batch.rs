@@ -82,6 +82,7 @@ mod tests {
                 identity: id.parse().unwrap(),
                 hub: None,
                 kind: HintKind::Created,
+                ordered: true,
                 occurred: None,
                 change: TwinChange::default(),
                 version: None,

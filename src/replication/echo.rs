@@ -113,6 +113,7 @@ mod tests {
             identity: id.parse().unwrap(),
             hub: None,
             kind,
+            ordered: true,
             occurred: None,
             change: TwinChange::default(),
             version: Some(version),

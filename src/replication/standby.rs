@@ -55,7 +55,7 @@ impl Flow<'_> {
     }
 
     async fn in_sync(&mut self, id: &IdentityId, hints: &[&Placed]) -> Result<Fate, Stop> {
-        if self.is_equal(id).await? {
+        if self.is_equal(id, hints).await? {
             return Ok(Fate::Echo);
         }
         let authority = self.pass.warrant.authority();
@@ -79,7 +79,11 @@ impl Flow<'_> {
     }
 
     /// Whether both hubs say the same of the twin, and of what a twin shows of its registry entry.
-    async fn is_equal(&self, id: &IdentityId) -> Result<bool, Stop> {
+    ///
+    /// A twin shows no keys: one that somebody else deleted and that is there again is never taken
+    /// for equal by its twin alone.
+    async fn is_equal(&self, id: &IdentityId, hints: &[&Placed]) -> Result<bool, Stop> {
+        let remade = hints.iter().any(|placed| placed.hint.kind == HintKind::Deleted);
         let target = self.target_or_stop(id).await?;
         match (target, self.pass.source_twin(id).await) {
             (_, Look::Unreachable(error)) => {
@@ -88,7 +92,8 @@ impl Flow<'_> {
             (None, Look::Absent) => Ok(true),
             (Some(target), Look::Present(source)) => {
                 let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
-                Ok(plan.steps.is_empty()
+                Ok(!remade
+                    && plan.steps.is_empty()
                     && plan.owed.is_none()
                     && !want::entries_visibly_differ(&source, &target))
             }

@@ -150,6 +150,7 @@ impl<'a> Pass<'a> {
             at: Default::default(),
             source_read,
             note: Some((note, etag)),
+            unread: Vec::new(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::probe::probe_identity;
 use super::tally::Tally;
 use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
-use crate::model::{ETag, IdentityId};
+use crate::model::{ETag, IdentityId, TwinChange};
 use crate::routing::StandbyState;
 
 /// Owed notes written at a time, by one batch.
@@ -30,6 +30,8 @@ pub(crate) struct Worked {
     pub(crate) source_read: bool,
     /// The owed note as it was before.
     pub(crate) note: Option<(OwedNote, ETag)>,
+    /// What its events carry, when there was no time to find out whether the source can be read.
+    pub(crate) unread: Vec<(Position, TwinChange, bool)>,
 }
 
 impl Worked {
@@ -66,21 +68,29 @@ impl<'a> Pass<'a> {
             work.hints.iter().partition(|placed| placed.hub == self.source_role);
         let note = match self.note_of(&work.id).await {
             Ok(note) => note,
-            Err(fate) => return Worked { id: work.id, fate, at, source_read: false, note: None },
+            Err(fate) => {
+                return Worked { id: work.id, fate, at, source_read: false, note: None, unread: Vec::new() };
+            }
         };
+        flow.begin_identity();
         let mut fate = Fate::Ignored;
         if !active.is_empty() {
             fate = self.active_hints(flow, &work.id, &active, note.is_some()).await;
         }
         let source_read = flow.source_read;
+        let unread = match &fate {
+            Fate::Owed(debt) if debt.reason == Reason::NotReached && !source_read => carried_by(&active),
+            _ => Vec::new(),
+        };
         if !standby.is_empty() && !matches!(fate, Fate::Hold(_) | Fate::NoAnswer(_) | Fate::Owed(_)) {
-            let equal = matches!(fate, Fate::Equal | Fate::Written);
+            // What was only remembered to be equal may have been changed by just these events.
+            let equal = source_read && matches!(fate, Fate::Equal | Fate::Written);
             let of_standby = flow.standby(&work.id, &standby, equal).await;
             if active.is_empty() || !matches!(of_standby, Fate::Echo | Fate::Noted) {
                 fate = of_standby;
             }
         }
-        Worked { id: work.id, fate, at, source_read, note }
+        Worked { id: work.id, fate, at, source_read, note, unread }
     }
 
     /// The note of an identity that is known to be owed, as it was before this work.
@@ -188,15 +198,21 @@ impl<'a> Pass<'a> {
         let (_, news) = self
             .engine
             .owed
-            .write(&one.id, |before| match before {
-                Some(mut note) => {
-                    if one.source_read {
-                        note.source_was_read();
+            .write(&one.id, |before| {
+                let mut note = match before {
+                    Some(mut note) => {
+                        if one.source_read {
+                            note.source_was_read();
+                        }
+                        note.owe(debt, &one.at, epoch, now);
+                        note
                     }
-                    note.owe(debt, &one.at, epoch, now);
-                    note
+                    None => OwedNote::new(&one.id, debt, &one.at, epoch, now),
+                };
+                for (at, change, deleted) in &one.unread {
+                    note.carry(at, change, *deleted);
                 }
-                None => OwedNote::new(&one.id, debt, &one.at, epoch, now),
+                note
             })
             .await
             .map_err(|error| format!("storage: {error:?}"))?;
@@ -222,6 +238,12 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// What the events carry. A deletion out of order may be of an earlier life: it is only a hint.
+fn carried_by(hints: &[&Placed]) -> Vec<(Position, TwinChange, bool)> {
+    let deletes = |p: &Placed| p.hint.ordered && p.hint.kind == HintKind::Deleted;
+    hints.iter().map(|p| (p.at.clone(), p.hint.change.clone(), deletes(p))).collect()
+}
+
 fn task_of(hints: &[&Placed], owed: bool) -> Task {
     let is = |kind: &HintKind| hints.iter().any(|placed| placed.hint.kind == *kind);
     let (created, deleted) = (is(&HintKind::Created), is(&HintKind::Deleted));
@@ -230,10 +252,7 @@ fn task_of(hints: &[&Placed], owed: bool) -> Task {
         only_created: !owed && hints.iter().all(|placed| placed.hint.kind == HintKind::Created),
         deleted,
         alone: false,
-        carried: hints
-            .iter()
-            .map(|p| (p.at.clone(), p.hint.change.clone(), p.hint.kind == HintKind::Deleted))
-            .collect(),
+        carried: carried_by(hints),
         at: hints.last().map(|placed| placed.at.clone()).unwrap_or_default(),
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn hint(members: &Object) -> Result<Hint, NotANotification> {
         identity: identity(device, text(data, "moduleId"))?,
         hub: text(data, "hubName").or_else(|| source_hub(members)).map(str::to_owned),
         kind,
+        ordered: false,
         occurred: time.or_else(|| text(members, "time")).and_then(timestamp),
         change: TwinChange::default(),
         version,

@@ -41,6 +41,9 @@ pub struct Hint {
     pub hub: Option<String>,
     /// What.
     pub kind: HintKind,
+    /// Whether it stands in order with the other events of its identity: what a hub routes does, what
+    /// Event Grid delivers does not (documented).
+    pub ordered: bool,
     /// `operationTimestamp`, or the event's own time.
     pub occurred: Option<Timestamp>,
     /// What the event carries of the twin (empty for lifecycle events).

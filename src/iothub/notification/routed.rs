@@ -98,6 +98,7 @@ fn hint(
         identity: who(body, properties)?,
         hub: properties.text("hubName").or_else(|| properties.text("user-id")).map(str::to_owned),
         kind,
+        ordered: true,
         occurred: time.and_then(timestamp),
         change,
         version,

@@ -62,6 +62,13 @@ impl Container {
         Some(response.error_for_status().unwrap().bytes().await.unwrap().to_vec())
     }
 
+    /// Writes a blob, whatever is there.
+    pub async fn put(&self, blob: &str, bytes: &'static [u8]) {
+        let request = self.http.put(self.url(blob)).header("x-ms-version", "2021-08-06");
+        let response = request.header("x-ms-blob-type", "BlockBlob").body(bytes).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
     /// Names under a prefix.
     pub async fn list(&self, prefix: &str) -> Vec<String> {
         let url = format!(

@@ -1,0 +1,93 @@
+//! Events of both hubs in one batch, events out of order, and accidents in storage.
+
+use serde_json::json;
+
+use crate::world::handler::{grid_event, twin_event};
+use crate::world::{Options, World, storage};
+
+/// A world without a host, with one device on both hubs.
+async fn with_a_device(id: &str, environment: Vec<(&'static str, String)>) -> World {
+    let options = Options { host: false, partitions: 1, environment, ..Options::default() };
+    let world = World::with(options).await;
+    let init = world.app(&["init"]).await;
+    assert_eq!(init.code, 0, "{init:?}");
+    world.primary.create(id).await;
+    world
+}
+
+const LATER: &str = "2026-11-24T00:00:00+00:00";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_standby_is_seen_beside_a_second_notice_of_the_creation() {
+    let world = with_a_device("seen", Vec::new()).await;
+    let handler = world.handler("both").await;
+    let created = grid_event("primary", "seen", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, std::slice::from_ref(&created)).await.0, 200);
+    world.secondary.patch_twin("seen", json!({"tags": {"strange": 1}})).await;
+    let strange = twin_event("secondary", "seen", &json!({"version": 3, "tags": {"strange": 1}}), LATER, 2);
+    assert_eq!(handler.deliver("registry", 0, &[created, strange]).await.0, 200);
+    let owed = world.owed().await;
+    assert_eq!(owed.first().map(|note| note["reason"].clone()), Some(json!("drift")), "{owed:?}");
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_on_the_standby_by_somebody_else_gets_its_own_keys_back() {
+    let world = with_a_device("remade", Vec::new()).await;
+    let handler = world.handler("remade").await;
+    let created = grid_event("primary", "remade", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    world.secondary.delete("remade").await;
+    world.secondary.create("remade").await;
+    let events = [
+        grid_event("secondary", "remade", "DeviceDeleted", 2),
+        grid_event("secondary", "remade", "DeviceCreated", 3),
+    ];
+    assert_eq!(handler.deliver("registry", 0, &events).await.0, 200);
+    assert_eq!(world.owed().await.len(), 1);
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_delete_event_does_not_stop_changes_from_being_carried() {
+    let world = with_a_device("second-life", Vec::new()).await;
+    let handler = world.handler("carried").await;
+    let created = grid_event("primary", "second-life", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    world.primary.outage("refuse").await;
+    let late = grid_event("primary", "second-life", "DeviceDeleted", 2);
+    assert_eq!(handler.deliver("registry", 0, &[late]).await.0, 200);
+    let change = twin_event("primary", "second-life", &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    assert_eq!(handler.deliver("devicetwin", 0, &[change]).await.0, 200);
+    assert_eq!(world.secondary.twin("second-life").await.unwrap()["tags"]["n"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_invocation_had_no_time_to_read_is_carried_later() {
+    let short = vec![("HADR_INVOCATION_SECONDS", "5".to_owned())];
+    let world = with_a_device("hanging", short).await;
+    let handler = world.handler("short").await;
+    let created = grid_event("primary", "hanging", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    world.primary.outage("hang").await;
+    let change = twin_event("primary", "hanging", &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    assert_eq!(handler.deliver("devicetwin", 0, &[change]).await.0, 200);
+    assert_eq!(world.owed().await.len(), 1);
+    world.primary.outage("refuse").await;
+    world.app(&["owed", "retry"]).await;
+    assert_eq!(world.secondary.twin("hanging").await.unwrap()["tags"]["n"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owed_note_that_cannot_be_read_holds_up_nobody() {
+    let world = with_a_device("noted", Vec::new()).await;
+    storage::container(&world).put("owed/noted.json", b"not a note").await;
+    let handler = world.handler("noted").await;
+    let created = grid_event("primary", "noted", "DeviceCreated", 1);
+    let (status, answer) = handler.deliver("registry", 0, &[created]).await;
+    assert_eq!(status, 200, "{answer}");
+    world.assert_hubs_equal().await;
+    assert!(world.owed().await.is_empty());
+}
