@@ -71,7 +71,11 @@ impl Hub {
                 assert_eq!(etag, &self.twin.device_etag);
                 self.identity = None;
             }
-            Step::CreateAlone { .. } => panic!("these devices have no unknown members"),
+            Step::CreateAlone { body } => {
+                self.twin.tags.clear();
+                self.twin.desired.values.clear();
+                self.store(body.clone());
+            }
         }
     }
 
