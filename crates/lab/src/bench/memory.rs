@@ -17,10 +17,12 @@ use crate::story::cast::Pump;
 use crate::terminal::Line;
 use crate::world::World;
 
-/// Goals: peak memory in bytes and its growth, with at most so many TLS connections.
+/// Goals: peak memory in bytes and its growth.
 const PEAK: f64 = 40e6;
 const GROWTH: f64 = 0.10;
-const CONNECTIONS: u32 = 64;
+/// So that both hubs together see at most 64 TLS connections, which the goals are for: each hub
+/// has connections of its own, and now and then one more is opened than requests are in flight.
+const REQUESTS: u32 = 24;
 /// Devices changed over and over.
 const DEVICES: u32 = 250;
 /// How often connections are counted.
@@ -36,8 +38,7 @@ pub(crate) fn note(world: &World, table: &mut Table) -> Result<(), LabError> {
 /// All three, into the table. A world of its own: peak memory never falls, so it must begin anew.
 pub(crate) async fn measure(size: Size, logs: Option<PathBuf>, table: &mut Table) -> Result<(), LabError> {
     let mut line = Line::start("(d) memory");
-    // Each of the two hubs has its own connections, as many as requests in flight.
-    let mut world = begin(CONNECTIONS / 2, logs).await?;
+    let mut world = begin(REQUESTS, logs).await?;
     world.start_host().await?;
     feed::create(&world.primary, &pumps()).await?;
     let pid = world.running()?.number("/handlerPid")?;
@@ -45,7 +46,7 @@ pub(crate) async fn measure(size: Size, logs: Option<PathBuf>, table: &mut Table
     let (after_first, a) = after(&world, pid, first, &mut line).await?;
     let (after_last, b) = after(&world, pid, last, &mut line).await?;
     line.done(&megabytes(after_last));
-    table.note(format!("(d) TLS connections at most, then {} in flight", CONNECTIONS / 2), a.max(b));
+    table.note(format!("(d) most TLS connections meanwhile, {REQUESTS} in flight"), a.max(b));
     table.note(format!("(d) peak memory after {first} events"), megabytes(after_first));
     let what = format!("(d) peak memory after {last} events");
     table.goal(what, megabytes(after_last), "< 40 MB", after_last < PEAK);
