@@ -31,8 +31,14 @@ impl LabError {
     /// For `map_err` on requests; `what` is the method and path, never a header.
     pub(crate) fn refused(what: &str) -> impl FnOnce(reqwest::Error) -> Self {
         let what = what.to_owned();
-        move |error| Self::Refused(what, error.without_url().to_string())
+        move |error| Self::Refused(what, with_causes(&error.without_url()))
     }
+}
+
+/// An error and what caused it: the HTTP client keeps the reason to itself.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl std::fmt::Display for LabError {

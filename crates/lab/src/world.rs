@@ -21,6 +21,9 @@ const USUAL_PORT: u16 = 7071;
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
 /// How long one question to a control port may wait for its answer to become true.
 const POLL: Duration = Duration::from_secs(2);
+/// How long a connection is kept without use: less than any server here keeps it (30 seconds), so
+/// that no request is sent into a connection that is just being closed.
+const IDLE: Duration = Duration::from_secs(10);
 /// Partitions of each event hub.
 const PARTITIONS: u32 = 4;
 
@@ -279,7 +282,7 @@ fn client(ca_file: &Path) -> Result<reqwest::Client, LabError> {
     let bad = |error: reqwest::Error| LabError::Malformed(ca_file.to_owned(), error.to_string());
     let authority = reqwest::Certificate::from_pem(&pem).map_err(bad)?;
     let builder = reqwest::Client::builder().tls_certs_only([authority]).timeout(Duration::from_secs(30));
-    builder.build().map_err(bad)
+    builder.pool_idle_timeout(IDLE).build().map_err(bad)
 }
 
 /// `wanted` if nobody listens on it, otherwise any.

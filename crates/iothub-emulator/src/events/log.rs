@@ -83,7 +83,8 @@ impl Partition {
     pub async fn read(&self, from: u64, max: usize, wait: Duration) -> Value {
         let mut length = self.length.subscribe();
         let arrived = length.wait_for(|length| *length > from);
-        let _nothing_came = tokio::time::timeout(wait, arrived).await;
+        // At once: what the wait gives holds the length locked, which a writer waits for with the events locked.
+        drop(tokio::time::timeout(wait, arrived).await);
         let events = self.lock();
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
         let page = events.iter().enumerate().skip(skip).take(max);
