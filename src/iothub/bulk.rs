@@ -54,7 +54,9 @@ impl HubClient {
 fn is_result(status: StatusCode, body: &[u8]) -> bool {
     match status {
         StatusCode::OK => true,
-        StatusCode::BAD_REQUEST => object(body).is_ok_and(|members| members.contains_key("isSuccessful")),
+        StatusCode::BAD_REQUEST => {
+            object(body).is_ok_and(|members| value(&members, "isSuccessful").is_some())
+        }
         _ => false,
     }
 }
@@ -62,12 +64,20 @@ fn is_result(status: StatusCode, body: &[u8]) -> bool {
 type Key<'a> = (&'a str, Option<&'a str>);
 
 fn fates(items: &[Object], result: &Object) -> Result<Vec<BulkItem>, HubError> {
-    let successful = result.get("isSuccessful").and_then(Value::as_bool);
-    let errors = result.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let successful = value(result, "isSuccessful").and_then(Value::as_bool);
+    let list = |name| value(result, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let (errors, warnings) = (list("errors"), list("warnings"));
     if successful.is_none() || (successful == Some(false) && errors.is_empty()) {
         return Err(malformed("a bulk result that does not say which items failed"));
     }
     let mut failed: HashMap<Key<'_>, HubError> = HashMap::new();
+    for warning in warnings {
+        // It is there, but perhaps without its twin: whoever made it must look at it again.
+        if let Some(key) = key(warning, "deviceId").filter(|key| is_sent(items, *key)) {
+            let message = format!("created with a warning: {}", text(warning, "warningStatus"));
+            failed.insert(key, HubError::new(HubErrorKind::Exists, message));
+        }
+    }
     for error in errors {
         let key = key(error, "deviceId").ok_or_else(|| malformed("a bulk error that names no identity"))?;
         failed.insert(key, item_error(error));
@@ -89,28 +99,43 @@ fn fates(items: &[Object], result: &Object) -> Result<Vec<BulkItem>, HubError> {
     }
 }
 
+fn is_sent(items: &[Object], key: Key<'_>) -> bool {
+    items.iter().any(|item| member(item, "id").map(|id| (id, member(item, "moduleId"))) == Some(key))
+}
+
+/// A member by its name, in whichever case: the official clients read them so, and send them so.
+fn value<'a>(members: &'a Object, name: &str) -> Option<&'a Value> {
+    let any_case = || members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    members.get(name).or_else(any_case)
+}
+
+fn text(item: &Value, name: &str) -> String {
+    let text = item.as_object().and_then(|members| member(members, name));
+    text.map(tidy).unwrap_or_default()
+}
+
 fn key<'a>(value: &'a Value, id: &str) -> Option<Key<'a>> {
     let members = value.as_object()?;
     Some((member(members, id)?, member(members, "moduleId")))
 }
 
 fn member<'a>(members: &'a Object, name: &str) -> Option<&'a str> {
-    members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    value(members, name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 fn item_error(error: &Value) -> HubError {
-    let code = match error.get("errorCode") {
+    let code = match error.as_object().and_then(|members| value(members, "errorCode")) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };
-    let message = error.get("errorStatus").and_then(Value::as_str).map(tidy).unwrap_or_default();
+    let message = text(error, "errorStatus");
     HubError { kind: kind_of_code(&code), code: Some(tidy(&code)), tracking_id: None, message }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use serde_json::json;
 
     use super::*;
@@ -134,6 +159,19 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, [None, Some(HubErrorKind::Exists), Some(HubErrorKind::Absent), None]);
+    }
+
+    #[test]
+    fn members_are_read_in_any_case_and_a_warning_asks_for_another_look() {
+        let items = objects(json!([{"id": "a"}, {"id": "b"}, {"id": "c"}]));
+        let result = json!({"IsSuccessful": false,
+            "Errors": [{"DeviceId": "a", "ModuleId": null, "ErrorCode": 409001, "ErrorStatus": "there"}],
+            "Warnings": [{"DeviceId": "b", "WarningCode": "DeviceRegisteredWithoutTwin", "WarningStatus": "no twin"}]});
+        assert!(is_result(StatusCode::BAD_REQUEST, result.to_string().as_bytes()));
+        let fates = fates(&items, result.as_object().unwrap()).unwrap();
+        let looked_at =
+            |fate: &BulkItem| matches!(fate, BulkItem::Failed(e) if e.kind == HubErrorKind::Exists);
+        assert!(looked_at(&fates[0]) && looked_at(&fates[1]) && matches!(fates[2], BulkItem::Done));
     }
 
     #[test]

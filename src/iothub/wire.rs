@@ -208,14 +208,14 @@ pub(crate) fn kind_of_code(code: &str) -> HubErrorKind {
     if body.has(QUOTA) || code.to_ascii_lowercase().contains("throttl") {
         return HubErrorKind::Throttled;
     }
-    match (status.and_then(|status: u16| StatusCode::from_u16(status).ok()), code) {
-        (Some(status), _) => body.kind(status),
-        (None, "PreconditionFailed") => HubErrorKind::Stale,
-        (None, "ServerError" | "ServiceUnavailable" | "GenericTimeout" | "GatewayTimeout") => {
+    match status.and_then(|status: u16| StatusCode::from_u16(status).ok()) {
+        Some(status) => body.kind(status),
+        None if body.has(&["PreconditionFailed"]) => HubErrorKind::Stale,
+        None if body.has(&["ServerError", "ServiceUnavailable", "GenericTimeout", "GatewayTimeout"]) => {
             HubErrorKind::Unavailable
         }
-        (None, "IotHubUnauthorized" | "IotHubUnauthorizedAccess") => HubErrorKind::Denied,
-        (None, _) => HubErrorKind::Rejected,
+        None if body.has(&["IotHubUnauthorized", "IotHubUnauthorizedAccess"]) => HubErrorKind::Denied,
+        None => HubErrorKind::Rejected,
     }
 }
 

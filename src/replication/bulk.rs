@@ -107,14 +107,22 @@ impl Bulk {
 
 async fn send(hub: HubClient, in_flight: Arc<Semaphore>, gathered: Vec<Waiting>) {
     let Ok(_place) = in_flight.acquire_owned().await else { return };
-    let live = without_the_late(gathered);
-    let Some(deadline) = earliest(&live) else { return };
-    let (items, answers) = apart(live);
-    let result = hub.create_in_bulk(&items, deadline).await;
-    answer_each(answers, result);
+    let mut calls = vec![gathered];
+    while let Some(gathered) = calls.pop() {
+        let mut live = without_the_late(gathered);
+        let Some(deadline) = earliest(&live) else { continue };
+        let items: Vec<Object> = live.iter_mut().map(|waiting| std::mem::take(&mut waiting.item)).collect();
+        match hub.create_in_bulk(&items, deadline).await {
+            Err(error) if error.kind == HubErrorKind::Rejected && items.len() > 1 => {
+                // Refused as a whole: whichever item it is, the others shall not suffer for it.
+                live.iter_mut().zip(items).for_each(|(waiting, item)| waiting.item = item);
+                let rest = live.split_off(live.len() / 2);
+                calls.extend([rest, live]);
+            }
+            result => answer_each(live, result),
+        }
+    }
 }
-
-type Answer = oneshot::Sender<Result<(), HubError>>;
 
 /// Those whose time is not over; the others are told so.
 fn without_the_late(gathered: Vec<Waiting>) -> Vec<Waiting> {
@@ -126,17 +134,13 @@ fn without_the_late(gathered: Vec<Waiting>) -> Vec<Waiting> {
     live
 }
 
-fn apart(waiting: Vec<Waiting>) -> (Vec<Object>, Vec<Answer>) {
-    waiting.into_iter().map(|w| (w.item, w.answer)).unzip()
-}
-
-fn answer_each(answers: Vec<Answer>, result: Result<Vec<BulkItem>, HubError>) {
+fn answer_each(waiting: Vec<Waiting>, result: Result<Vec<BulkItem>, HubError>) {
     let (mut fates, otherwise) = match result {
         Ok(fates) => (fates.into_iter(), no_answer("the bulk answer says nothing about this item")),
         Err(error) => (Vec::new().into_iter(), error),
     };
-    for answer in answers {
-        let _ = answer.send(match fates.next() {
+    for waiting in waiting {
+        let _ = waiting.answer.send(match fates.next() {
             Some(BulkItem::Done) => Ok(()),
             Some(BulkItem::Failed(error)) => Err(error),
             None => Err(otherwise.clone()),
