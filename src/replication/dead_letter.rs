@@ -67,6 +67,24 @@ impl DeadLetter {
     }
 }
 
+impl DeadLetter {
+    fn is_of_the_same_event(&self, other: &Self) -> bool {
+        (&self.body, &self.body_base64, &self.properties)
+            == (&other.body, &other.body_base64, &other.properties)
+    }
+
+    fn digest(&self) -> String {
+        let text = self.body.as_ref().or(self.body_base64.as_ref()).map_or("", String::as_str);
+        let properties = Value::Object(self.properties.clone()).to_string();
+        hex(&Sha256::digest(format!("{text}\n{properties}")))
+    }
+}
+
+/// Sixteen bytes of a digest.
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn or_unknown(name: &str) -> &str {
     if name.is_empty() { "unknown" } else { name }
 }
@@ -75,7 +93,7 @@ fn or_unknown(name: &str) -> &str {
 fn place(record: &EventRecord) -> String {
     match record.sequence_number {
         Some(sequence) => format!("{sequence:020}"),
-        None => Sha256::digest(&record.body).iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        None => hex(&Sha256::digest(&record.body)),
     }
 }
 
@@ -110,6 +128,26 @@ impl DeadLetterStore {
     pub(crate) async fn keep(&self, letter: &DeadLetter) -> Result<bool, StorageError> {
         let bytes = serde_json::to_vec(letter).map_err(|e| StorageError::Rejected(e.to_string()))?;
         match self.container.put(&blob_name(&letter.id), Bytes::from(bytes), Precondition::Absent).await {
+            Ok(_) => Ok(true),
+            Err(StorageError::Conflict) => self.keep_beside(letter).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// There is one of this id. Numbers begin again where an event hub was made again: another event
+    /// at the same place is another letter.
+    async fn keep_beside(&self, letter: &DeadLetter) -> Result<bool, StorageError> {
+        let there = match self.get(&letter.id).await {
+            Err(StorageError::Rejected(_)) => None,
+            read => read?,
+        };
+        if there.is_some_and(|there| there.is_of_the_same_event(letter)) {
+            return Ok(false);
+        }
+        let mut other = letter.clone();
+        other.id = format!("{}-{}", letter.id, letter.digest());
+        let bytes = serde_json::to_vec(&other).map_err(|e| StorageError::Rejected(e.to_string()))?;
+        match self.container.put(&blob_name(&other.id), Bytes::from(bytes), Precondition::Absent).await {
             Ok(_) => Ok(true),
             Err(StorageError::Conflict) => Ok(false),
             Err(error) => Err(error),

@@ -12,6 +12,7 @@ use super::pass::{Fate, Flow, Stop, now};
 use super::snapshot;
 use crate::iothub::HubErrorKind;
 use crate::model::{ETag, IdentityId, TwinDocument};
+use crate::storage::StorageError;
 
 impl Flow<'_> {
     /// Deletes from the target what the source's twin says is absent.
@@ -33,8 +34,11 @@ impl Flow<'_> {
             let why = "the active hub did not answer for the app's own probe identity";
             return Ok(Fate::Owed(Debt::new(Reason::ProbeMissing, why)));
         }
-        if !engine.budget.charge(id, etag, now()).await? {
-            return Ok(Fate::Owed(Debt::new(Reason::DeleteBudget, "the deletes of this hour are used up")));
+        match engine.budget.charge(id, etag, now()).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(owed_for_budget("the deletes of this hour are used up")),
+            Err(StorageError::Rejected(why)) => return Ok(owed_for_budget(&why)),
+            Err(error) => return Err(error.into()),
         }
         let kept = snapshot::keep(self.pass, id, target).await?;
         // A twin that does not tell its registry entry's ETag: the entry that was kept does.
@@ -73,4 +77,9 @@ impl Flow<'_> {
             }
         }
     }
+}
+
+/// No more is deleted; others go on.
+fn owed_for_budget(why: &str) -> Fate {
+    Fate::Owed(Debt::new(Reason::DeleteBudget, why))
 }

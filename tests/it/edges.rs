@@ -91,3 +91,34 @@ async fn an_owed_note_that_cannot_be_read_holds_up_nobody() {
     world.assert_hubs_equal().await;
     assert!(world.owed().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_request_refused_as_a_whole_harms_only_the_device_it_was_refused_for() {
+    let world = with_a_device("d0", Vec::new()).await;
+    for n in 1..4 {
+        world.primary.create(&format!("d{n}")).await;
+    }
+    let body = json!({"Message": "ErrorCode:ArgumentInvalid;BadRequest", "ExceptionMessage": ""});
+    let refuse =
+        json!({"method": "POST", "pathContains": "/devices", "status": 400, "body": body, "times": 3});
+    world.secondary.fault(refuse).await;
+    let handler = world.handler("bulk").await;
+    let created: Vec<_> =
+        (0..4).map(|n| grid_event("primary", &format!("d{n}"), "DeviceCreated", n)).collect();
+    assert_eq!(handler.deliver("registry", 0, &created).await.0, 200);
+    let owed = world.owed().await;
+    assert_eq!((owed.len(), owed[0]["reason"].clone()), (1, json!("rejected")), "{owed:?}");
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_event_at_the_place_of_a_dead_letter_is_kept_as_well() {
+    let world = with_a_device("unused", Vec::new()).await;
+    let handler = world.handler("letters").await;
+    let event = |n: i64| twin_event("nobody", "d", &json!({"version": n}), LATER, 4);
+    for n in [1, 2, 1, 2] {
+        assert_eq!(handler.deliver("devicetwin", 0, &[event(n)]).await.0, 200);
+    }
+    assert_eq!(world.dead_letters().await.len(), 2);
+}
