@@ -122,3 +122,64 @@ async fn another_event_at_the_place_of_a_dead_letter_is_kept_as_well() {
     }
     assert_eq!(world.dead_letters().await.len(), 2);
 }
+
+/// Stands before storage, and can be told to let nothing through.
+async fn gate(world: &World) -> (String, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    let open = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let storage = world.variable("AzureWebJobsStorage").to_owned();
+    let behind = storage.split("BlobEndpoint=http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (through, place) = (open.clone(), behind.clone());
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let (open, behind) = (through.clone(), place.clone());
+            tokio::spawn(async move {
+                let Ok(mut storage) = tokio::net::TcpStream::connect(behind).await else { return };
+                let closed = async {
+                    while open.load(std::sync::atomic::Ordering::Relaxed) {
+                        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                    }
+                };
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut caller, &mut storage) => {}
+                    () = closed => {}
+                }
+            });
+        }
+    });
+    (storage.replace(&behind, &address), open)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_storage_is_down_nothing_that_would_be_owed_is_acknowledged() {
+    let mut world = with_a_device("kept", Vec::new()).await;
+    let (storage, open) = gate(&world).await;
+    for (name, value) in &mut world.environment {
+        if name == "AzureWebJobsStorage" {
+            *value = storage.clone();
+        }
+    }
+    world.environment.push(("HADR_LOG".to_owned(), "trace".to_owned()));
+    let handler = world.handler("storage").await;
+    let created = grid_event("primary", "kept", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    open.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.primary.outage("refuse").await;
+    let change = twin_event("primary", "kept", &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    let unknown = twin_event("nobody", "kept", &json!({"version": 3}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, std::slice::from_ref(&change)).await.0, 503);
+    assert_eq!(handler.deliver("devicetwin", 0, std::slice::from_ref(&unknown)).await.0, 503);
+    assert!(
+        world.secondary.twin("kept").await.unwrap()["tags"].get("n").is_none(),
+        "written before the note"
+    );
+    open.store(true, std::sync::atomic::Ordering::Relaxed);
+    world
+        .eventually("accepted", async || {
+            handler.deliver("devicetwin", 0, &[change.clone(), unknown.clone()]).await.0 == 200
+        })
+        .await;
+    assert_eq!(world.secondary.twin("kept").await.unwrap()["tags"]["n"], 1);
+    assert_eq!((world.owed().await.len(), world.dead_letters().await.len()), (1, 1));
+}
