@@ -79,8 +79,41 @@ pub(crate) fn identity_body(
 
 /// Whether two registry entries say the same, hub-made members aside.
 pub(crate) fn same_identity(source: &IdentityDocument, target: &IdentityDocument, scopes: &Object) -> bool {
-    significant(&Value::Object(source.portable())) == significant(&Value::Object(target.portable()))
+    let (mut one, mut other) = (spelled_alike(source.portable()), spelled_alike(target.portable()));
+    ignore_unless_both(&mut one, &mut other, "authentication", "type");
+    significant(&Value::Object(one)) == significant(&Value::Object(other))
         && scope::is_mapped(target.members(), scopes)
+}
+
+/// What one document may leave out or spell otherwise without meaning anything else: a status is
+/// `enabled` unless it says otherwise, a capability that is not there is none.
+fn spelled_alike(mut members: Object) -> Object {
+    let lower = |value: &mut Value| {
+        if let Value::String(text) = value {
+            text.make_ascii_lowercase();
+        }
+    };
+    lower(members.entry("status").or_insert_with(|| "enabled".into()));
+    members.get_mut("authenticationType").map(lower);
+    members.get_mut("authentication").and_then(|a| a.get_mut("type")).map(lower);
+    if let Some(Value::Object(capabilities)) = members.get_mut("capabilities") {
+        capabilities.retain(|_, value| *value != Value::Bool(false));
+    }
+    members
+}
+
+/// A hub that does not say it has not said something else.
+fn ignore_unless_both(one: &mut Object, other: &mut Object, object: &str, name: &str) {
+    let says = |members: &Object| {
+        members.get(object).and_then(|inner| inner.get(name)).and_then(significant).is_some()
+    };
+    if !says(one) || !says(other) {
+        for members in [one, other] {
+            if let Some(Value::Object(inner)) = members.get_mut(object) {
+                inner.remove(name);
+            }
+        }
+    }
 }
 
 /// Whether two twins show that their registry entries differ: a twin repeats all of the entry but
@@ -88,7 +121,10 @@ pub(crate) fn same_identity(source: &IdentityDocument, target: &IdentityDocument
 pub(crate) fn entries_visibly_differ(source: &TwinDocument, target: &TwinDocument) -> bool {
     let visible = |twin: &TwinDocument| {
         let members = ["status", "statusReason", "authenticationType", "capabilities"];
-        let facts = members.map(|name| twin.other.get(name).and_then(significant));
+        let named =
+            members.iter().filter_map(|name| Some(((*name).to_owned(), twin.other.get(*name)?.clone())));
+        let spelled = spelled_alike(named.collect());
+        let facts = members.map(|name| spelled.get(name).and_then(significant));
         let thumbprints = twin.other.get("x509Thumbprint").and_then(thumbprints);
         (facts, thumbprints, scope::parents(&twin.other))
     };
@@ -113,5 +149,30 @@ fn significant(value: &Value) -> Option<Value> {
             (!members.is_empty()).then_some(Value::Object(members))
         }
         other => Some(other.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_spelled_otherwise_or_left_out_is_no_difference() {
+        let keys = json!({"primaryKey": "a", "secondaryKey": "b"});
+        let one = json!({"status": "enabled", "authentication": {"symmetricKey": keys, "type": "sas"},
+            "capabilities": {"iotEdge": false}});
+        let other = json!({"status": "Enabled", "statusReason": "", "authentication": {"type": "Sas",
+            "symmetricKey": keys, "x509Thumbprint": {"primaryThumbprint": null}}});
+        let silent = json!({"authentication": {"symmetricKey": keys}});
+        let edge = json!({"capabilities": {"iotEdge": true}, "authentication": {"symmetricKey": keys}});
+        let document = |value: &Value| IdentityDocument::new(value.as_object().cloned().unwrap());
+        let same = |a, b| same_identity(&document(a), &document(b), &Object::new());
+        assert!(same(&one, &other) && same(&one, &silent) && same(&silent, &other));
+        assert!(!same(&one, &edge));
+        let x509 = json!({"authentication": {"type": "certificateAuthority", "symmetricKey": keys}});
+        assert!(!same(&one, &x509));
     }
 }
