@@ -122,6 +122,11 @@ impl Flow<'_> {
         if active && former.is_ok() || !active && gone {
             return Ok(Fate::Backlog);
         }
+        if let Err(error) = &former
+            && !gone
+        {
+            return Ok(Fate::Owed(Debt::new(Reason::Backlog, in_words(error))));
+        }
         let why = "created or deleted on the former active before the cut";
         Ok(Fate::Owed(Debt::new(Reason::Backlog, why)))
     }

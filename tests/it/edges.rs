@@ -183,3 +183,30 @@ async fn while_storage_is_down_nothing_that_would_be_owed_is_acknowledged() {
     assert_eq!(world.secondary.twin("kept").await.unwrap()["tags"]["n"], 1);
     assert_eq!((world.owed().await.len(), world.dead_letters().await.len()), (1, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_the_new_active_could_not_take_is_settled_later_and_then_no_longer_owed() {
+    let world = with_a_device("back", Vec::new()).await;
+    let handler = world.handler("backlog").await;
+    let created = grid_event("primary", "back", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    world.primary.outage("refuse").await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--force", "--reason", "test"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let body = json!({"version": 3, "tags": {"n": 1}});
+    let backlog = twin_event("primary", "back", &body, "2020-01-01T00:00:00+00:00", 7);
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/back", "status": 400, "times": 1});
+    world.secondary.fault(refuse).await;
+    world
+        .eventually("accepted", async || {
+            handler.deliver("devicetwin", 0, std::slice::from_ref(&backlog)).await.0 == 200
+        })
+        .await;
+    let owed = world.owed().await;
+    assert_eq!((owed.len(), owed[0]["reason"].clone()), (1, json!("backlog")), "{owed:?}");
+    world.primary.outage("off").await;
+    let retried = world.app(&["owed", "retry"]).await;
+    assert_eq!(retried.code, 0, "{retried:?} {:?}", world.owed().await);
+    assert_eq!(world.secondary.twin("back").await.unwrap()["tags"]["n"], 1);
+    assert!(world.owed().await.is_empty());
+}
