@@ -148,3 +148,39 @@ impl EventHub {
         Value::Object(next.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+    use std::sync::Arc;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn readers_and_writers_of_a_partition_never_wait_for_each_other() {
+        let partition = Arc::new(Partition::default());
+        let none = Map::new();
+        let writer = Arc::clone(&partition);
+        let writing = tokio::task::spawn_blocking(move || {
+            for _ in 0..20_000 {
+                writer.append(Event::new(Bytes::new(), &none, &none));
+            }
+        });
+        let readers = [(); 3].map(|()| {
+            let partition = Arc::clone(&partition);
+            tokio::spawn(async move {
+                let mut from = 0;
+                while from < 20_000 {
+                    let page = partition.read(from, 10_000, Duration::from_secs(1)).await;
+                    from += page["events"].as_array().unwrap().len() as u64;
+                }
+            })
+        });
+        let all = async {
+            writing.await.unwrap();
+            for reader in readers {
+                reader.await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all).await.unwrap();
+    }
+}
