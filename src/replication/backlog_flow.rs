@@ -148,7 +148,7 @@ impl Flow<'_> {
             let mut note = before.clone();
             match from {
                 Backlog::Events(hints) => hints.iter().for_each(|placed| note.fold(placed)),
-                Backlog::Owed(owed) if owed.epoch < self.pass.warrant.authority().epoch => {
+                Backlog::Owed(owed) if owed.is_of_the_other_direction(self.pass.source_role) => {
                     note.fold_carried(owed);
                 }
                 Backlog::Owed(_) => {}

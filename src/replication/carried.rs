@@ -5,7 +5,7 @@
 
 use super::debt::{Debt, Reason, in_words};
 use super::execute::Basis;
-use super::owed::OwedNote;
+use super::owed::{Era, OwedNote};
 use super::pass::{Fate, Flow, Stop, Task, now};
 use super::plan::{Registry, plan};
 use super::want::Want;
@@ -48,7 +48,7 @@ impl Flow<'_> {
             return Ok(note.clone());
         }
         let engine = self.pass.engine;
-        let epoch = self.pass.warrant.authority().epoch;
+        let era = Era::from(self.pass.warrant.authority());
         let debt = Debt::new(Reason::SourceUnreachable, in_words(error));
         let now = now();
         let (note, news) = engine
@@ -56,10 +56,10 @@ impl Flow<'_> {
             .write(id, |before| {
                 let mut note = match before {
                     Some(mut note) => {
-                        note.owe(&debt, &task.at, epoch, now);
+                        note.owe(&debt, &task.at, era, now);
                         note
                     }
-                    None => OwedNote::new(id, &debt, &task.at, epoch, now),
+                    None => OwedNote::new(id, &debt, &task.at, era, now),
                 };
                 for (at, change, deleted) in &task.carried {
                     note.carry(at, change, *deleted);

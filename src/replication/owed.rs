@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::debt::{Debt, Reason};
 use crate::model::{ETag, IdentityId, TwinChange};
+use crate::routing::{Authority, HubRole};
 use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "owed/";
@@ -67,11 +68,29 @@ pub struct OwedNote {
     pub deleted: bool,
     /// The epoch under which it was owed.
     pub epoch: u64,
+    /// The hub that was active then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<HubRole>,
+}
+
+/// Under which record something is owed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Era {
+    /// Its epoch.
+    pub(crate) epoch: u64,
+    /// Its active hub.
+    pub(crate) active: HubRole,
+}
+
+impl From<&Authority> for Era {
+    fn from(authority: &Authority) -> Self {
+        Self { epoch: authority.epoch, active: authority.active }
+    }
 }
 
 impl OwedNote {
     /// A first note.
-    pub(crate) fn new(identity: &IdentityId, debt: &Debt, at: &Position, epoch: u64, now: Timestamp) -> Self {
+    pub(crate) fn new(identity: &IdentityId, debt: &Debt, at: &Position, era: Era, now: Timestamp) -> Self {
         let mut note = Self {
             id: note_id(identity),
             identity: identity.clone(),
@@ -86,14 +105,15 @@ impl OwedNote {
             newest: BTreeMap::new(),
             change: TwinChange::default(),
             deleted: false,
-            epoch,
+            epoch: era.epoch,
+            active: Some(era.active),
         };
-        note.owe(debt, at, epoch, now);
+        note.owe(debt, at, era, now);
         note
     }
 
     /// Owed again.
-    pub(crate) fn owe(&mut self, debt: &Debt, at: &Position, epoch: u64, now: Timestamp) {
+    pub(crate) fn owe(&mut self, debt: &Debt, at: &Position, era: Era, now: Timestamp) {
         self.reason = debt.reason;
         self.detail.clone_from(&debt.detail);
         if !at.log.is_empty() {
@@ -101,14 +121,19 @@ impl OwedNote {
             (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
             self.sequence_number = at.sequence;
         }
-        if self.epoch != epoch {
-            // What was carried under an earlier epoch came from the other direction.
+        if self.is_of_the_other_direction(era.active) {
             self.source_was_read();
             self.newest.clear();
         }
         self.last_tried = now;
         self.attempts = self.attempts.saturating_add(1);
-        self.epoch = epoch;
+        (self.epoch, self.active) = (era.epoch, Some(era.active));
+    }
+
+    /// Whether what it carries came from the hub that is the standby now. A new epoch alone does not
+    /// say so: giving a promotion up makes one too.
+    pub(crate) fn is_of_the_other_direction(&self, active: HubRole) -> bool {
+        self.active.is_some_and(|was| was != active)
     }
 
     /// Folds what one event carried, unless it, or a later one of its partition, is in already.
@@ -231,7 +256,9 @@ impl OwedStore {
 fn unreadable(id: &str, error: &serde_json::Error) -> Option<OwedNote> {
     let identity = identity_of(id)?;
     let debt = Debt::new(Reason::Malformed, format!("the note itself cannot be read: {error}"));
-    Some(OwedNote::new(&identity, &debt, &Position::default(), 0, Timestamp::now()))
+    let nowhere = Era { epoch: 0, active: HubRole::Primary };
+    let note = OwedNote::new(&identity, &debt, &Position::default(), nowhere, Timestamp::now());
+    Some(OwedNote { active: None, ..note })
 }
 
 fn blob_name(id: &str) -> String {
@@ -250,7 +277,8 @@ mod tests {
     fn empty() -> OwedNote {
         let at = Position { log: String::new(), sequence: None };
         let debt = Debt::new(Reason::SourceUnreachable, "");
-        OwedNote::new(&"d".parse().unwrap(), &debt, &at, 1, Timestamp::UNIX_EPOCH)
+        let era = Era { epoch: 1, active: HubRole::Primary };
+        OwedNote::new(&"d".parse().unwrap(), &debt, &at, era, Timestamp::UNIX_EPOCH)
     }
 
     fn patch() -> impl Strategy<Value = Object> {
@@ -306,14 +334,25 @@ mod tests {
     }
 
     #[test]
-    fn what_was_carried_in_one_epoch_is_not_applied_in_the_next() {
+    fn what_was_carried_in_one_direction_is_not_applied_in_the_other() {
+        let era = |epoch, active| Era { epoch, active };
         let mut note = empty();
         let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(5) };
         let change = TwinChange { tags: Some(Change::Set(json!({"a": 1}))), ..Default::default() };
         note.carry(&at, &change, false);
-        note.owe(&Debt::new(Reason::SourceUnreachable, ""), &at, 1, Timestamp::UNIX_EPOCH);
+        note.owe(
+            &Debt::new(Reason::SourceUnreachable, ""),
+            &at,
+            era(3, HubRole::Primary),
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(!note.change.is_empty());
-        note.owe(&Debt::new(Reason::SourceUnreachable, ""), &at, 2, Timestamp::UNIX_EPOCH);
+        note.owe(
+            &Debt::new(Reason::SourceUnreachable, ""),
+            &at,
+            era(4, HubRole::Secondary),
+            Timestamp::UNIX_EPOCH,
+        );
         assert!(note.change.is_empty() && note.newest.is_empty());
     }
 

@@ -135,8 +135,8 @@ impl<'a> Pass<'a> {
         flow.take_place().await;
         let fate = match note.reason {
             Reason::Backlog => settled(flow.backlog(&id, Backlog::Owed(&note)).await),
-            // Carried under an earlier epoch, and perhaps never applied: it is backlog by now.
-            _ if note.epoch < self.warrant.authority().epoch && !note.change.is_empty() => {
+            // Carried when the other hub was active, and perhaps never applied: it is backlog by now.
+            _ if note.is_of_the_other_direction(self.source_role) && !note.change.is_empty() => {
                 settled(flow.backlog(&id, Backlog::Owed(&note)).await)
             }
             // Nothing is written to a rejoining hub; the note stays.

@@ -5,7 +5,7 @@ use futures::stream::FuturesUnordered;
 
 use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::debt::{Debt, Reason};
-use super::owed::{OwedNote, Position};
+use super::owed::{Era, OwedNote, Position};
 use super::pass::{Fate, Flow, Pass, Task, now};
 use super::probe::probe_identity;
 use super::tally::Tally;
@@ -194,7 +194,7 @@ impl<'a> Pass<'a> {
     }
 
     async fn owe(&self, one: &Worked, debt: &Debt) -> Result<(), String> {
-        let (epoch, now) = (self.warrant.authority().epoch, now());
+        let (era, now) = (Era::from(self.warrant.authority()), now());
         let (_, news) = self
             .engine
             .owed
@@ -204,10 +204,10 @@ impl<'a> Pass<'a> {
                         if one.source_read {
                             note.source_was_read();
                         }
-                        note.owe(debt, &one.at, epoch, now);
+                        note.owe(debt, &one.at, era, now);
                         note
                     }
-                    None => OwedNote::new(&one.id, debt, &one.at, epoch, now),
+                    None => OwedNote::new(&one.id, debt, &one.at, era, now),
                 };
                 for (at, change, deleted) in &one.unread {
                     note.carry(at, change, *deleted);

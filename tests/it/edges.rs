@@ -210,3 +210,32 @@ async fn a_backlog_that_the_new_active_could_not_take_is_settled_later_and_then_
     assert_eq!(world.secondary.twin("back").await.unwrap()["tags"]["n"], 1);
     assert!(world.owed().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_carried_before_a_promotion_that_was_given_up_still_owes_a_comparison() {
+    let long = vec![("HADR_LEASE_SECONDS", "20".to_owned())];
+    let world = with_a_device("back-again", long).await;
+    let handler = world.handler("given-up").await;
+    let created = grid_event("primary", "back-again", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    world.primary.outage("refuse").await;
+    let change = twin_event("primary", "back-again", &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    assert_eq!(handler.deliver("devicetwin", 0, &[change]).await.0, 200);
+    let begun = world.app(&["promote", "--to", "secondary", "--force", "--reason", "lost"]);
+    let given_up = async {
+        world
+            .eventually("promoting", async || {
+                world.app_json(&["status", "--json"]).await["record"]["phase"] == "promoting"
+            })
+            .await;
+        world.app(&["promote", "--to", "primary", "--reason", "not lost"]).await
+    };
+    let (_, given_up) = tokio::join!(begun, given_up);
+    assert_eq!(given_up.code, 0, "{given_up:?}");
+    world.primary.outage("off").await;
+    world.primary.patch_twin("back-again", json!({"tags": {"n": 5, "m": 1}})).await;
+    let retried = world.app(&["owed", "retry"]).await;
+    assert_eq!(retried.code, 0, "{retried:?} {:?}", world.owed().await);
+    world.assert_hubs_equal().await;
+    assert_eq!(world.primary.twin("back-again").await.unwrap()["tags"], json!({"n": 5, "m": 1}));
+}
