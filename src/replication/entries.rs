@@ -69,7 +69,8 @@ impl Flow<'_> {
         self.read_both(id).await
     }
 
-    async fn read_both(&self, id: &IdentityId) -> Result<Entries, Stop> {
+    /// Both entries, read now.
+    pub(crate) async fn read_both(&self, id: &IdentityId) -> Result<Entries, Stop> {
         let there = match self.pass.target_identity(id).await {
             Look::Present(there) => there,
             Look::Absent => return Err(Stop::Again),

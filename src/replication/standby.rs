@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::backlog_flow::Backlog;
 use super::batch::Placed;
 use super::debt::{Debt, Reason, in_words};
+use super::entries::Entries;
 use super::observe::Look;
 use super::pass::{Fate, Flow, Stop};
 use super::plan::{Registry, plan};
@@ -92,13 +93,22 @@ impl Flow<'_> {
             (None, Look::Absent) => Ok(true),
             (Some(target), Look::Present(source)) => {
                 let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
-                Ok(!remade
-                    && plan.steps.is_empty()
+                let alike = plan.steps.is_empty()
                     && plan.owed.is_none()
-                    && !want::entries_visibly_differ(&source, &target))
+                    && !want::entries_visibly_differ(&source, &target);
+                if alike && remade { self.has_equal_entries(id).await } else { Ok(alike) }
             }
             _ => Ok(false),
         }
+    }
+}
+
+impl Flow<'_> {
+    async fn has_equal_entries(&self, id: &IdentityId) -> Result<bool, Stop> {
+        Ok(match self.read_both(id).await? {
+            Entries::Both(source, target, scopes) => want::same_identity(&source, &target, &scopes),
+            _ => false,
+        })
     }
 }
 
