@@ -6,8 +6,18 @@ use crate::routing::HubRole;
 /// The configured hub that an event names, in any case, by its short or its full name; `None` when
 /// it names neither, or when one name would fit both.
 pub(crate) fn whose(hub: Option<&str>, primary: &HubSettings, secondary: &HubSettings) -> Option<HubRole> {
-    let hub = hub?.trim();
-    match (is_called(primary, hub), is_called(secondary, hub)) {
+    let hub = hub.map(str::trim).filter(|hub| !hub.is_empty())?;
+    only_one(|settings| is_called(settings, hub), primary, secondary)
+        // A hub reached by address, or by another name than its own, is still known by its label.
+        .or_else(|| only_one(|settings| label(&settings.name) == label(hub), primary, secondary))
+}
+
+fn only_one(
+    fits: impl Fn(&HubSettings) -> bool,
+    primary: &HubSettings,
+    secondary: &HubSettings,
+) -> Option<HubRole> {
+    match (fits(primary), fits(secondary)) {
         (true, false) => Some(HubRole::Primary),
         (false, true) => Some(HubRole::Secondary),
         _ => None,
@@ -17,13 +27,14 @@ pub(crate) fn whose(hub: Option<&str>, primary: &HubSettings, secondary: &HubSet
 fn is_called(settings: &HubSettings, hub: &str) -> bool {
     let host = settings.host_name.as_str();
     let without_port = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    // A hub reached by address, or by another name than its own, is still known by its set name.
-    let short = hub.split_once('.').map_or(hub, |(label, _)| label);
-    let fits = |name: &&str| name.eq_ignore_ascii_case(hub);
-    let is_address = hub.parse::<std::net::IpAddr>().is_ok();
-    !hub.is_empty()
-        && ([settings.name.as_str(), host, without_port].iter().any(fits)
-            || (!is_address && settings.name.eq_ignore_ascii_case(short)))
+    [settings.name.as_str(), host, without_port].iter().any(|name| name.eq_ignore_ascii_case(hub))
+}
+
+/// The first label; an address has none, and is taken whole.
+fn label(name: &str) -> String {
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    let label = name.split_once('.').filter(|_| !is_address).map_or(name, |(label, _)| label);
+    label.to_ascii_lowercase()
 }
 
 #[cfg(test)]
@@ -65,5 +76,10 @@ mod tests {
         assert_eq!(whose(Some("127.0.0.1:4432"), &primary, &secondary), Some(HubRole::Secondary));
         assert_eq!(whose(Some("127.0.0.1"), &primary, &secondary), None);
         assert_eq!(whose(Some("Primary.azure-devices.net"), &primary, &secondary), Some(HubRole::Primary));
+        let (primary, secondary) = (hub("one.a.net", "one"), hub("one.b.net", "one"));
+        assert_eq!(whose(Some("one.b.net"), &primary, &secondary), Some(HubRole::Secondary));
+        assert_eq!(whose(Some("one"), &primary, &secondary), None);
+        let (primary, secondary) = (hub("127.0.0.1:1", "one.a.net"), hub("127.0.0.1:2", "two.a.net"));
+        assert_eq!(whose(Some("ONE"), &primary, &secondary), Some(HubRole::Primary));
     }
 }
