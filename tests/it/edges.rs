@@ -239,3 +239,25 @@ async fn what_was_carried_before_a_promotion_that_was_given_up_still_owes_a_comp
     world.assert_hubs_equal().await;
     assert_eq!(world.primary.twin("back-again").await.unwrap()["tags"], json!({"n": 5, "m": 1}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reported_properties_that_a_bulk_create_drops_are_written_as_the_device() {
+    let world = World::start().await;
+    let url = format!("{}/switches", world.control);
+    let other = json!({"bulkCreateHonoursReported": false, "twinEventsCarryNulls": false});
+    let set = world.http.post(url).json(&other).send().await.unwrap();
+    assert!(set.status().is_success(), "{}", set.text().await.unwrap());
+    world.host_post("/pause").await;
+    world.primary.create("plain").await;
+    let mut device = world.connect(&world.primary, "plain").await;
+    device.report(&json!({"fw": "1", "old": true})).await;
+    world.host_post("/resume").await;
+    world.settle().await;
+    world.assert_hubs_equal().await;
+    device.report(&json!({"old": null})).await;
+    world.primary.patch_twin("plain", json!({"tags": {"a": 1, "b": 2}})).await;
+    world.primary.patch_twin("plain", json!({"tags": {"a": null}})).await;
+    world.settle().await;
+    world.assert_hubs_equal().await;
+    assert!(world.owed().await.is_empty());
+}
