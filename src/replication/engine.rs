@@ -77,6 +77,8 @@ pub(crate) struct Inner {
     owed_loaded: OnceCell<()>,
     /// The epoch whose comparison note is known to be written.
     pub(crate) noted_epoch: Mutex<u64>,
+    /// The last owed note that was tried again in order; none at the end of all.
+    pub(crate) swept_to: Mutex<Option<String>>,
 }
 
 /// Owed notes that a process remembers; beyond, the sweep alone clears them.
@@ -101,6 +103,7 @@ impl Engine {
             owed_here: Mutex::default(),
             owed_loaded: OnceCell::new(),
             noted_epoch: Mutex::new(0),
+            swept_to: Mutex::default(),
             primary: parts.primary,
             secondary: parts.secondary,
             authority: parts.authority,

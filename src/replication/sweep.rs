@@ -1,5 +1,6 @@
 //! Working owed identities off: replaying means observing again, never applying old bytes.
 
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
@@ -18,8 +19,8 @@ use crate::iothub::Deadline;
 use crate::model::{ETag, IdentityId};
 use crate::routing::StandbyState;
 
-/// Notes that one sweep looks at, at most; the next one goes on with those tried longest ago.
-const AT_MOST: usize = 2_000;
+/// Notes held in memory at a time.
+const AT_A_TIME: usize = 2_000;
 
 /// Owed notes read at a time.
 const READ_AT_A_TIME: usize = 16;
@@ -36,6 +37,16 @@ pub struct Retried {
     pub resolved: usize,
     /// Identities that are still owed.
     pub still_owed: usize,
+}
+
+impl Retried {
+    fn and(self, more: Self) -> Self {
+        Self {
+            tried: self.tried + more.tried,
+            resolved: self.resolved + more.resolved,
+            still_owed: self.still_owed + more.still_owed,
+        }
+    }
 }
 
 impl Engine {
@@ -57,10 +68,32 @@ impl Engine {
         }
     }
 
-    /// Tries every owed identity again.
+    /// Tries every owed identity again, beginning where the last run ended, so that what stays owed
+    /// keeps nobody from their turn.
     pub async fn retry_all(&self, deadline: Deadline) -> Result<Retried, String> {
+        let began = self.inner.swept_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut after, mut wrapped) = (began.clone(), began.is_none());
+        let mut done = Retried::default();
+        loop {
+            let ids = self.inner.owed.ids(after.as_deref(), AT_A_TIME).await;
+            let ids = ids.map_err(|error| format!("storage: {error:?}"))?;
+            done = done.and(self.inner.retry(self.notes(&ids).await, deadline).await?);
+            let last = ids.last().filter(|_| ids.len() == AT_A_TIME).cloned();
+            let over = Instant::now() >= work_ends(deadline).0;
+            let all_round =
+                wrapped && (last.is_none() || began.as_ref().is_some_and(|id| last.as_ref() >= Some(id)));
+            wrapped |= last.is_none();
+            after = last;
+            if over || all_round {
+                *self.inner.swept_to.lock().unwrap_or_else(PoisonError::into_inner) = after;
+                return Ok(done);
+            }
+        }
+    }
+
+    /// The notes of these ids, those tried longest ago first.
+    async fn notes(&self, ids: &[String]) -> Vec<(OwedNote, ETag)> {
         let mut notes = Vec::new();
-        let ids = self.inner.owed.ids(None, AT_MOST).await.map_err(|error| format!("storage: {error:?}"))?;
         let mut reading = FuturesUnordered::new();
         let mut waiting = ids.iter();
         loop {
@@ -76,7 +109,7 @@ impl Engine {
             }
         }
         notes.sort_by_key(|(note, _)| note.last_tried);
-        self.inner.retry(notes, deadline).await
+        notes
     }
 
     /// Tries one owed identity again; nothing is tried when it is not owed.

@@ -261,3 +261,18 @@ async fn reported_properties_that_a_bulk_create_drops_are_written_as_the_device(
     world.assert_hubs_equal().await;
     assert!(world.owed().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_everything_owed_leaves_nobody_out() {
+    let world = with_a_device("zebra", Vec::new()).await;
+    let container = storage::container(&world);
+    let names: Vec<String> = (0..2_050).map(|n| format!("owed/nobody-{n}.json")).collect();
+    for some in names.chunks(50) {
+        futures::future::join_all(some.iter().map(|name| container.put(name, b"{}"))).await;
+    }
+    container.put("owed/zebra.json", b"{}").await;
+    let retried = world.app_json(&["owed", "retry", "--json"]).await;
+    assert_eq!(retried, json!([{"tried": 2_051, "resolved": 2_051, "stillOwed": 0}]));
+    world.assert_hubs_equal().await;
+    assert!(world.owed().await.is_empty());
+}
