@@ -81,7 +81,7 @@ settings! {
         "The secondary hub's name as events say it");
     HUB1_MQTT_PORT = number("HADR_HUB1_MQTT_PORT", 8883, 1..=65535, "port", "Port of the primary hub's device protocol");
     HUB2_MQTT_PORT = number("HADR_HUB2_MQTT_PORT", 8883, 1..=65535, "port", "Port of the secondary hub's device protocol");
-    MAX_IN_FLIGHT = number("HADR_MAX_IN_FLIGHT", 64, 1..=1024, "requests", "Requests in flight to each hub, and so connections");
+    MAX_IN_FLIGHT = number("HADR_MAX_IN_FLIGHT", 64, 1..=1024, "requests", "Requests in flight to each hub; a few more connections than that may be open");
     MQTT_SESSIONS = number("HADR_MQTT_SESSIONS", 16, 1..=256, "sessions",
         "Device sessions open at one time to each hub, to write reported properties");
     LEASE = number("HADR_LEASE_SECONDS", 15, 2..=300, "seconds",

@@ -77,15 +77,7 @@ async fn with_hubs_and_storage_gone_the_router_answers_with_the_configured_prima
     world.primary.outage("refuse").await;
     world.secondary.outage("refuse").await;
     let handler = world.handler("alone").await;
-    let answer: Value = world
-        .http
-        .get(format!("{}/api/hub-router/pump", handler.url))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let answer = world.get_json(&format!("{}/api/hub-router/pump", handler.url)).await;
     assert_eq!(answer["iotHub"], world.primary.host_name.as_str());
     assert_eq!(answer["stale"], true);
 }

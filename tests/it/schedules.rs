@@ -174,15 +174,7 @@ async fn without_a_record_nothing_is_written_and_init_comes_back_above_the_last_
         handler.deliver("registry", 0, &[grid_event("primary", "during", "DeviceCreated", 1)]).await.0 >= 500
     );
     assert!(world.secondary.writes().await.is_empty());
-    let answer: Value = world
-        .http
-        .get(format!("{}/api/hub-router/x", handler.url))
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let answer = world.get_json(&format!("{}/api/hub-router/x", handler.url)).await;
     assert_eq!((&answer["hub"], &answer["stale"]), (&json!("primary"), &json!(true)));
     // A fresh process does not make a first record either: the witness stands.
     let fresh = world.handler("fresh").await;

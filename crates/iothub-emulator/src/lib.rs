@@ -7,6 +7,7 @@
 //! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
 //! clients; whatever is only inferred is a switch, see [`store::Switches`].
 
+mod accept;
 pub mod cli;
 pub mod control;
 pub mod error;

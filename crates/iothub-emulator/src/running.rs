@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::accept::Door;
 use crate::cli::{HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
 use crate::events::{self, Emitter};
@@ -109,8 +110,14 @@ async fn start_hub(
     let control = Arc::new(HubControl::default());
     let acceptor = shared.authority.acceptor(&address.dns, address.ip)?;
     let service = Arc::new(Service::new(Arc::clone(&hub), Arc::clone(&control)));
-    tokio::spawn(service::serve(https, acceptor.clone(), service, shared.stop.clone()));
-    tokio::spawn(mqtt::serve(mqtt, acceptor, Arc::clone(&hub), Arc::clone(&control), shared.stop.clone()));
+    let door = |listener| Door {
+        listener,
+        acceptor: acceptor.clone(),
+        control: Arc::clone(&control),
+        stop: shared.stop.clone(),
+    };
+    tokio::spawn(service::serve(door(https), service));
+    tokio::spawn(mqtt::serve(door(mqtt), Arc::clone(&hub)));
     let key = hub.policy("iothubowner").map(|policy| policy.keys.primary.clone()).unwrap_or_default();
     let line = json!({"hostName": host_name, "name": hub.name, "https": https_port, "mqtt": mqtt_port,
         "connectionString": format!("HostName={host_name};SharedAccessKeyName=iothubowner;SharedAccessKey={key}")});

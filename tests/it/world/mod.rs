@@ -195,16 +195,12 @@ impl World {
     }
 
     pub async fn handler_id(&self) -> u32 {
-        let answer: Value = self
-            .http
-            .get(format!("{}/handler", self.host_control))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let answer = self.get_json(&format!("{}/handler", self.host_control)).await;
         answer["pid"].as_u64().unwrap() as u32
+    }
+
+    pub async fn get_json(&self, url: &str) -> Value {
+        self.http.get(url).send().await.unwrap().json().await.unwrap()
     }
 
     /// Rules for events on their way: `drop`, `duplicate`, `hold`.

@@ -7,7 +7,7 @@ mod routes;
 
 pub use answer::Answer;
 pub use call::Call;
-pub use listener::serve;
+pub(crate) use listener::serve;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
