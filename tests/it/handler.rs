@@ -4,7 +4,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::world::processes::{program, root};
+use crate::world::handler::free_port;
+use crate::world::processes::{Process, program, root};
 use crate::world::{Options, World};
 
 async fn quiet_world() -> World {
@@ -107,4 +108,19 @@ async fn told_to_end_it_ends_with_a_code_that_the_host_restarts() {
         handler.process.signal(signal);
         assert_eq!(handler.process.exit_code().await, code);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_whose_host_was_killed_ends_by_itself() {
+    let world = quiet_world().await;
+    let mut host = Command::new("sh");
+    host.args(["-c", "\"$0\" >/dev/null 2>&1 & echo $!; wait"]).arg(program("iot-hadr"));
+    host.env_clear().envs(world.environment.iter().cloned());
+    host.env("PATH", std::env::var("PATH").unwrap());
+    host.env("FUNCTIONS_CUSTOMHANDLER_PORT", free_port().to_string());
+    let (host, pid) = Process::ready("host", &mut host).await;
+    let folder = format!("/proc/{pid}");
+    assert!(std::path::Path::new(&folder).exists());
+    host.signal("KILL");
+    world.eventually("the handler is gone", || async { !std::path::Path::new(&folder).exists() }).await;
 }

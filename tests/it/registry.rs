@@ -309,3 +309,27 @@ async fn a_rotated_key_travels_with_the_next_event_and_keys_are_never_minted_ane
     assert_eq!(copy["authentication"]["symmetricKey"]["primaryKey"], key);
     world.assert_hubs_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolled_thumbprint_and_a_changed_kind_of_authentication_travel_with_the_next_event() {
+    let world = World::start().await;
+    let (old, new) = ("A9993E364706816ABA3E25717850C26C9CD0D89D", "84983E441C3BD26EBAAE4AA1F95129E5E54670F1");
+    let x509 = |thumbprint: &str| {
+        let thumbprints = json!({"primaryThumbprint": thumbprint, "secondaryThumbprint": thumbprint});
+        json!({"authentication": {"type": "selfSigned", "x509Thumbprint": thumbprints}})
+    };
+    world.primary.create_with("certified", x509(old)).await;
+    world.primary.create("converted").await;
+    world.settle().await;
+    world.primary.update("certified", x509(new)).await;
+    world.primary.update("converted", x509(new)).await;
+    for device in ["certified", "converted"] {
+        world.primary.patch_twin(device, json!({"tags": {"seen": true}})).await;
+    }
+    world.settle().await;
+    for device in ["certified", "converted"] {
+        let copy = world.secondary.device(device).await.unwrap();
+        assert_eq!(copy["authentication"]["x509Thumbprint"]["primaryThumbprint"], new, "{device}");
+    }
+    world.assert_hubs_equal().await;
+}
