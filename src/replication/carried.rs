@@ -62,7 +62,9 @@ impl Flow<'_> {
                     None => OwedNote::new(id, &debt, &task.at, era, now),
                 };
                 for (at, change, deleted) in &task.carried {
-                    note.carry(at, change, *deleted);
+                    if !engine.followed.is_past(id, at) {
+                        note.carry(at, change, *deleted);
+                    }
                 }
                 note
             })

@@ -14,6 +14,7 @@ use super::bulk::Bulk;
 use super::dead_letter::DeadLetterStore;
 use super::debt::Reason;
 use super::echo::Echoes;
+use super::followed::Followed;
 use super::intake::{Intake, intake};
 use super::known_pairs::KnownPairs;
 use super::locks::Locks;
@@ -70,6 +71,7 @@ pub(crate) struct Inner {
     pub(crate) budget: Budget,
     pub(crate) progress: ProgressLog,
     pub(crate) echoes: Echoes,
+    pub(crate) followed: Followed,
     pub(crate) pairs: KnownPairs,
     pub(crate) locks: Locks,
     /// Identities that are owed, as far as this process knows: their notes are cleared eagerly.
@@ -98,6 +100,7 @@ impl Engine {
             budget: Budget::new(parts.store.clone(), parts.deletes_per_hour),
             progress: ProgressLog::new(parts.store.clone()),
             echoes: Echoes::default(),
+            followed: Followed::default(),
             pairs: KnownPairs::default(),
             locks: Locks::default(),
             owed_here: Mutex::default(),

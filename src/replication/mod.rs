@@ -19,6 +19,7 @@ mod echo;
 mod engine;
 mod entries;
 mod execute;
+mod followed;
 mod intake;
 mod known_pairs;
 mod locks;

@@ -186,7 +186,10 @@ impl<'a> Pass<'a> {
         match &one.fate {
             Fate::Owed(debt) => self.owe(one, debt).await,
             Fate::NoAnswer(why) => self.owe(one, &Debt::new(Reason::TargetUnreachable, why.as_str())).await,
-            Fate::Equal | Fate::Written if one.source_read => self.clear(one).await,
+            Fate::Equal | Fate::Written if one.source_read => {
+                self.engine.followed.reached(&one.id, &one.at);
+                self.clear(one).await
+            }
             // Only a retry of the note itself says so with its note at hand.
             Fate::Backlog if one.at == Position::default() => self.clear(one).await,
             _ => Ok(()),
@@ -210,7 +213,9 @@ impl<'a> Pass<'a> {
                     None => OwedNote::new(&one.id, debt, &one.at, era, now),
                 };
                 for (at, change, deleted) in &one.unread {
-                    note.carry(at, change, *deleted);
+                    if !self.engine.followed.is_past(&one.id, at) {
+                        note.carry(at, change, *deleted);
+                    }
                 }
                 note
             })

@@ -276,3 +276,24 @@ async fn a_retry_of_everything_owed_leaves_nobody_out() {
     world.assert_hubs_equal().await;
     assert!(world.owed().await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_batch_delivered_again_after_the_source_was_read_and_lost_does_not_go_back() {
+    let world = with_a_device("forward", Vec::new()).await;
+    let handler = world.handler("forward").await;
+    let created = grid_event("primary", "forward", "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    let change = |n: i64| {
+        let body = json!({"version": 2 + n, "tags": {"n": n}});
+        [twin_event("primary", "forward", &body, LATER, 10 + n)]
+    };
+    for n in 1..3 {
+        world.primary.patch_twin("forward", json!({"tags": {"n": n}})).await;
+        assert_eq!(handler.deliver("devicetwin", 0, &change(n)).await.0, 200);
+    }
+    world.primary.outage("refuse").await;
+    assert_eq!(handler.deliver("devicetwin", 0, &change(1)).await.0, 200);
+    assert_eq!(world.secondary.twin("forward").await.unwrap()["tags"]["n"], 2);
+    assert_eq!(handler.deliver("devicetwin", 0, &change(3)).await.0, 200);
+    assert_eq!(world.secondary.twin("forward").await.unwrap()["tags"]["n"], 3);
+}
