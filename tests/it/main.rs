@@ -1,4 +1,16 @@
 //! The app from outside: two hubs, storage, the host and the real handler process.
+//!
+//! Where the failures that others have shipped are held off:
+//!
+//! | failure | module |
+//! |---|---|
+//! | changes of a batch mixed up between devices; tags-only changes; desired or reported lost; removed keys kept; replaced twins merged | `twins`, `reported` |
+//! | only the first of several events read; module twins written over device twins; thumbprints, status, parents not copied; rolled keys minted anew | `registry` |
+//! | the standby wiped while the active hub is down, throttled or answers for nobody; deletes in any number; a second life deleted | `registry`, `schedules` |
+//! | acknowledged before it was done; one bad event or device stopping the others; errors of the source ending the process | `failures`, `edges`, `handler` |
+//! | real devices kicked off by the copy of their own reported properties | `reported` |
+//! | two active hubs, stale writers, half promotions, a lost record | `promotion`, `schedules` |
+//! | a router without an answer | `router` |
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod cli;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::world::storage::container;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,12 +133,22 @@ async fn modules_come_and_go_and_never_touch_the_twin_of_their_device() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_device_is_removed_and_leaves_a_snapshot_to_undo_from() {
     let world = World::start().await;
-    world.primary.create("gone").await;
+    let created = world.primary.create("gone").await;
+    world.primary.create_module("gone", "part").await;
+    world.primary.patch_twin("gone", json!({"tags": {"site": "A"}})).await;
     world.settle().await;
     world.primary.delete("gone").await;
     world.settle().await;
+    world.sweep().await;
     assert!(world.secondary.device("gone").await.is_none());
-    assert_eq!(world.secondary.count("DELETE").await, 1);
+    assert!(world.secondary.twin("gone/part").await.is_none());
+    let storage = container(&world);
+    let snapshots = storage.list("snapshots/").await;
+    let of_device = snapshots.iter().find(|name| !name.contains("part")).expect("a snapshot of the device");
+    let kept = String::from_utf8(storage.get(of_device).await.unwrap()).unwrap();
+    let key = created["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
+    assert!(kept.contains(key) && kept.contains("\"site\""), "keys and twin are in the snapshot");
+    assert!(world.owed().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
