@@ -117,10 +117,17 @@ async fn a_handler_whose_host_was_killed_ends_by_itself() {
     host.args(["-c", "\"$0\" >/dev/null 2>&1 & echo $!; wait"]).arg(program("iot-hadr"));
     host.env_clear().envs(world.environment.iter().cloned());
     host.env("PATH", std::env::var("PATH").unwrap());
-    host.env("FUNCTIONS_CUSTOMHANDLER_PORT", free_port().to_string());
+    let port = free_port();
+    host.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
     let (host, pid) = Process::ready("host", &mut host).await;
     let folder = format!("/proc/{pid}");
     assert!(std::path::Path::new(&folder).exists());
+    // Only then does it know whose child it is.
+    world
+        .eventually("the handler answers", || async {
+            world.http.get(format!("http://127.0.0.1:{port}/")).send().await.is_ok()
+        })
+        .await;
     host.signal("KILL");
     world.eventually("the handler is gone", || async { !std::path::Path::new(&folder).exists() }).await;
 }
