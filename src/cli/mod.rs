@@ -71,6 +71,9 @@ pub struct Promote {
     /// Do not compare the hubs identity by identity (very large fleets)
     #[arg(long)]
     skip_comparison: bool,
+    /// Promote although identities are owed; they stay owed
+    #[arg(long)]
+    accept_owed: bool,
 }
 
 /// A hub by its name.

@@ -14,6 +14,7 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
         by: operator(),
         drain_timeout: Duration::from_secs(arguments.drain_timeout_seconds),
         compare: !arguments.skip_comparison,
+        accept_owed: arguments.accept_owed,
     };
     match routing::promote(&context.clients.records, &context.clients.hubs, &request, complain).await {
         Ok(promoted) => {

@@ -110,3 +110,24 @@ async fn a_first_start_makes_its_own_record_and_can_delete_from_then_on() {
     assert!(world.secondary.device("first").await.is_none());
     assert_eq!(world.route("x").await["epoch"], 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_promotion_is_refused_while_something_is_owed_unless_that_is_accepted() {
+    let world = World::start().await;
+    world.primary.create("mute").await;
+    let mut device = world.connect(&world.primary, "mute").await;
+    world.settle().await;
+    world.host_post("/pause").await;
+    device.report(&json!({"last": "words"})).await;
+    world.primary.update("mute", json!({"status": "disabled"})).await;
+    world.host_post("/resume").await;
+    world.settle().await;
+    assert_eq!(world.owed().await.len(), 1);
+    let planned = ["promote", "--to", "secondary", "--reason", "drill", "--drain-timeout-seconds", "1"];
+    let refused = world.app(&planned).await;
+    assert_ne!(refused.code, 0);
+    assert!(refused.stderr.contains("owed"), "{refused:?}");
+    let accepted = world.app(&[&planned[..], &["--accept-owed"]].concat()).await;
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(world.app(&["status"]).await.stdout.contains("in-sync"));
+}
