@@ -28,8 +28,10 @@ impl HubClient {
     /// POST /devices; one fate per item, in order. At most [`MAX_BULK_ITEMS`] items, each with its
     /// `id` (and `moduleId`) and its `importMode`.
     ///
-    /// Items are independent of each other (inferred from the result's form). After a lost answer an
-    /// item that this call itself created is `Exists`.
+    /// That items are independent of each other is inferred from the result's form. When any failed,
+    /// those that no error names are `Exists` too, for the caller to look at: they were created, unless
+    /// the request was refused as a whole. After a lost answer an item that this call itself created is
+    /// `Exists`.
     pub async fn create_in_bulk(
         &self,
         items: &[Object],
@@ -90,6 +92,7 @@ fn fates(items: &[Object], result: &Object) -> Result<Vec<BulkItem>, HubError> {
                 named += 1;
                 BulkItem::Failed(error.clone())
             }
+            None if successful == Some(false) => BulkItem::Failed(unproven()),
             None => BulkItem::Done,
         })
         .collect();
@@ -97,6 +100,10 @@ fn fates(items: &[Object], result: &Object) -> Result<Vec<BulkItem>, HubError> {
         true => Err(malformed("a bulk error about an identity that was not sent")),
         false => Ok(fates),
     }
+}
+
+fn unproven() -> HubError {
+    HubError::new(HubErrorKind::Exists, "another item of the same request was refused")
 }
 
 fn is_sent(items: &[Object], key: Key<'_>) -> bool {
@@ -158,7 +165,8 @@ mod tests {
                 BulkItem::Failed(error) => Some(error.kind),
             })
             .collect();
-        assert_eq!(kinds, [None, Some(HubErrorKind::Exists), Some(HubErrorKind::Absent), None]);
+        let looked_at = Some(HubErrorKind::Exists);
+        assert_eq!(kinds, [looked_at, looked_at, Some(HubErrorKind::Absent), looked_at]);
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
         let fates = fates(&items, result.as_object().unwrap()).unwrap();
         let looked_at =
             |fate: &BulkItem| matches!(fate, BulkItem::Failed(e) if e.kind == HubErrorKind::Exists);
-        assert!(looked_at(&fates[0]) && looked_at(&fates[1]) && matches!(fates[2], BulkItem::Done));
+        assert!(fates.iter().all(looked_at), "{fates:?}");
     }
 
     #[test]

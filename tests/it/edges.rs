@@ -297,3 +297,22 @@ async fn an_old_batch_delivered_again_after_the_source_was_read_and_lost_does_no
     assert_eq!(handler.deliver("devicetwin", 0, &change(3)).await.0, 200);
     assert_eq!(world.secondary.twin("forward").await.unwrap()["tags"]["n"], 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_no_error_of_a_refused_bulk_request_names_are_looked_at_and_created() {
+    let world = World::start().await;
+    world.host_post("/pause").await;
+    for device in ["named", "silent-1", "silent-2"] {
+        world.primary.create(device).await;
+    }
+    let errors = json!([{"deviceId": "named", "errorCode": "ServerError", "errorStatus": "not today"}]);
+    let refused = json!({"isSuccessful": false, "errors": errors, "warnings": []});
+    let fault =
+        json!({"method": "POST", "pathContains": "/devices", "status": 400, "body": refused, "times": 1});
+    world.secondary.fault(fault).await;
+    world.host_post("/resume").await;
+    world.settle().await;
+    world.sweep().await;
+    world.assert_hubs_equal().await;
+    assert!(world.owed().await.is_empty());
+}

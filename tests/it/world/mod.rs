@@ -65,11 +65,14 @@ impl World {
         let mut command = Command::new(program("iothub-emulator"));
         command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1"]);
         command.args(["--partitions", &options.partitions.to_string()]).arg("--ca-dir").arg(&folder);
+        // Its standard input ends with this process, however that ends.
+        command.arg("--exit-with-stdin");
         let (hubs, ready) = Process::ready("hubs", &mut command).await;
         let text = |name: &str| ready[name].as_str().unwrap().to_owned();
         let ca_file = text("caFile");
         let authority = reqwest::Certificate::from_pem(&std::fs::read(&ca_file).unwrap()).unwrap();
-        let http = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        let patience = Duration::from_secs(60);
+        let http = reqwest::Client::builder().timeout(patience).tls_certs_only([authority]).build().unwrap();
         let control = text("control");
         let primary = Hub::new(&ready["hubs"][0], &control, &http);
         let secondary = Hub::new(&ready["hubs"][1], &control, &http);

@@ -58,7 +58,7 @@ impl Process {
     /// Starts it. Its standard error goes to `target/test-logs/`.
     pub fn start(name: &str, command: &mut Command) -> Self {
         let child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stderr(Self::log(name))
             .kill_on_drop(true)
             .spawn()
