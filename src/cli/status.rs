@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::output::{age, complain, exit, show, show_json};
 use super::{Context, storage_failed};
 use crate::iothub::{Deadline, HubError, Statistics};
+use crate::replication::{self, PartitionProgress};
 use crate::routing::{HubRole, Phase, RecordError, Stored};
 use crate::storage::StorageError;
 
@@ -17,26 +17,12 @@ use crate::storage::StorageError;
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
 /// Owed notes and dead letters are counted so far.
 const COUNTED: usize = 10_000;
-/// Partitions looked at.
-const PARTITIONS: usize = 256;
-
-/// What replication writes about one partition under `progress/`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Progress {
-    event_hub: String,
-    partition: String,
-    sequence_number: Option<i64>,
-    enqueued: Option<Timestamp>,
-    applied_at: Timestamp,
-}
-
 struct Status {
     record: Option<Stored>,
     hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
     owed: usize,
     dead_letters: usize,
-    partitions: Vec<Progress>,
+    partitions: Vec<PartitionProgress>,
 }
 
 pub(super) async fn run(context: &Context, json: bool) -> u8 {
@@ -81,18 +67,12 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
     }
 }
 
-async fn progress(context: &Context) -> Result<Vec<Progress>, RecordError> {
-    let names = match context.clients.store.list("progress/", None, PARTITIONS).await {
-        Ok(names) => names,
-        Err(StorageError::NoContainer) => Vec::new(),
-        Err(error) => return Err(error.into()),
-    };
-    let mut found = Vec::new();
-    for name in names {
-        let blob = context.clients.store.get(&name).await?;
-        found.extend(blob.and_then(|blob| serde_json::from_slice(&blob.bytes).ok()));
+async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordError> {
+    match replication::progress(&context.clients.store).await {
+        Ok(found) => Ok(found),
+        Err(StorageError::NoContainer) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
     }
-    Ok(found)
 }
 
 fn document(status: &Status) -> Value {
@@ -169,16 +149,16 @@ fn counted(n: usize) -> String {
 
 /// One line per event hub: how long ago its newest event was applied, and the partition that is
 /// furthest behind.
-fn partition_lines(partitions: &[Progress], now: Timestamp) -> Vec<String> {
-    let mut by_hub: BTreeMap<&str, Vec<&Progress>> = BTreeMap::new();
+fn partition_lines(partitions: &[PartitionProgress], now: Timestamp) -> Vec<String> {
+    let mut by_hub: BTreeMap<&str, Vec<&PartitionProgress>> = BTreeMap::new();
     for progress in partitions {
         by_hub.entry(&progress.event_hub).or_default().push(progress);
     }
     by_hub.into_iter().map(|(event_hub, partitions)| event_hub_line(event_hub, &partitions, now)).collect()
 }
 
-fn event_hub_line(event_hub: &str, partitions: &[&Progress], now: Timestamp) -> String {
-    let newest_event = |progress: &Progress| progress.enqueued.unwrap_or(progress.applied_at);
+fn event_hub_line(event_hub: &str, partitions: &[&PartitionProgress], now: Timestamp) -> String {
+    let newest_event = |progress: &PartitionProgress| progress.enqueued.unwrap_or(progress.applied_at);
     let ages: Vec<String> = partitions
         .iter()
         .take(8)

@@ -5,12 +5,7 @@ use std::time::Instant;
 use tokio::sync::Mutex;
 
 use crate::iothub::{Deadline, HubClient};
-use crate::model::{DeviceId, IdentityId, PROBE_PREFIX};
-
-/// The app's own identity on both hubs, made by `iot-hadr init`.
-pub(crate) fn probe_identity() -> Option<IdentityId> {
-    format!("{PROBE_PREFIX}1").parse::<DeviceId>().ok().map(IdentityId::device)
-}
+use crate::routing::probe_identity;
 
 /// Answers about the probe identity of one hub, shared by deletes that run at the same time.
 #[derive(Debug, Default)]

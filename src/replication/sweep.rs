@@ -11,13 +11,12 @@ use super::debt::Reason;
 use super::engine::{Engine, Inner, work_ends};
 use super::owed::OwedNote;
 use super::pass::{Fate, Flow, Pass, Stop, Task};
-use super::probe::probe_identity;
 use super::tally::Tally;
 use super::worked::Worked;
 use crate::host::Reply;
 use crate::iothub::Deadline;
 use crate::model::{ETag, IdentityId};
-use crate::routing::StandbyState;
+use crate::routing::{StandbyState, probe_identity};
 
 /// Notes held in memory at a time.
 const AT_A_TIME: usize = 2_000;

@@ -7,12 +7,11 @@ use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::debt::{Debt, Reason};
 use super::owed::{Era, OwedNote, Position};
 use super::pass::{Fate, Flow, Pass, Task, now};
-use super::probe::probe_identity;
 use super::tally::Tally;
 use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
 use crate::model::{ETag, IdentityId, TwinChange};
-use crate::routing::StandbyState;
+use crate::routing::{StandbyState, probe_identity};
 
 /// Owed notes written at a time, by one batch.
 const WRITTEN_AT_A_TIME: usize = 16;
