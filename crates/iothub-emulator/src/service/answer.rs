@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use hyper::header::{CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, SERVER, VARY};
-use serde_json::Value;
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, SERVER, VARY};
+use serde_json::{Value, json};
 
 use crate::error::{ErrorCode, HubError};
 
@@ -49,6 +49,14 @@ impl Answer {
             ErrorCode::ThrottlingBacklogTimeout => answer.with(CONNECTION.as_str(), "close"),
             _ => answer,
         }
+    }
+
+    /// 405: the resource has other methods. The body is the one of the web framework that the service is built on
+    /// (inferred; no recording shows it).
+    #[must_use]
+    pub fn wrong_method(method: &str, allowed: &str) -> Self {
+        let text = format!("The requested resource does not support http method '{method}'.");
+        Self::json(405, &json!({"Message": text})).with(ALLOW.as_str(), allowed)
     }
 
     /// With another status.

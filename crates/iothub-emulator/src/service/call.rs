@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use hyper::http::request::Parts;
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::error::{ErrorCode, HubError};
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -21,12 +24,15 @@ pub struct Call {
     pub max_items: Option<String>,
     /// `x-ms-continuation`.
     pub continuation: Option<String>,
-    /// The body.
+    /// The body; empty when it was too large.
     pub body: Bytes,
+    /// The body was larger than any call's may be.
+    pub too_large: bool,
 }
 
 impl Call {
-    pub(super) fn new(head: &Parts, body: Bytes) -> Self {
+    /// `None` for the body says that it was too large.
+    pub(super) fn new(head: &Parts, body: Option<Bytes>) -> Self {
         let header =
             |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         Self {
@@ -37,8 +43,19 @@ impl Call {
             authorization: header("authorization"),
             max_items: header("x-ms-max-item-count"),
             continuation: header("x-ms-continuation"),
-            body,
+            too_large: body.is_none(),
+            body: body.unwrap_or_default(),
         }
+    }
+
+    /// The body as JSON. Of a member that is there twice, the last counts, as for the hub's own reader.
+    ///
+    /// # Errors
+    /// `DeserializationError` when it is not JSON in UTF-8, or nested deeper than any document here.
+    pub fn json(&self) -> Result<Value, HubError> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            HubError::new(ErrorCode::DeserializationError, format!("the body is not JSON: {error}"))
+        })
     }
 
     /// The path's segments, each decoded exactly once; a trailing slash adds none.
@@ -48,10 +65,10 @@ impl Call {
         path.split('/').map(|part| percent_decode_str(part).decode_utf8_lossy().into_owned()).collect()
     }
 
-    /// A parameter of the query.
+    /// A parameter of the query, its name in any case.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let pairs = self.query.as_deref()?.split('&').filter_map(|pair| pair.split_once('='));
-        pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value)
+        pairs.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }

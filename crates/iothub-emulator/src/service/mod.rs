@@ -3,13 +3,17 @@
 mod answer;
 mod call;
 mod listener;
+mod registry;
 mod routes;
+mod twins;
 
 pub use answer::Answer;
 pub use call::Call;
 pub(crate) use listener::serve;
 
-use http_body_util::{BodyExt, Full, Limited};
+use bytes::Bytes;
+use futures::FutureExt;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::sync::Arc;
@@ -43,19 +47,18 @@ impl Service {
         self: Arc<Self>,
         request: Request<Incoming>,
         cut: CancellationToken,
-    ) -> Response<Full<bytes::Bytes>> {
+    ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
-        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
-        let call = Call::new(&head, body.map(http_body_util::Collected::to_bytes).unwrap_or_default());
+        let call = Call::new(&head, read(body, &cut).await);
         let method = head.method.as_str();
         match self.control.verdict(method, head.uri.path()).await {
             Verdict::Proceed => {
-                let answer = self.answer(&call);
+                let answer = self.answer(&call).await;
                 self.finish(call, answer)
             }
             Verdict::Answer(planned) => self.finish(call, planned_answer(planned)),
             Verdict::AnswerAfterApply(planned) => {
-                self.answer(&call);
+                self.answer(&call).await;
                 self.finish(call, planned_answer(planned))
             }
             Verdict::Hang => {
@@ -70,16 +73,16 @@ impl Service {
     async fn without_answer<T>(self: Arc<Self>, call: Call, verdict: Verdict, cut: &CancellationToken) -> T {
         self.remember(call.clone(), 0);
         match verdict {
-            Verdict::DropAfterApply => drop(self.answer(&call)),
+            Verdict::DropAfterApply => drop(self.answer(&call).await),
             Verdict::ApplyLate(delay) => {
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    self.answer(&call);
+                    self.answer(&call).await;
                 });
             }
             Verdict::Hold => {
                 let late = Arc::clone(&self);
-                self.control.hold(Box::new(move || drop(late.answer(&call))));
+                self.control.hold(Box::new(move || late.apply(call)));
             }
             _ => {}
         }
@@ -87,11 +90,19 @@ impl Service {
         std::future::pending().await
     }
 
-    fn answer(&self, call: &Call) -> Answer {
-        routes::answer(&self.hub, &self.gate, call)
+    async fn answer(&self, call: &Call) -> Answer {
+        routes::answer(self, call).await
     }
 
-    fn finish(&self, call: Call, answer: Answer) -> Response<Full<bytes::Bytes>> {
+    /// Applies a write that was held, before this returns: only what waits for storage elsewhere goes on by itself.
+    fn apply(self: Arc<Self>, call: Call) {
+        let mut applied = Box::pin(async move { self.answer(&call).await });
+        if applied.as_mut().now_or_never().is_none() {
+            tokio::spawn(applied);
+        }
+    }
+
+    fn finish(&self, call: Call, answer: Answer) -> Response<Full<Bytes>> {
         self.remember(call, answer.status);
         answer.into_response()
     }
@@ -105,6 +116,18 @@ impl Service {
             status,
             body: call.body,
         });
+    }
+}
+
+/// The body, or `None` when it is too large. One that ends early is no request: its connection is closed.
+async fn read(body: Incoming, cut: &CancellationToken) -> Option<Bytes> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(body) => Some(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => None,
+        Err(_) => {
+            cut.cancel();
+            std::future::pending().await
+        }
     }
 }
 

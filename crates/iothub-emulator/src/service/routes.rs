@@ -1,46 +1,41 @@
-//! The whole service API on one page.
+//! The whole service API on one page: which method and path is what, who may, and which body a refusal has.
 
-use serde_json::{Value, json};
-
-use super::{Answer, Call};
+use super::{Answer, Call, Service, registry, twins};
 use crate::error::{ErrorCode, HubError};
-use crate::sas::ServiceGate;
-use crate::store::{Hub, Id, Permission, Precondition, Query, TwinVerb, TwinWrite};
-
-/// Most identities in one list (documented).
-const MAX_LIST: usize = 1000;
+use crate::store::{Id, Permission};
 
 /// Answers one request.
-pub(super) fn answer(hub: &Hub, gate: &ServiceGate, call: &Call) -> Answer {
+pub(super) async fn answer(service: &Service, call: &Call) -> Answer {
     let segments = call.segments();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     let Some(route) = Route::find(&call.method, &path) else {
-        let text = format!("{} {} is not supported by this emulator", call.method, call.path);
-        return Answer::refused(&HubError::new(ErrorCode::NotImplemented, text));
+        return nowhere(call, &path);
     };
-    let admitted = admit(hub, gate, call, &route, &path);
-    match admitted.and_then(|()| route.run(hub, call)) {
+    let done = match admit(service, call, &route, &path) {
+        Ok(()) => route.run(service, call).await,
+        Err(error) => Err(error),
+    };
+    match done {
         Ok(answer) => answer,
         Err(error) if route.speaks_numbers() => Answer::refused_by_number(&error),
         Err(error) => Answer::refused(&error),
     }
 }
 
-fn admit(
-    hub: &Hub,
-    gate: &ServiceGate,
-    call: &Call,
-    route: &Route<'_>,
-    path: &[&str],
-) -> Result<(), HubError> {
-    if call.parameter("api-version").is_none() {
+fn admit(service: &Service, call: &Call, route: &Route<'_>, path: &[&str]) -> Result<(), HubError> {
+    if call.parameter("api-version").is_none_or(str::is_empty) {
         return Err(HubError::new(ErrorCode::InvalidProtocolVersion, "api-version is missing"));
     }
-    gate.check(hub, call.authorization.as_deref().unwrap_or_default(), route.permission(), path)
+    if call.too_large {
+        return Err(HubError::new(ErrorCode::MessageTooLarge, "the request's body is too large"));
+    }
+    let token = call.authorization.as_deref().unwrap_or_default();
+    service.gate.check(&service.hub, token, route.permission(), path)
 }
 
+/// A method in the API's sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verb {
+pub(super) enum Verb {
     Get,
     Put,
     Patch,
@@ -58,6 +53,9 @@ impl Verb {
         }
     }
 }
+
+/// Every method a resource here may have.
+const METHODS: [&str; 5] = ["GET", "PUT", "PATCH", "POST", "DELETE"];
 
 #[derive(Debug)]
 enum Route<'a> {
@@ -111,84 +109,46 @@ impl<'a> Route<'a> {
         matches!(self, Self::ListModules(_) | Self::Module(..))
     }
 
-    fn run(&self, hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    async fn run(&self, service: &Service, call: &Call) -> Result<Answer, HubError> {
+        let hub = &service.hub;
         match self {
-            Self::ListDevices => Ok(Answer::json(200, &Value::Array(hub.list_devices(top(call))))),
-            Self::Bulk => bulk(hub, call),
-            Self::Query => query(hub, call),
-            Self::Device(verb, id) => device(hub, call, *verb, id),
-            Self::ListModules(id) => Ok(Answer::json(200, &Value::Array(hub.list_modules(id)?))),
-            Self::Module(verb, id, module) => module_identity(hub, call, *verb, id, module),
-            Self::Twin(verb, id) => twin(hub, call, *verb, id),
-            Self::DeviceStatistics => {
-                let (total, enabled, _) = hub.count_devices();
-                let disabled = total.saturating_sub(enabled);
-                let body = json!({"totalDeviceCount": total, "enabledDeviceCount": enabled,
-                    "disabledDeviceCount": disabled});
-                Ok(Answer::json(200, &body))
-            }
-            Self::ServiceStatistics => {
-                Ok(Answer::json(200, &json!({"connectedDeviceCount": hub.count_devices().2})))
-            }
+            Self::ListDevices => Ok(registry::list(hub, call)),
+            Self::Bulk => registry::bulk(hub, call),
+            Self::Device(verb, id) => registry::device(hub, call, *verb, id),
+            Self::ListModules(id) => registry::list_modules(hub, id),
+            Self::Module(verb, id, module) => registry::module(hub, call, *verb, id, module),
+            Self::DeviceStatistics => Ok(registry::device_statistics(hub)),
+            Self::ServiceStatistics => Ok(registry::service_statistics(hub)),
+            Self::Twin(verb, id) => twins::twin(hub, call, *verb, id),
+            Self::Query => twins::query(hub, call),
         }
     }
 }
 
-fn device(hub: &Hub, call: &Call, verb: Verb, id: &str) -> Result<Answer, HubError> {
-    let demand = Precondition::for_identity(call.if_match.as_deref());
-    let identity = match verb {
-        Verb::Delete => return hub.delete_device(id, &demand).map(|()| Answer::nothing()),
-        Verb::Get => hub.get_device(id)?,
-        _ => hub.put_device(id, &json_body(call)?, &demand)?,
-    };
-    Ok(Answer::json(200, &identity).with_etag_of(&identity))
-}
-
-fn module_identity(hub: &Hub, call: &Call, verb: Verb, id: &str, module: &str) -> Result<Answer, HubError> {
-    let demand = Precondition::for_identity(call.if_match.as_deref());
-    match verb {
-        Verb::Delete => hub.delete_module(id, module, &demand).map(|()| Answer::nothing()),
-        Verb::Get => Ok(Answer::json(200, &hub.get_module(id, module)?)),
-        _ => Ok(Answer::json(200, &hub.put_module(id, module, &json_body(call)?, &demand)?)),
+/// What leads to no route: a resource that has other methods answers 405, everything else is refused by name.
+fn nowhere(call: &Call, path: &[&str]) -> Answer {
+    let others: Vec<&str> =
+        METHODS.into_iter().filter(|method| Route::find(method, path).is_some()).collect();
+    if let (None, false) = (unsupported(path), others.is_empty()) {
+        return Answer::wrong_method(&call.method, &others.join(", "));
     }
+    let name = unsupported(path).map(|name| format!("{name}: ")).unwrap_or_default();
+    let text = format!("{name}{} {} is not supported by this emulator", call.method, call.path);
+    Answer::refused(&HubError::new(ErrorCode::NotImplemented, text))
 }
 
-fn twin(hub: &Hub, call: &Call, verb: Verb, id: &Id) -> Result<Answer, HubError> {
-    let verb = match verb {
-        Verb::Get => return Ok(Answer::json(200, &hub.get_twin(id)?)),
-        Verb::Put => TwinVerb::Replace,
-        _ => TwinVerb::Merge,
-    };
-    let write = TwinWrite::read(&json_body(call)?)?;
-    let demand = Precondition::for_twin(call.if_match.as_deref());
-    Ok(Answer::json(200, &hub.write_twin(id, &write, verb, &demand)?))
-}
-
-/// A partly failed bulk call answers 400 with the result as its body (observed).
-fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
-    let (successful, body) = hub.bulk(&json_body(call)?)?;
-    Ok(Answer::json(if successful { 200 } else { 400 }, &body))
-}
-
-fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
-    let body = json_body(call)?;
-    let text = body.get("query").and_then(Value::as_str).ok_or_else(|| HubError::invalid("BadRequest"))?;
-    let size = call.max_items.as_deref().and_then(|size| size.parse().ok());
-    let page = hub.query(&Query::parse(text)?, size, call.continuation.as_deref())?;
-    let answer = Answer::json(200, &Value::Array(page.rows)).with("x-ms-item-type", page.item_type);
-    Ok(match page.continuation {
-        Some(next) => answer.with("x-ms-continuation", &next),
-        None => answer,
-    })
-}
-
-fn top(call: &Call) -> usize {
-    let asked = call.parameter("top").and_then(|top| top.parse().ok());
-    asked.filter(|top| (1..=MAX_LIST).contains(top)).unwrap_or(MAX_LIST)
-}
-
-fn json_body(call: &Call) -> Result<Value, HubError> {
-    serde_json::from_slice(&call.body).map_err(|error| {
-        HubError::new(ErrorCode::DeserializationError, format!("the body is not JSON: {error}"))
-    })
+/// Documented parts of the API that are not there.
+fn unsupported(path: &[&str]) -> Option<&'static str> {
+    match path {
+        ["jobs", "v2", ..] => Some("scheduled jobs"),
+        ["digitaltwins", ..] => Some("digital twins"),
+        ["twins", _, "methods"] | ["twins", _, "modules", _, "methods"] => Some("direct methods"),
+        ["devices", "keys", "regenerate"] => Some("key regeneration"),
+        ["devices", _, "messages", ..] | ["messages", ..] | ["devices", _, "commands"] => {
+            Some("messages in either direction")
+        }
+        ["devices", _, "files", ..] => Some("file upload"),
+        ["$admin", ..] => Some("administration calls of old clients"),
+        _ => None,
+    }
 }

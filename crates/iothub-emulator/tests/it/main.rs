@@ -7,6 +7,7 @@ mod device;
 mod devices;
 mod events;
 mod faults;
+mod http_surface;
 mod over_tls;
 mod preconditions;
 mod queries;

@@ -1,0 +1,32 @@
+//! Twins and queries.
+
+use serde_json::Value;
+
+use super::routes::Verb;
+use super::{Answer, Call};
+use crate::error::HubError;
+use crate::store::{Hub, Id, Precondition, Query, TwinVerb, TwinWrite};
+
+/// No `ETag` header: the twin's tag is in the body only (observed in recorded traffic).
+pub(super) fn twin(hub: &Hub, call: &Call, verb: Verb, id: &Id) -> Result<Answer, HubError> {
+    let verb = match verb {
+        Verb::Get => return Ok(Answer::json(200, &hub.get_twin(id)?)),
+        Verb::Put => TwinVerb::Replace,
+        _ => TwinVerb::Merge,
+    };
+    let write = TwinWrite::read(&call.json()?)?;
+    let demand = Precondition::for_twin(call.if_match.as_deref());
+    Ok(Answer::json(200, &hub.write_twin(id, &write, verb, &demand)?))
+}
+
+pub(super) fn query(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    let body = call.json()?;
+    let text = body.get("query").and_then(Value::as_str).ok_or_else(|| HubError::invalid("BadRequest"))?;
+    let size = call.max_items.as_deref().and_then(|size| size.parse().ok());
+    let page = hub.query(&Query::parse(text)?, size, call.continuation.as_deref())?;
+    let answer = Answer::json(200, &Value::Array(page.rows)).with("x-ms-item-type", page.item_type);
+    Ok(match page.continuation {
+        Some(next) => answer.with("x-ms-continuation", &next),
+        None => answer,
+    })
+}
