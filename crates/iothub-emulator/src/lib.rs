@@ -1,13 +1,14 @@
 //! Two or more Azure IoT Hubs on this machine, for tests and demonstrations.
 //!
 //! In reading order: [`cli`] (what can be asked for), [`store`] (registry, twins, sessions: what a hub remembers),
-//! [`sas`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`mqtt`] (the device protocol),
+//! [`sas`], [`authority`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`mqtt`] (the device protocol),
 //! [`events`] (what leaves the hub) and [`control`] (the port from which tests cause trouble and look inside).
 //!
 //! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
 //! clients; whatever is only inferred is a switch, see [`store::Switches`].
 
 mod accept;
+pub mod authority;
 pub mod cli;
 pub mod control;
 pub mod error;
@@ -19,3 +20,4 @@ pub mod service;
 pub mod stamp;
 pub mod store;
 pub mod tls;
+pub mod trust;

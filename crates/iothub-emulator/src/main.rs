@@ -6,15 +6,22 @@ use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use iothub_emulator::cli::Options;
-use iothub_emulator::running;
+use iothub_emulator::cli::{Command, CommandLine, Options, Trust};
+use iothub_emulator::{running, trust};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let options = Options::parse();
-    let running = match running::start(&options).await {
+    let CommandLine { command, options } = CommandLine::parse();
+    match command {
+        Some(Command::Trust(trust)) => print_trust(&trust),
+        None => run(&options).await,
+    }
+}
+
+async fn run(options: &Options) -> ExitCode {
+    let running = match running::start(options).await {
         Ok(running) => running,
         Err(error) => {
             tracing::error!(%error, "the emulator did not start");
@@ -27,6 +34,25 @@ async fn main() -> ExitCode {
     until_told(options.exit_with_stdin).await;
     running.stop.cancel();
     ExitCode::SUCCESS
+}
+
+fn print_trust(trust: &Trust) -> ExitCode {
+    let authority = match running::authority(&trust.authority) {
+        Ok(authority) => authority,
+        Err(error) => {
+            tracing::error!(%error, "there is nothing to trust");
+            return ExitCode::FAILURE;
+        }
+    };
+    let told = match trust.json {
+        true => format!("{}\n", trust::for_a_program(authority.file())),
+        false => trust::for_a_shell(authority.file()),
+    };
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(told.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 async fn until_told(exit_with_stdin: bool) {

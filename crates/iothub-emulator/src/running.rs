@@ -3,26 +3,27 @@
 use serde_json::{Value, json};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Door;
-use crate::cli::{HubAddress, Options};
+use crate::authority::{Authority, AuthorityError};
+use crate::cli::{self, AuthorityDir, HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
 use crate::events::{self, Emitter};
 use crate::mqtt;
 use crate::service::{self, Service};
 use crate::store::{Hub, Switches};
-use crate::tls::{Authority, TlsError};
+use crate::tls::{self, TlsError};
 
 /// Why the emulator did not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A port is taken, or a file cannot be written: what, and why.
-    Io(String, io::Error),
-    /// No certificates.
+    /// A port is taken, or not for this user.
+    Port(IpAddr, u16, io::Error),
+    /// No certificate authority, or no certificates.
     Tls(TlsError),
     /// Two hubs share a name.
     SameName(String),
@@ -31,7 +32,13 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Io(what, error) => write!(f, "{what}: {error}"),
+            Self::Port(ip, port, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(
+                    f,
+                    "cannot listen on {ip}:{port}: {error}; ask for another port (--https-port, …, see --help)"
+                )
+            }
+            Self::Port(ip, port, error) => write!(f, "cannot listen on {ip}:{port}: {error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::SameName(name) => write!(f, "two hubs are called {name}"),
         }
@@ -43,6 +50,12 @@ impl std::error::Error for StartError {}
 impl From<TlsError> for StartError {
     fn from(error: TlsError) -> Self {
         Self::Tls(error)
+    }
+}
+
+impl From<AuthorityError> for StartError {
+    fn from(error: AuthorityError) -> Self {
+        Self::Tls(error.into())
     }
 }
 
@@ -66,16 +79,15 @@ struct Shared {
 /// Starts the hubs, the event logs and the control port; when this returns, all of them answer.
 ///
 /// # Errors
-/// When a port is taken, the authority's file cannot be written or two hubs share a name.
+/// When a port is taken, the authority's files cannot be read or written, or two hubs share a name.
 pub async fn start(options: &Options) -> Result<Running, StartError> {
     refuse_same_names(&options.hubs)?;
     let shared = Shared {
-        authority: Authority::new()?,
+        authority: authority(&options.authority)?,
         emitter: Arc::new(Emitter::new(options.partitions)),
         switches: Arc::default(),
         stop: CancellationToken::new(),
     };
-    let ca_file = write_authority(options.ca_dir.as_deref(), &shared.authority)?;
     let mut hubs = Vec::new();
     let mut lines = Vec::new();
     for address in &options.hubs {
@@ -88,14 +100,35 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     tokio::spawn(events::serve(logs, Arc::clone(&shared.emitter), shared.stop.clone()));
     let port = ControlPort { hubs, emitter: shared.emitter, switches: shared.switches };
     tokio::spawn(control::serve(listener, port, shared.stop.clone()));
-    let ready = json!({"hubs": lines, "eventHubs": EVENT_HUBS, "eventLogs": logs_url, "control": control_url,
-        "caFile": ca_file});
+    let ready = json!({"hubs": lines, "eventHubs": event_hubs(options), "eventLogs": logs_url,
+        "control": control_url, "caFile": shared.authority.file()});
     Ok(Running { ready, stop: shared.stop })
 }
 
-/// The form of an Event Hubs connection string; the logs themselves are read over plain HTTP.
-const EVENT_HUBS: &str = "Endpoint=sb://127.0.0.1;SharedAccessKeyName=RootManageSharedAccessKey;\
-                          SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;";
+/// The authority of the directory that was asked for, or of the usual one.
+///
+/// # Errors
+/// When there is no such directory and none can be made, or its files are not to be used.
+pub fn authority(options: &AuthorityDir) -> Result<Authority, AuthorityError> {
+    match &options.ca_dir {
+        Some(directory) => Authority::in_directory(directory),
+        None => Authority::in_directory(&Authority::usual_directory()?),
+    }
+}
+
+/// The connection string of the event hubs, in the form of a local one; the key is any.
+fn event_hubs(options: &Options) -> String {
+    let ip = options.hubs.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |hub| hub.ip);
+    let host = cli::as_host(ip);
+    let endpoint = match options.amqp_port {
+        5672 | 0 => host,
+        port => format!("{host}:{port}"),
+    };
+    format!(
+        "Endpoint=sb://{endpoint};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;\
+         UseDevelopmentEmulator=true;"
+    )
+}
 
 async fn start_hub(
     address: &HubAddress,
@@ -108,7 +141,7 @@ async fn start_hub(
     let (emitter, switches) = (Arc::clone(&shared.emitter), Arc::clone(&shared.switches));
     let hub = Arc::new(Hub::new(address.name(), &host_name, options.key_seed.as_deref(), emitter, switches));
     let control = Arc::new(HubControl::default());
-    let acceptor = shared.authority.acceptor(&address.dns, address.ip)?;
+    let acceptor = TlsAcceptor::from(tls::server(&shared.authority, &[&address.dns], address.ip)?);
     let service = Arc::new(Service::new(Arc::clone(&hub), Arc::clone(&control)));
     let door = |listener| Door {
         listener,
@@ -134,7 +167,7 @@ fn refuse_same_names(hubs: &[HubAddress]) -> Result<(), StartError> {
 }
 
 async fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
-    let failed = |error| StartError::Io(format!("cannot listen on {ip}:{port}"), error);
+    let failed = |error| StartError::Port(ip, port, error);
     let listener = TcpListener::bind((ip, port)).await.map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     Ok((listener, port))
@@ -143,14 +176,4 @@ async fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
 async fn bind_plain(port: u16) -> Result<(TcpListener, String), StartError> {
     let (listener, port) = bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
     Ok((listener, format!("http://127.0.0.1:{port}")))
-}
-
-fn write_authority(directory: Option<&Path>, authority: &Authority) -> Result<PathBuf, StartError> {
-    let made = || std::env::temp_dir().join(format!("iothub-emulator-{}", uuid::Uuid::new_v4().simple()));
-    let directory = directory.map_or_else(made, Path::to_path_buf);
-    let file = directory.join("ca.pem");
-    let written = std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&file, authority.pem()));
-    written.map_err(|error| StartError::Io(format!("cannot write {}", file.display()), error))?;
-    // A relative path would mean something else to whoever reads the ready line elsewhere.
-    Ok(std::path::absolute(&file).unwrap_or(file))
 }

@@ -242,6 +242,7 @@ impl World {
 async fn start_emulator(folder: &TempFolder, logs: &Path) -> Result<Program, LabError> {
     let mut command = processes::command(&Profile::Own.folder()?.join("iothub-emulator"));
     command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1", "--exit-with-stdin"]);
+    command.args(["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"]);
     command.arg("--partitions").arg(PARTITIONS.to_string());
     command.arg("--ca-dir").arg(folder.path().join("ca"));
     Program::start("iothub-emulator", command, logs).await

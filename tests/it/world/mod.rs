@@ -64,6 +64,7 @@ impl World {
         std::fs::create_dir_all(&folder).unwrap();
         let mut command = Command::new(program("iothub-emulator"));
         command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1"]);
+        command.args(["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"]);
         command.args(["--partitions", &options.partitions.to_string()]).arg("--ca-dir").arg(&folder);
         // Its standard input ends with this process, however that ends.
         command.arg("--exit-with-stdin");

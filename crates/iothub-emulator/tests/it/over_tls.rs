@@ -21,7 +21,9 @@ impl World {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let directory = std::env::temp_dir().join(format!("iothub-emulator-test-{}", uuid::Uuid::new_v4()));
         let directory = directory.to_str().unwrap();
-        let arguments = ["iothub-emulator", "--hub", "primary", "--hub", "secondary", "--ca-dir", directory];
+        let mut arguments =
+            vec!["iothub-emulator", "--hub", "primary", "--hub", "secondary", "--ca-dir", directory];
+        arguments.extend(["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"]);
         let running = start(&Options::try_parse_from(arguments).unwrap()).await.unwrap();
         let ca = std::fs::read(running.ready["caFile"].as_str().unwrap()).unwrap();
         let roots = [Certificate::from_pem(&ca).unwrap()];

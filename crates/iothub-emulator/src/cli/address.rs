@@ -1,39 +1,7 @@
-//! What can be asked for on the command line.
+//! A hub's name and address.
 
-use clap::Parser;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 use std::str::FromStr;
-
-/// Two or more IoT Hubs on this machine.
-#[derive(Debug, Clone, Parser)]
-#[command(name = "iothub-emulator", version)]
-pub struct Options {
-    /// A hub: `<dns name>@<ip>`, or only the name for 127.0.0.1. Give it once per hub.
-    #[arg(long = "hub", required = true)]
-    pub hubs: Vec<HubAddress>,
-    /// Where `ca.pem` goes; a new directory among the temporary files unless given.
-    #[arg(long)]
-    pub ca_dir: Option<PathBuf>,
-    /// HTTPS port of every hub; 0 takes any free one.
-    #[arg(long, default_value_t = 0)]
-    pub https_port: u16,
-    /// MQTT port of every hub; 0 takes any free one.
-    #[arg(long, default_value_t = 0)]
-    pub mqtt_port: u16,
-    /// Port of the control API on 127.0.0.1; 0 takes any free one.
-    #[arg(long, default_value_t = 0)]
-    pub control_port: u16,
-    /// Partitions of every event hub.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
-    pub partitions: u16,
-    /// Makes the policies' keys the same at every start.
-    #[arg(long)]
-    pub key_seed: Option<String>,
-    /// Stops when standard input closes, so that no emulator outlives whoever started it.
-    #[arg(long)]
-    pub exit_with_stdin: bool,
-}
 
 /// A hub's name and address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +27,9 @@ impl FromStr for HubAddress {
         if dns.is_empty() {
             return Err("a hub needs a name".to_owned());
         }
+        if dns.contains([':', '/']) {
+            return Err(format!("'{dns}' is not a name: ports have options of their own"));
+        }
         Ok(Self { dns: dns.to_owned(), ip })
     }
 }
@@ -74,12 +45,24 @@ impl HubAddress {
     /// resolve; with the port unless it is 443.
     #[must_use]
     pub fn host_name(&self, https_port: u16) -> String {
-        let host = if self.dns.contains('.') { self.dns.clone() } else { self.ip.to_string() };
-        match (https_port, self.ip.is_ipv6() && !self.dns.contains('.')) {
-            (443, _) => host,
-            (port, true) => format!("[{host}]:{port}"),
-            (port, false) => format!("{host}:{port}"),
+        match https_port {
+            443 => self.host(),
+            port => format!("{}:{port}", self.host()),
         }
+    }
+
+    /// The host alone.
+    fn host(&self) -> String {
+        if self.dns.contains('.') { self.dns.clone() } else { as_host(self.ip) }
+    }
+}
+
+/// An address as it stands in a URL.
+#[must_use]
+pub(crate) fn as_host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
 
@@ -92,6 +75,8 @@ mod tests {
     fn a_name_without_a_dot_is_reached_by_its_address() {
         let hub: HubAddress = "primary@127.0.0.2".parse().unwrap();
         assert_eq!((hub.name(), hub.host_name(8443).as_str()), ("primary", "127.0.0.2:8443"));
+        let hub: HubAddress = "primary@::1".parse().unwrap();
+        assert_eq!((hub.host_name(443).as_str(), hub.host_name(8443).as_str()), ("[::1]", "[::1]:8443"));
     }
 
     #[test]
@@ -103,5 +88,10 @@ mod tests {
     #[test]
     fn only_loopback_addresses_are_taken() {
         assert!("hub@10.0.0.1".parse::<HubAddress>().is_err());
+    }
+
+    #[test]
+    fn a_port_is_not_part_of_a_name() {
+        assert!("hub:8443@127.0.0.1".parse::<HubAddress>().is_err());
     }
 }

@@ -1,0 +1,157 @@
+//! What can be asked for on the command line.
+
+mod address;
+
+pub use address::HubAddress;
+pub(crate) use address::as_host;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// What `--help` says beyond the options.
+const ABOUT: &str = "\
+Azure IoT Hubs on this machine, for tests and demonstrations: the service API, device twins over MQTT, and the events \
+that leave a hub, for the official SDKs as they are.
+
+Every hub listens on a loopback address of its own, or shares one with others: requests are then told apart by the \
+Host header, TLS connections by the server name, devices by their user name. Nothing leaves this machine, and nothing \
+here is a secret worth keeping.
+
+When everything answers, one line of JSON on standard output says where: hubs (hostName, connectionString and ports), \
+eventHubs, control, caFile. Logs go to standard error; RUST_LOG chooses which.";
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  Two hubs on the ports that every SDK finds (below 1024: needs privileges or a network namespace), with their names
+  in the hosts file as 127.0.0.2 and 127.0.0.3:
+    iothub-emulator --hub contoso.azure-devices.net@127.0.0.2 --hub contoso2.azure-devices.net@127.0.0.3
+
+  One hub on ports that any user may take; its connection string says 127.0.0.1:8443, which is enough for the Python
+  service SDK, the Node device SDK over MQTT (with the MQTT port) and az iot:
+    iothub-emulator --hub contoso --https-port 8443 --mqtt-port 18883
+
+  For a test: free ports everywhere, read from the ready line, ended with the test:
+    iothub-emulator --hub a --hub b --https-port 0 --mqtt-port 0 --amqp-port 0 --ca-dir DIR --exit-with-stdin
+
+  Let the SDKs of this shell trust it:
+    eval \"$(iothub-emulator trust)\"
+
+Which SDK can use which port:
+  443   everything over HTTPS, and MQTT over WebSockets. The Node and .NET service SDKs can use no other port
+  8883  MQTT. The Python and .NET device SDKs can use no other port
+  5672  events, as with UseDevelopmentEmulator=true";
+
+/// The whole command line.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "iothub-emulator",
+    version,
+    about = "Azure IoT Hubs on this machine, for tests and demonstrations",
+    long_about = ABOUT,
+    after_long_help = EXAMPLES,
+    after_help = "See --help for examples and for which SDK needs which port.",
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+pub struct CommandLine {
+    /// Something else than running hubs.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Which hubs to run, and how.
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// Something else than running hubs.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Print the environment variables that make SDKs trust the emulator.
+    ///
+    /// Makes the certificate authority when there is none yet; the emulator uses it from then on, if started with the
+    /// same directory. For a shell: eval "$(iothub-emulator trust)".
+    Trust(Trust),
+}
+
+/// How trust is printed.
+#[derive(Debug, Clone, Args)]
+pub struct Trust {
+    /// Where the certificate authority is kept.
+    #[command(flatten)]
+    pub authority: AuthorityDir,
+    /// Print `{"caFile":…,"variables":{…}}` instead of lines for a shell.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where the certificate authority is kept.
+#[derive(Debug, Clone, Args)]
+pub struct AuthorityDir {
+    /// Where the certificate authority is kept (ca.pem, ca-key.pem): made at the first start and used again.
+    ///
+    /// Unless given, iothub-emulator in $XDG_DATA_HOME, or in ~/.local/share.
+    #[arg(long, value_name = "DIR", env = "IOTHUB_EMULATOR_CA_DIR")]
+    pub ca_dir: Option<PathBuf>,
+}
+
+/// Which hubs to run, and how.
+#[derive(Debug, Clone, Parser)]
+pub struct Options {
+    /// A hub: <dns name>@<loopback ip>, or only the name for 127.0.0.1. Once per hub.
+    ///
+    /// Events call it by the first label of its name. A name without a dot would not resolve: the address stands in
+    /// connection strings then.
+    #[arg(long = "hub", required = true, value_name = "NAME[@IP]")]
+    pub hubs: Vec<HubAddress>,
+    /// Where the certificate authority is kept.
+    #[command(flatten)]
+    pub authority: AuthorityDir,
+    /// HTTPS port, on every hub's address; 0 takes any free one per hub.
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    pub https_port: u16,
+    /// MQTT port, on every hub's address; 0 takes any free one per hub.
+    #[arg(long, value_name = "PORT", default_value_t = 8883)]
+    pub mqtt_port: u16,
+    /// Port of the event hubs (AMQP without TLS), on every hub's address; 0 takes any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 5672)]
+    pub amqp_port: u16,
+    /// Port of the control API on 127.0.0.1; 0 takes any free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub control_port: u16,
+    /// Partitions of every event hub.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub partitions: u16,
+    /// Make the policies' keys the same at every start.
+    #[arg(long, value_name = "TEXT")]
+    pub key_seed: Option<String>,
+    /// Stop when standard input closes, so that no emulator outlives whoever started it.
+    #[arg(long)]
+    pub exit_with_stdin: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_ports_are_those_that_clients_insist_on_unless_others_are_asked_for() {
+        let line = CommandLine::try_parse_from(["iothub-emulator", "--hub", "a.b@127.0.0.2"]).unwrap();
+        let Options { https_port, mqtt_port, amqp_port, .. } = line.options;
+        assert_eq!((https_port, mqtt_port, amqp_port), (443, 8883, 5672));
+    }
+
+    #[test]
+    fn trust_needs_no_hub_and_running_needs_one() {
+        let line = CommandLine::try_parse_from(["iothub-emulator", "trust", "--ca-dir", "x"]).unwrap();
+        let Some(Command::Trust(trust)) = line.command else { panic!("{line:?}") };
+        assert_eq!(trust.authority.ca_dir, Some(PathBuf::from("x")));
+        assert!(CommandLine::try_parse_from(["iothub-emulator"]).is_err());
+    }
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        CommandLine::command().debug_assert();
+    }
+}
