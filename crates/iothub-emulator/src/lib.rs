@@ -2,7 +2,8 @@
 //!
 //! In reading order: [`cli`] (what can be asked for), [`store`] (registry, twins, sessions: what a hub remembers),
 //! [`sas`], [`authority`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`mqtt`] (the device protocol),
-//! [`events`] (what leaves the hub) and [`control`] (the port from which tests cause trouble and look inside).
+//! [`events`] (what leaves the hub), [`throttle`] (how much it takes) and [`control`] (the port from which tests
+//! cause trouble and look inside).
 //!
 //! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
 //! clients; whatever is only inferred is a switch, see [`store::Switches`].
@@ -19,5 +20,6 @@ pub mod sas;
 pub mod service;
 pub mod stamp;
 pub mod store;
+pub mod throttle;
 pub mod tls;
 pub mod trust;

@@ -27,6 +27,8 @@ pub enum StartError {
     Tls(TlsError),
     /// Two hubs share a name.
     SameName(String),
+    /// A tier is for a hub that there is not.
+    NoSuchHub(String),
 }
 
 impl std::fmt::Display for StartError {
@@ -41,6 +43,7 @@ impl std::fmt::Display for StartError {
             Self::Port(ip, port, error) => write!(f, "cannot listen on {ip}:{port}: {error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::SameName(name) => write!(f, "two hubs are called {name}"),
+            Self::NoSuchHub(name) => write!(f, "--tier is for {name}, and no hub is called that"),
         }
     }
 }
@@ -82,6 +85,7 @@ struct Shared {
 /// When a port is taken, the authority's files cannot be read or written, or two hubs share a name.
 pub async fn start(options: &Options) -> Result<Running, StartError> {
     refuse_same_names(&options.hubs)?;
+    refuse_lost_tiers(options)?;
     let shared = Shared {
         authority: authority(&options.authority)?,
         emitter: Arc::new(Emitter::new(options.partitions)),
@@ -141,6 +145,7 @@ async fn start_hub(
     let (emitter, switches) = (Arc::clone(&shared.emitter), Arc::clone(&shared.switches));
     let hub = Arc::new(Hub::new(address.name(), &host_name, options.key_seed.as_deref(), emitter, switches));
     let control = Arc::new(HubControl::default());
+    control.throttles().set(options.throttling(address.name()));
     let acceptor = TlsAcceptor::from(tls::server(&shared.authority, &[&address.dns], address.ip)?);
     let service = Arc::new(Service::new(Arc::clone(&hub), Arc::clone(&control)));
     let door = |listener| Door {
@@ -164,6 +169,12 @@ fn refuse_same_names(hubs: &[HubAddress]) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+fn refuse_lost_tiers(options: &Options) -> Result<(), StartError> {
+    let named = options.tiers.iter().filter_map(|tier| tier.hub.as_ref());
+    let known = |name: &str| options.hubs.iter().any(|hub| hub.name().eq_ignore_ascii_case(name));
+    named.filter(|name| !known(name)).try_for_each(|name| Err(StartError::NoSuchHub(name.clone())))
 }
 
 async fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {

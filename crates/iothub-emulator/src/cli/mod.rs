@@ -1,9 +1,11 @@
 //! What can be asked for on the command line.
 
 mod address;
+mod tier;
 
 pub use address::HubAddress;
 pub(crate) use address::as_host;
+pub use tier::TierOption;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -121,6 +123,11 @@ pub struct Options {
     /// Partitions of every event hub.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub partitions: u16,
+    /// Throttles of every hub, such as S1x1, or of one, such as primary=S2x3. None unless given.
+    ///
+    /// Requests queue first, then 429. With @60 a minute of throttling passes in a second.
+    #[arg(long = "tier", value_name = "[HUB=]TIER[@SCALE]")]
+    pub tiers: Vec<TierOption>,
     /// Make the policies' keys the same at every start.
     #[arg(long, value_name = "TEXT")]
     pub key_seed: Option<String>,

@@ -3,7 +3,6 @@
 mod fault;
 mod memory;
 mod serve;
-mod throttle;
 
 pub use fault::Fault;
 pub use memory::RequestRecord;
@@ -19,7 +18,8 @@ use tokio::sync::watch;
 
 use fault::Faults;
 use memory::Memory;
-use throttle::Throttle;
+
+use crate::throttle::{Demand, Flat, Refused, Throttles};
 
 /// What is to happen with one request.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,12 +76,13 @@ pub struct HubControl {
     state: Mutex<State>,
     connections: Arc<Connections>,
     devices: Arc<Connections>,
+    throttles: Throttles,
 }
 
 #[derive(Default)]
 struct State {
     latency: Duration,
-    throttle: Option<Throttle>,
+    throttle: Option<Flat>,
     faults: Faults,
     memory: Memory,
     held: Vec<HeldWrite>,
@@ -92,8 +93,15 @@ impl State {
         if let Some(struck) = self.faults.strike(method, path) {
             return struck;
         }
-        let throttled = self.throttle.as_mut().is_some_and(Throttle::refuses);
+        let throttled = self.throttle.as_mut().is_some_and(Flat::refuses);
         (Duration::ZERO, if throttled { answer(429) } else { Verdict::Proceed })
+    }
+}
+
+impl Verdict {
+    /// Whether the hub gets to see the request at all, whatever it then answers.
+    fn reaches_the_hub(&self) -> bool {
+        matches!(self, Self::Proceed | Self::AnswerAfterApply(_) | Self::DropAfterApply | Self::ApplyLate(_))
     }
 }
 
@@ -127,6 +135,25 @@ impl HubControl {
             tokio::time::sleep(wait).await;
         }
         verdict
+    }
+
+    /// The throttles of the hub's tier.
+    #[must_use]
+    pub fn throttles(&self) -> &Throttles {
+        &self.throttles
+    }
+
+    /// Waits for the turn of a request among the hub's throttles, if the hub gets to see it.
+    ///
+    /// # Errors
+    /// As [`Throttles::admit`].
+    pub async fn turn(
+        &self,
+        verdict: &Verdict,
+        demands: &[Demand],
+        backlog: Duration,
+    ) -> Result<(), Refused> {
+        if verdict.reaches_the_hub() { self.throttles.admit(demands, backlog).await } else { Ok(()) }
     }
 
     /// Whether new connections are closed at accept, and existing ones with them.

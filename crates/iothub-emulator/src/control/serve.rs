@@ -11,10 +11,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::throttle::Throttle;
 use super::{Fault, HubControl, Outage};
 use crate::events::{Emitter, Order, Rule};
 use crate::store::{Hub, Switches};
+use crate::throttle::{Flat, Throttling, Tier};
 
 /// Everything the control port reaches.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ pub async fn serve(listener: TcpListener, port: ControlPort, stop: CancellationT
         .route("/hubs/{name}/outage", post(outage))
         .route("/hubs/{name}/latency", post(latency))
         .route("/hubs/{name}/throttle", post(throttle))
+        .route("/hubs/{name}/tier", get(throttled).post(set_tier).delete(forget_throttled))
         .route("/hubs/{name}/faults", post(add_fault).delete(clear_faults))
         .route("/hubs/{name}/faults/release", post(release_writes))
         .route("/hubs/{name}/requests", get(requests).delete(forget_requests))
@@ -106,7 +107,40 @@ async fn throttle(
     Path(name): Path<String>,
     Json(body): Json<ThrottleBody>,
 ) -> Result<Json<Value>, Refused> {
-    port.control(&name)?.lock().throttle = body.per_second.map(Throttle::new);
+    port.control(&name)?.lock().throttle = body.per_second.map(Flat::new);
+    Ok(Json(json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TierBody {
+    /// `null`: no throttles.
+    tier: Option<Tier>,
+    #[serde(default = "as_it_passes")]
+    time_scale: f64,
+}
+
+fn as_it_passes() -> f64 {
+    1.0
+}
+
+async fn set_tier(
+    State(port): Port,
+    Path(name): Path<String>,
+    Json(body): Json<TierBody>,
+) -> Result<Json<Value>, Refused> {
+    let throttles = port.control(&name)?.throttles();
+    let wanted = body.tier.map(|tier| Throttling::new(tier, body.time_scale)).transpose();
+    throttles.set(wanted.map_err(|why| (StatusCode::BAD_REQUEST, why))?);
+    Ok(Json(throttles.to_json()))
+}
+
+async fn throttled(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    Ok(Json(port.control(&name)?.throttles().to_json()))
+}
+
+async fn forget_throttled(State(port): Port, Path(name): Path<String>) -> Result<Json<Value>, Refused> {
+    port.control(&name)?.throttles().forget();
     Ok(Json(json!({})))
 }
 
@@ -197,7 +231,7 @@ fn all_switches(port: &ControlPort) -> Value {
     all
 }
 
-/// Switches by name: a behaviour is on or off, the wording of events is a text.
+/// Switches by name: a behaviour is on or off, or how long in milliseconds; the wording of events is a text.
 async fn set_switches(
     State(port): Port,
     Json(wanted): Json<Map<String, Value>>,
@@ -206,6 +240,7 @@ async fn set_switches(
     for (name, value) in wanted {
         match value {
             Value::Bool(on) => port.switches.set(&name, on).map_err(bad)?,
+            Value::Number(number) => port.switches.set_number(&name, &number).map_err(bad)?,
             Value::String(text) => {
                 let wording = port.emitter.wording().with(&name, &text);
                 let wording = wording.ok_or_else(|| bad(format!("{name} does not take {text}")))?;

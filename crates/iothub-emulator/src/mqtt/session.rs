@@ -16,8 +16,10 @@ use super::packet::{self, Connect, ConnectCode, Incoming, MAX_PACKET, Malformed,
 use super::topic::{self, Expected, Filter, Request};
 use super::twin::apply_patch;
 use crate::control::{HubControl, RequestRecord, Verdict};
+use crate::error::HubError;
 use crate::sas::authorise_device;
 use crate::store::{DesiredPatch, Hub, Id, SessionGuard};
+use crate::throttle::{Class, Demand, Refused};
 
 /// How long a client may take from the handshake to its CONNECT.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -44,6 +46,8 @@ pub(super) enum Ended {
     Refused,
     /// Another connection took over, or the identity was disabled or deleted, or the token expired.
     ByHub,
+    /// It sent more than the hub's tier allows.
+    Throttled,
     /// A fault that was asked for.
     Fault,
     /// The network.
@@ -171,8 +175,13 @@ impl Connection {
 
     async fn admit(&mut self, connect: Connect) -> Result<(Session, Stay), Ended> {
         let id = Id::from_client_id(&connect.client_id);
-        let decided = match self.control.verdict("MQTT-CONNECT", &connect.client_id).await {
-            Verdict::Proceed => self.judge(&connect, &id),
+        let verdict = self.control.verdict("MQTT-CONNECT", &connect.client_id).await;
+        let shaped = self.turn(&verdict, Class::DeviceConnect).await;
+        let decided = match verdict {
+            Verdict::Proceed => match shaped {
+                Ok(()) => self.judge(&connect, &id),
+                Err(_) => Err(ConnectCode::ServerUnavailable),
+            },
             Verdict::Answer(planned) | Verdict::AnswerAfterApply(planned) => Err(connect_code(&planned)),
             cut => {
                 self.remember("MQTT-CONNECT", &connect.client_id, 0, None, Bytes::new());
@@ -247,6 +256,10 @@ impl Connection {
 
     async fn published(&mut self, session: &Session, publish: Publish) -> Result<(), Ended> {
         let request = topic::parse(&publish.topic, &session.client_id).ok_or(Ended::Protocol)?;
+        if request == Request::Telemetry {
+            // There is no way to answer a message: a hub that has had enough closes (inferred).
+            self.turn(&Verdict::Proceed, Class::DeviceSend).await.map_err(|_| Ended::Throttled)?;
+        }
         if let Some(packet_id) = publish.packet_id {
             self.send(packet::puback(packet_id)).await?;
         }
@@ -260,8 +273,12 @@ impl Connection {
     }
 
     async fn get_twin(&mut self, session: &Session, rid: &str) -> Result<(), Ended> {
-        let answer = match self.control.verdict("MQTT-GET", &session.client_id).await {
-            Verdict::Proceed => self.hub.device_twin_document(&session.id).map_err(told),
+        let verdict = self.control.verdict("MQTT-GET", &session.client_id).await;
+        let shaped = self.turn(&verdict, Class::TwinRead).await;
+        let answer = match verdict {
+            Verdict::Proceed => {
+                shaped.and_then(|()| self.hub.device_twin_document(&session.id)).map_err(told)
+            }
             Verdict::Answer(planned) | Verdict::AnswerAfterApply(planned) => Err(refusal(&planned)),
             cut => {
                 self.remember("MQTT-GET", &session.client_id, 0, None, Bytes::new());
@@ -282,8 +299,11 @@ impl Connection {
     ) -> Result<(), Ended> {
         let (hub, id, patch) = (Arc::clone(&self.hub), session.id.clone(), payload.clone());
         let apply = move || apply_patch(&hub, &id, &patch, version);
-        let outcome = match self.control.verdict("MQTT-PATCH", &session.client_id).await {
-            Verdict::Proceed => apply(),
+        let verdict = self.control.verdict("MQTT-PATCH", &session.client_id).await;
+        let counts = self.hub.switches().reported_counts_as_update();
+        let shaped = if counts { self.turn(&verdict, Class::TwinUpdate).await } else { Ok(()) };
+        let outcome = match verdict {
+            Verdict::Proceed => shaped.map_err(told).and_then(|()| apply()),
             Verdict::Answer(planned) => Err(refusal(&planned)),
             Verdict::AnswerAfterApply(planned) => apply().and(Err(refusal(&planned))),
             cut => {
@@ -332,6 +352,11 @@ impl Connection {
         body.insert("$version".to_owned(), patch.version.into());
         let body = Value::Object(body).to_string();
         self.send(packet::message(&topic::desired(patch.version), body.as_bytes())).await
+    }
+
+    async fn turn(&self, verdict: &Verdict, class: Class) -> Result<(), HubError> {
+        let backlog = self.hub.switches().throttle_backlog();
+        self.control.turn(verdict, &[Demand::one(class)], backlog).await.map_err(Refused::error)
     }
 
     fn remember(&self, method: &str, client_id: &str, status: u16, version: Option<Expected>, body: Bytes) {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod counted;
 mod listener;
 mod registry;
 mod routes;
@@ -51,7 +52,11 @@ impl Service {
         let (head, body) = request.into_parts();
         let call = Call::new(&head, read(body, &cut).await);
         let method = head.method.as_str();
-        match self.control.verdict(method, head.uri.path()).await {
+        let verdict = self.control.verdict(method, head.uri.path()).await;
+        if let Some(refused) = self.shaped(&verdict, &call).await {
+            return self.finish(call, refused);
+        }
+        match verdict {
             Verdict::Proceed => {
                 let answer = self.answer(&call).await;
                 self.finish(call, answer)
@@ -67,6 +72,15 @@ impl Service {
             }
             verdict => self.without_answer(call, verdict, &cut).await,
         }
+    }
+
+    /// Waits for the request's turn among the hub's throttles; the refusal when there is no room for it.
+    async fn shaped(&self, verdict: &Verdict, call: &Call) -> Option<Answer> {
+        // Looking into a bulk request costs more than not throttling it.
+        let demands = if self.control.throttles().are_on() { counted::counted(call) } else { return None };
+        let backlog = self.hub.switches().throttle_backlog();
+        let refused = self.control.turn(verdict, &demands, backlog).await.err()?;
+        Some(Answer::refused(&refused.error()))
     }
 
     /// Closes the connection; the request is dropped, done at once, or done later.

@@ -1,23 +1,34 @@
 //! Behaviours of a real hub that are only inferred, as switches that tests can turn.
 
-use serde_json::{Map, Value};
-use std::sync::atomic::{AtomicBool, Ordering};
+use serde_json::{Map, Number, Value};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Longest time that can be set, in milliseconds: half an hour, which is how late a query is documented to be at worst.
+const LONGEST: u64 = 30 * 60 * 1000;
 
 macro_rules! switches {
-    ($($(#[$doc:meta])* $field:ident, $name:literal, $default:literal;)+) => {
+    ({ $($(#[$doc:meta])* $field:ident, $name:literal, $default:literal;)+ }
+     milliseconds { $($(#[$time_doc:meta])* $time:ident, $time_name:literal, $time_default:literal;)+ }) => {
         /// One switch per inferred behaviour; the defaults are the likelier answers.
         #[derive(Debug)]
-        pub struct Switches { $($field: AtomicBool,)+ }
+        pub struct Switches { $($field: AtomicBool,)+ $($time: AtomicU64,)+ }
         impl Default for Switches {
-            fn default() -> Self { Self { $($field: AtomicBool::new($default),)+ } }
+            fn default() -> Self {
+                Self { $($field: AtomicBool::new($default),)+ $($time: AtomicU64::new($time_default),)+ }
+            }
         }
         impl Switches {
             $($(#[$doc])* #[must_use] pub fn $field(&self) -> bool { self.$field.load(Ordering::Relaxed) })+
+            $($(#[$time_doc])* #[must_use] pub fn $time(&self) -> Duration {
+                Duration::from_millis(self.$time.load(Ordering::Relaxed))
+            })+
             /// All switches by name.
             #[must_use]
             pub fn to_json(&self) -> Value {
                 let mut all = Map::new();
                 $(all.insert($name.to_owned(), Value::Bool(self.$field()));)+
+                $(all.insert($time_name.to_owned(), self.$time.load(Ordering::Relaxed).into());)+
                 Value::Object(all)
             }
             /// Sets one switch.
@@ -31,11 +42,24 @@ macro_rules! switches {
                 }
                 Ok(())
             }
+            /// Sets one time, in milliseconds.
+            ///
+            /// # Errors
+            /// The name, when there is no such time; the number, when it is none or longer than half an hour.
+            pub fn set_number(&self, name: &str, number: &Number) -> Result<(), String> {
+                let milliseconds = number.as_u64().filter(|milliseconds| *milliseconds <= LONGEST);
+                let milliseconds = milliseconds.ok_or_else(|| format!("{name} is 0 to {LONGEST}, not {number}"))?;
+                match name {
+                    $($time_name => self.$time.store(milliseconds, Ordering::Relaxed),)+
+                    _ => return Err(format!("there is no time {name}")),
+                }
+                Ok(())
+            }
         }
     };
 }
 
-switches! {
+switches! {{
     /// Bulk `create` stores `properties.reported` (inferred; default on).
     bulk_create_honours_reported, "bulkCreateHonoursReported", true;
     /// Bulk `updateTwin` stores `properties.reported` (inferred; default off).
@@ -50,4 +74,11 @@ switches! {
     reported_dollar_refused, "reportedDollarMembersRefused", true;
     /// A hub policy's token is refused for a device that authenticates by certificate (inferred; default on).
     policy_refused_for_x509, "policyTokenRefusedForX509Device", true;
+    /// A device's patch of its reported properties counts as a twin update for the throttles (inferred; default on).
+    reported_counts_as_update, "reportedCountsAsTwinUpdate", true;
 }
+milliseconds {
+    /// How long a throttled request may wait before it is refused instead, by the hub's clock (inferred from the wait
+    /// that the refusal's text names; default 10 seconds).
+    throttle_backlog, "throttleBacklogMs", 10_000;
+}}

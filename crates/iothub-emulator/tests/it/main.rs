@@ -13,6 +13,7 @@ mod preconditions;
 mod queries;
 mod registry;
 mod signatures;
+mod throttles;
 
 use iothub_emulator::events::Emitter;
 use iothub_emulator::store::{Hub, Id, Precondition, Switches, TwinVerb, TwinWrite};

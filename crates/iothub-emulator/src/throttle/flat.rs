@@ -1,22 +1,22 @@
-//! So many requests a second and no more.
+//! So many requests a second and no more, of whatever kind, and never a wait.
 
 use std::time::Instant;
 
 /// A bucket of one second's worth of requests.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Flat {
     per_second: f64,
     left: f64,
     refilled: Instant,
 }
 
-impl Throttle {
-    pub(super) fn new(per_second: f64) -> Self {
+impl Flat {
+    pub(crate) fn new(per_second: f64) -> Self {
         Self { per_second, left: per_second, refilled: Instant::now() }
     }
 
     /// Whether the request that has just come is one too many.
-    pub(super) fn refuses(&mut self) -> bool {
+    pub(crate) fn refuses(&mut self) -> bool {
         let now = Instant::now();
         let refill = now.duration_since(self.refilled).as_secs_f64() * self.per_second;
         self.refilled = now;
