@@ -5,11 +5,9 @@ use serde_json::Value;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
-use tokio_rustls::server::TlsStream;
 
 use super::answer::{connect_code, refusal, told};
 use super::packet::{self, Connect, ConnectCode, Incoming, MAX_PACKET, Malformed, Publish};
@@ -66,8 +64,9 @@ impl From<Malformed> for Ended {
     }
 }
 
-pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+/// The bytes may come over TLS or in a WebSocket.
+pub(super) struct Connection<S> {
+    stream: S,
     buffer: BytesMut,
     hub: Arc<Hub>,
     control: Arc<HubControl>,
@@ -99,8 +98,8 @@ impl Stay {
     }
 }
 
-impl Connection {
-    pub(super) fn new(stream: TlsStream<TcpStream>, hub: Arc<Hub>, control: Arc<HubControl>) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, hub: Arc<Hub>, control: Arc<HubControl>) -> Self {
         Self { stream, buffer: BytesMut::with_capacity(4096), hub, control }
     }
 

@@ -7,6 +7,7 @@ mod listener;
 mod registry;
 mod routes;
 mod twins;
+mod websocket;
 
 pub use answer::Answer;
 pub use call::Call;

@@ -72,7 +72,7 @@ impl World {
     pub(crate) async fn connect(&self, id: &str, pass: &Pass) -> Result<Device, Option<ConnectReturnCode>> {
         let (client, mut events) = AsyncClient::builder(self.mqtt_options(id, pass)).capacity(16).build();
         match tokio::time::timeout(PATIENCE, events.poll()).await.unwrap() {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Device { client, events, requests: 0 }),
+            Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Device::connected(client, events)),
             Err(ConnectionError::ConnectionRefused(code)) => Err(Some(code)),
             Err(_) => Err(None),
             Ok(other) => panic!("{other:?} before a CONNACK"),
@@ -101,6 +101,11 @@ pub(crate) struct Device {
 pub(crate) struct Closed;
 
 impl Device {
+    /// A device whose CONNACK has been seen.
+    pub(crate) fn connected(client: AsyncClient, events: EventLoop) -> Self {
+        Self { client, events, requests: 0 }
+    }
+
     async fn next(&mut self) -> Result<Packet, Closed> {
         loop {
             match tokio::time::timeout(PATIENCE, self.events.poll()).await.unwrap() {

@@ -14,6 +14,7 @@ mod queries;
 mod registry;
 mod signatures;
 mod throttles;
+mod websockets;
 
 use iothub_emulator::events::Emitter;
 use iothub_emulator::store::{Hub, Id, Precondition, Switches, TwinVerb, TwinWrite};
