@@ -88,7 +88,7 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     refuse_lost_tiers(options)?;
     let shared = Shared {
         authority: authority(&options.authority)?,
-        emitter: Arc::new(Emitter::new(options.partitions)),
+        emitter: Arc::new(Emitter::with_retention(options.partitions, options.retention_mib)),
         switches: Arc::default(),
         stop: CancellationToken::new(),
     };

@@ -10,6 +10,8 @@ pub use tier::TierOption;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
+use crate::events::RETENTION_MIB;
+
 /// What `--help` says beyond the options.
 const ABOUT: &str = "\
 Azure IoT Hubs on this machine, for tests and demonstrations: the service API, device twins over MQTT, and the events \
@@ -128,6 +130,9 @@ pub struct Options {
     /// Requests queue first, then 429. With @60 a minute of throttling passes in a second.
     #[arg(long = "tier", value_name = "[HUB=]TIER[@SCALE]")]
     pub tiers: Vec<TierOption>,
+    /// What all event hubs keep together, in MiB: the oldest events of a partition go when it has its share.
+    #[arg(long, value_name = "MIB", default_value_t = RETENTION_MIB, value_parser = clap::value_parser!(u32).range(1..))]
+    pub retention_mib: u32,
     /// Make the policies' keys the same at every start.
     #[arg(long, value_name = "TEXT")]
     pub key_seed: Option<String>,

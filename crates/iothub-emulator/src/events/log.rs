@@ -1,186 +1,179 @@
-//! Partitioned logs, in memory, that readers follow by long polling.
+//! Partitioned logs, in memory, of bounded size, that readers follow.
 
-use bytes::Bytes;
-use serde_json::{Map, Value, json};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
+use super::Event;
 use crate::stamp::Stamp;
 
-/// One event as it stands in a partition. Properties are kept as JSON text: a log holds hundreds of thousands.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// The body.
-    pub body: Bytes,
-    /// Application properties, an object as JSON text.
-    pub properties: Box<str>,
-    /// System properties, an object as JSON text.
-    pub system: Box<str>,
+/// What an event takes beside its content: counted against the retention, and the least by which offsets grow.
+const OVERHEAD: usize = 64;
+
+/// One event as it stands in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enqueued {
+    /// Its sequence number, dense from 0.
+    pub sequence: u64,
+    /// Its offset: grows by the size of what is stored, as a real partition's does.
+    pub offset: u64,
+    /// When it was enqueued; never earlier than the event before.
+    pub at: Stamp,
+    /// The event.
+    pub event: Event,
 }
 
-impl Event {
-    /// An event with these properties.
-    #[must_use]
-    pub fn new(body: Bytes, properties: &Map<String, Value>, system: &Map<String, Value>) -> Self {
-        let text = |members: &Map<String, Value>| {
-            serde_json::to_string(members).unwrap_or_else(|_| "{}".to_owned()).into_boxed_str()
-        };
-        Self { body, properties: text(properties), system: text(system) }
-    }
+/// Where a partition begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// The sequence number of the oldest event that is kept, or the one that the next event gets.
+    pub beginning: u64,
+    /// The sequence number that the next event gets.
+    pub next: u64,
+    /// Offset and time of the newest event, if there is one.
+    pub last: Option<(u64, Stamp)>,
 }
 
-#[derive(Debug, Clone)]
-struct Enqueued {
-    event: Event,
-    offset: u64,
-    at: Stamp,
+/// Where a reader wants to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// At the oldest event that is kept.
+    Earliest,
+    /// After the newest.
+    Latest,
+    /// At the first event of at least this sequence number.
+    Sequence(u64),
+    /// At the first event of at least this offset.
+    Offset(u64),
+    /// At the first event enqueued at this time or later.
+    Time(Stamp),
 }
 
-/// One partition: append-only, sequence numbers dense from 0.
+#[derive(Debug, Default)]
+struct Log {
+    events: VecDeque<Enqueued>,
+    next: u64,
+    bytes: usize,
+}
+
+/// One partition: append-only; what exceeds the retention is forgotten from the beginning on.
 #[derive(Debug)]
 pub struct Partition {
-    events: Mutex<Vec<Enqueued>>,
-    length: watch::Sender<u64>,
-}
-
-impl Default for Partition {
-    fn default() -> Self {
-        Self { events: Mutex::default(), length: watch::Sender::new(0) }
-    }
+    log: Mutex<Log>,
+    next: watch::Sender<u64>,
+    /// Told of every append, whichever partition.
+    grown: Arc<watch::Sender<()>>,
+    retention: usize,
 }
 
 impl Partition {
-    fn lock(&self) -> MutexGuard<'_, Vec<Enqueued>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An empty partition that keeps so many bytes.
+    #[must_use]
+    pub fn new(retention: usize, grown: Arc<watch::Sender<()>>) -> Self {
+        Self { log: Mutex::default(), next: watch::Sender::new(0), grown, retention }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The sequence number that the next event gets.
     #[must_use]
     pub fn next(&self) -> u64 {
-        *self.length.borrow()
+        *self.next.borrow()
+    }
+
+    /// Where it begins and ends.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.lock().bounds()
     }
 
     /// Appends; gives the sequence number.
     pub fn append(&self, event: Event) -> u64 {
-        let mut events = self.lock();
-        let offset = events.last().map_or(0, |last| {
-            // Offsets grow by the size of what is stored, as a real partition's do.
-            let size = last.event.body.len() + last.event.properties.len() + last.event.system.len();
-            last.offset + u64::try_from(size).unwrap_or_default() + 64
-        });
-        events.push(Enqueued { event, offset, at: Stamp::now() });
-        let length = u64::try_from(events.len()).unwrap_or(u64::MAX);
-        // Under the lock, so that the length never goes back.
-        self.length.send_replace(length);
-        length - 1
+        let mut log = self.lock();
+        let sequence = log.next;
+        let bounds = log.bounds();
+        let offset = log.events.back().map_or(0, |last| last.offset + weight(&last.event));
+        let now = Stamp::now();
+        let at = bounds.last.map_or(now, |(_, last)| last.max(now));
+        log.push(Enqueued { sequence, offset, at, event }, self.retention);
+        // Under the lock, so that the number never goes back.
+        self.next.send_replace(log.next);
+        drop(log);
+        self.grown.send_replace(());
+        sequence
     }
 
-    /// At most `max` events from `from` on; waits up to `wait` for the first one.
-    pub async fn read(&self, from: u64, max: usize, wait: Duration) -> Value {
-        let mut length = self.length.subscribe();
-        let arrived = length.wait_for(|length| *length > from);
-        // At once: what the wait gives holds the length locked, which a writer waits for with the events locked.
+    /// Puts back what [`Partition::from`] gave earlier, in order, into a partition that is empty.
+    pub fn restore(&self, events: impl IntoIterator<Item = Enqueued>) {
+        let mut log = self.lock();
+        for enqueued in events {
+            log.push(enqueued, self.retention);
+        }
+        self.next.send_replace(log.next);
+    }
+
+    /// At most `most` events from a sequence number on, or from the beginning when that is later.
+    #[must_use]
+    pub fn from(&self, sequence: u64, most: usize) -> Vec<Enqueued> {
+        let log = self.lock();
+        let skip = usize::try_from(sequence.saturating_sub(log.beginning())).unwrap_or(usize::MAX);
+        log.events.iter().skip(skip).take(most).cloned().collect()
+    }
+
+    /// The sequence number at which a reader that wants to begin there begins.
+    #[must_use]
+    pub fn seek(&self, position: Position) -> u64 {
+        let log = self.lock();
+        let first = |before: &dyn Fn(&Enqueued) -> bool| {
+            log.beginning() + u64::try_from(log.events.partition_point(before)).unwrap_or_default()
+        };
+        match position {
+            Position::Earliest => log.beginning(),
+            Position::Latest => log.next,
+            Position::Sequence(sequence) => sequence.max(log.beginning()),
+            Position::Offset(offset) => first(&|enqueued| enqueued.offset < offset),
+            Position::Time(at) => first(&|enqueued| enqueued.at < at),
+        }
+    }
+
+    /// Waits until there is an event of that sequence number, or so long.
+    pub async fn reaches(&self, sequence: u64, wait: Duration) {
+        let mut next = self.next.subscribe();
+        let arrived = next.wait_for(|next| *next > sequence);
+        // At once: what the wait gives holds the number locked, which a writer waits for with the events locked.
         drop(tokio::time::timeout(wait, arrived).await);
-        let events = self.lock();
-        let skip = usize::try_from(from).unwrap_or(usize::MAX);
-        let page = events.iter().enumerate().skip(skip).take(max);
-        let page: Vec<Value> = page.map(|(sequence, enqueued)| enqueued.to_json(sequence)).collect();
-        let last = i64::try_from(events.len()).unwrap_or(i64::MAX) - 1;
-        json!({"beginningSequenceNumber": 0, "lastSequenceNumber": last, "events": page})
     }
 }
 
-impl Enqueued {
-    fn to_json(&self, sequence: usize) -> Value {
-        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        json!({
-            "sequenceNumber": sequence,
-            "offset": self.offset.to_string(),
-            "enqueuedTimeUtc": format!("{:.3}", self.at.timestamp()),
-            "partitionKey": null,
-            "body": STANDARD.encode(&self.event.body),
-            "properties": parsed(&self.event.properties),
-            "systemProperties": parsed(&self.event.system),
-        })
+impl Log {
+    fn beginning(&self) -> u64 {
+        self.events.front().map_or(self.next, |first| first.sequence)
+    }
+
+    fn bounds(&self) -> Bounds {
+        let last = self.events.back().map(|last| (last.offset, last.at));
+        Bounds { beginning: self.beginning(), next: self.next, last }
+    }
+
+    /// The newest event is always kept: the offset that follows is reckoned from it.
+    fn push(&mut self, enqueued: Enqueued, retention: usize) {
+        self.bytes += enqueued.event.size() + OVERHEAD;
+        self.next = enqueued.sequence + 1;
+        self.events.push_back(enqueued);
+        while self.bytes > retention && self.events.len() > 1 {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.event.size() + OVERHEAD;
+        }
     }
 }
 
-/// An event hub: a name and its partitions.
-#[derive(Debug)]
-pub struct EventHub {
-    /// `registry` or `devicetwin`.
-    pub name: &'static str,
-    /// By partition id.
-    pub partitions: Vec<Partition>,
-}
-
-impl EventHub {
-    /// Empty.
-    #[must_use]
-    pub fn new(name: &'static str, partitions: u16) -> Self {
-        Self { name, partitions: (0..partitions).map(|_| Partition::default()).collect() }
-    }
-
-    /// Partition ids.
-    #[must_use]
-    pub fn ids(&self) -> Vec<String> {
-        (0..self.partitions.len()).map(|id| id.to_string()).collect()
-    }
-
-    /// The partition of that id.
-    #[must_use]
-    pub fn partition(&self, id: &str) -> Option<&Partition> {
-        self.partitions.get(id.parse::<usize>().ok()?)
-    }
-
-    /// Next sequence numbers by partition id.
-    #[must_use]
-    pub fn positions(&self) -> Value {
-        let next = self
-            .partitions
-            .iter()
-            .enumerate()
-            .map(|(id, partition)| (id.to_string(), partition.next().into()));
-        Value::Object(next.collect())
-    }
+fn weight(event: &Event) -> u64 {
+    u64::try_from(event.size() + OVERHEAD).unwrap_or_default()
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use super::*;
-    use std::sync::Arc;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn readers_and_writers_of_a_partition_never_wait_for_each_other() {
-        let partition = Arc::new(Partition::default());
-        let none = Map::new();
-        let writer = Arc::clone(&partition);
-        let writing = tokio::task::spawn_blocking(move || {
-            for _ in 0..20_000 {
-                writer.append(Event::new(Bytes::new(), &none, &none));
-            }
-        });
-        let readers = [(); 3].map(|()| {
-            let partition = Arc::clone(&partition);
-            tokio::spawn(async move {
-                let mut from = 0;
-                while from < 20_000 {
-                    let page = partition.read(from, 10_000, Duration::from_secs(1)).await;
-                    from += page["events"].as_array().unwrap().len() as u64;
-                }
-            })
-        });
-        let all = async {
-            writing.await.unwrap();
-            for reader in readers {
-                reader.await.unwrap();
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), all).await.unwrap();
-    }
-}
+#[path = "log_tests.rs"]
+mod tests;

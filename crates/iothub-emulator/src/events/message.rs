@@ -1,10 +1,8 @@
 //! Events in the words of Event Grid and of message routing.
 
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::log::Event;
-use super::{Lifecycle, TwinChanged, Wording};
+use super::{Event, Lifecycle, TwinChanged, Wording};
 use crate::stamp::Stamp;
 use crate::store::Id;
 
@@ -56,7 +54,7 @@ pub(super) fn grid(event: &Lifecycle<'_>, wording: Wording) -> Event {
         "aeg-data-version": "1", "aeg-metadata-version": "1", "aeg-output-event-id": id,
     });
     let system = json!({"content-type": content_type, "message-id": id});
-    Event::new(Bytes::from(body.to_string()), &object(properties), &object(system))
+    Event::new(body.to_string().as_bytes(), &object(properties), &object(system))
 }
 
 fn skeleton(event: &Lifecycle<'_>) -> Value {
@@ -116,6 +114,7 @@ impl Routed<'_> {
             properties.insert("moduleId".to_owned(), module.as_str().into());
             system.insert("iothub-connection-module-id".to_owned(), module.as_str().into());
         }
-        Event::new(Bytes::from(body.to_string()), &properties, &system)
+        // The hub routes by device id, and says so as the partition key (inferred from the built-in endpoint).
+        Event::keyed(body.to_string().as_bytes(), &properties, &system, &self.id.device)
     }
 }

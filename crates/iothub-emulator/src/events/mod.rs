@@ -1,19 +1,24 @@
 //! What leaves the hubs: Event Grid events and routed messages, in partitioned logs.
 
+mod event;
+mod event_hub;
 mod log;
 mod message;
 mod rules;
 mod serve;
 mod wording;
 
-pub use log::{Event, EventHub, Partition};
+pub use event::Event;
+pub use event_hub::EventHub;
+pub use log::{Bounds, Enqueued, Partition, Position};
 pub use rules::{Mode, Order, Rule};
 pub use serve::serve;
 pub use wording::{HubName, Wording};
 
 use serde_json::{Value, json};
 use std::hash::{Hash, Hasher};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 use crate::stamp::Stamp;
 use crate::store::Id;
@@ -24,6 +29,9 @@ pub const REGISTRY: &str = "registry";
 
 /// The routes' event hub.
 pub const DEVICE_TWIN: &str = "devicetwin";
+
+/// How much the logs keep together unless told otherwise, in MiB.
+pub const RETENTION_MIB: u32 = 256;
 
 /// An identity came or went.
 #[derive(Debug, Clone, Copy)]
@@ -60,6 +68,7 @@ pub struct TwinChanged<'a> {
 #[derive(Debug)]
 pub struct Emitter {
     hubs: [EventHub; 2],
+    grown: Arc<watch::Sender<()>>,
     state: Mutex<State>,
 }
 
@@ -71,11 +80,26 @@ struct State {
 }
 
 impl Emitter {
-    /// Empty logs with so many partitions each.
+    /// Empty logs with so many partitions each and the usual retention.
     #[must_use]
     pub fn new(partitions: u16) -> Self {
-        let hubs = [EventHub::new(REGISTRY, partitions), EventHub::new(DEVICE_TWIN, partitions)];
-        Self { hubs, state: Mutex::default() }
+        Self::with_retention(partitions, RETENTION_MIB)
+    }
+
+    /// Empty logs with so many partitions each, which keep so many MiB together.
+    #[must_use]
+    pub fn with_retention(partitions: u16, mebibytes: u32) -> Self {
+        let all = usize::try_from(mebibytes).unwrap_or(usize::MAX).saturating_mul(1024 * 1024);
+        let each = all / 2 / usize::from(partitions.max(1));
+        let grown = Arc::new(watch::Sender::new(()));
+        let hubs = [REGISTRY, DEVICE_TWIN].map(|name| EventHub::new(name, partitions, each, &grown));
+        Self { hubs, grown, state: Mutex::default() }
+    }
+
+    /// Changes with every event that arrives anywhere.
+    #[must_use]
+    pub fn grown(&self) -> watch::Receiver<()> {
+        self.grown.subscribe()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use std::collections::VecDeque;
 
-use super::log::Event;
+use super::Event;
 
 /// What happens to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -103,11 +103,10 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
 
     fn event(text: &'static str) -> Event {
         let none = serde_json::Map::new();
-        Event::new(Bytes::from_static(text.as_bytes()), &none, &none)
+        Event::new(text.as_bytes(), &none, &none)
     }
 
     fn rule(mode: Mode, times: u64) -> Rule {
@@ -133,7 +132,7 @@ mod tests {
             assert!(rules.pass("registry", 0, event(text)).is_empty());
         }
         let released = rules.release(Order::Reverse);
-        let bodies: Vec<&[u8]> = released.iter().map(|(_, _, event)| &*event.body).collect();
+        let bodies: Vec<&[u8]> = released.iter().map(|(_, _, event)| event.body()).collect();
         assert_eq!(bodies, [b"b", b"a"]);
         assert_eq!(rules.pass("registry", 0, event("c")).len(), 1);
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Emitter, Event};
+use super::{Bounds, Emitter, Enqueued, Event};
 
 /// Longest a reader may wait, so that a connection that is gone is noticed.
 const LONGEST_WAIT_MS: u64 = 60_000;
@@ -66,7 +66,25 @@ async fn read(
     let hub = emitter.event_hub(&name).ok_or(StatusCode::NOT_FOUND)?;
     let partition = hub.partition(&id).ok_or(StatusCode::NOT_FOUND)?;
     let wait = Duration::from_millis(window.wait_ms.min(LONGEST_WAIT_MS));
-    Ok(Json(partition.read(window.from, window.max.min(MOST_EVENTS), wait).await))
+    partition.reaches(window.from, wait).await;
+    let events = partition.from(window.from, window.max.min(MOST_EVENTS));
+    let Bounds { beginning, next, .. } = partition.bounds();
+    let last = i64::try_from(next).unwrap_or(i64::MAX) - 1;
+    let events: Vec<Value> = events.iter().map(shown).collect();
+    Ok(Json(json!({"beginningSequenceNumber": beginning, "lastSequenceNumber": last, "events": events})))
+}
+
+fn shown(enqueued: &Enqueued) -> Value {
+    let event = &enqueued.event;
+    json!({
+        "sequenceNumber": enqueued.sequence,
+        "offset": enqueued.offset.to_string(),
+        "enqueuedTimeUtc": format!("{:.3}", enqueued.at.timestamp()),
+        "partitionKey": event.partition_key(),
+        "body": STANDARD.encode(event.body()),
+        "properties": event.properties(),
+        "systemProperties": event.system(),
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,6 +96,8 @@ struct Appended {
     properties: Map<String, Value>,
     #[serde(default)]
     system_properties: Map<String, Value>,
+    #[serde(default)]
+    partition_key: Option<String>,
 }
 
 async fn append(
@@ -89,6 +109,7 @@ async fn append(
     let hub = emitter.event_hub(&name).ok_or_else(not_found)?;
     let partition = hub.partition(&id).ok_or_else(not_found)?;
     let body = STANDARD.decode(&event.body).map_err(|e| (StatusCode::BAD_REQUEST, format!("body: {e}")))?;
-    let event = Event::new(body.into(), &event.properties, &event.system_properties);
+    let key = event.partition_key.unwrap_or_default();
+    let event = Event::keyed(&body, &event.properties, &event.system_properties, &key);
     Ok(Json(json!({"sequenceNumber": partition.append(event)})))
 }
