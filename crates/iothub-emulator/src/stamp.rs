@@ -1,5 +1,6 @@
 //! Points in time as a hub writes them: UTC with seven fractional digits.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 const DOTNET_EPOCH_TICKS: i64 = 621_355_968_000_000_000;
 
 /// A point in time in ticks of 100 ns since 1970, or [`Stamp::NEVER`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp(i64);
 
 impl Stamp {

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -11,7 +12,7 @@ use crate::error::HubError;
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// How an identity proves who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AuthenticationKind {
     /// By a symmetric key.
     Sas,
@@ -76,7 +77,7 @@ impl Keys {
 }
 
 /// `authentication` of an identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authentication {
     /// `type`.
     pub kind: AuthenticationKind,
@@ -98,6 +99,20 @@ impl Authentication {
     #[must_use]
     pub fn none() -> Self {
         Self::bare(AuthenticationKind::None, None)
+    }
+
+    pub(super) fn restored(
+        kind: AuthenticationKind,
+        keys: Option<Keys>,
+        thumbprints: [Option<String>; 2],
+        extra: Map<String, Value>,
+    ) -> Self {
+        Self { kind, keys, thumbprints, extra }
+    }
+
+    /// Members that this emulator has no meaning for.
+    pub(super) fn extra(&self) -> &Map<String, Value> {
+        &self.extra
     }
 
     fn bare(kind: AuthenticationKind, keys: Option<Keys>) -> Self {

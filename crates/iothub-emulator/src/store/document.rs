@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DeviceRecord, Id, IdentityRecord, ModuleRecord, identity};
+use super::devices::Found;
+use super::{DeviceRecord, Id, IdentityRecord, ModuleRecord};
 use crate::stamp::Stamp;
 
 /// Responses to writes print times without `Z` and empty `parentScopes`; reads do the opposite (observed).
@@ -62,10 +63,9 @@ fn shared(identity: &IdentityRecord, id: &str, occasion: Occasion) -> Map<String
     all
 }
 
-/// The twin of a device or module, if it exists. Without `properties` it is cheaper; a query that never looks at
-/// them asks for that.
-pub(crate) fn twin(device: &DeviceRecord, id: &Id, with_properties: bool) -> Option<Value> {
-    let identity = identity(device, id)?;
+/// The twin of a device or module. Without `properties` it is cheaper; a query that never looks at them asks for that.
+pub(crate) fn twin(found: &Found, id: &Id, with_properties: bool) -> Value {
+    let (device, identity) = (&found.device, found.identity());
     let mut all = Map::new();
     let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
     put("deviceId", id.device.as_str().into());
@@ -90,7 +90,7 @@ pub(crate) fn twin(device: &DeviceRecord, id: &Id, with_properties: bool) -> Opt
         Some(module) => put("moduleId", module.as_str().into()),
         None => device_only(device, &mut put),
     }
-    Some(Value::Object(all))
+    Value::Object(all)
 }
 
 fn device_only(device: &DeviceRecord, put: &mut impl FnMut(&str, Value)) {

@@ -1,11 +1,12 @@
 //! `$metadata`: a mirror of an object tree with the time (and version) of the last write of every node.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::stamp::Stamp;
 
 /// When, and for desired properties in which version, something was last written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Written {
     /// `$lastUpdated`.
     pub at: Stamp,
@@ -46,6 +47,35 @@ impl Metadata {
         // Maps may keep the order of insertion, depending on what else is built with this crate.
         children.sort_unstable_by(|(left, _): &(Box<str>, Self), (right, _)| left.cmp(right));
         Self { written, children }
+    }
+
+    /// The mirror of an object's members whose nodes, root first and children by name, were written as `written` says;
+    /// `None` when that ends too early.
+    pub(super) fn mirror_with(
+        members: &Map<String, Value>,
+        written: &mut impl Iterator<Item = Written>,
+    ) -> Option<Self> {
+        let root = written.next()?;
+        let mut kept: Vec<_> = members.iter().filter(|(_, value)| !value.is_null()).collect();
+        kept.sort_unstable_by_key(|(key, _)| *key);
+        let children = kept.into_iter().map(|(key, value)| {
+            let child = match value {
+                Value::Object(members) => Self::mirror_with(members, written)?,
+                _ => Self::leaf(written.next()?),
+            };
+            Some((Box::from(key.as_str()), child))
+        });
+        Some(Self { written: root, children: children.collect::<Option<_>>()? })
+    }
+
+    /// When this node was written.
+    pub(super) fn written(&self) -> Written {
+        self.written
+    }
+
+    /// Its children by name.
+    pub(super) fn children(&self) -> impl Iterator<Item = &Self> {
+        self.children.iter().map(|(_, child)| child)
     }
 
     /// Follows a merge patch.

@@ -4,12 +4,14 @@
 mod authentication;
 mod body;
 mod bulk;
+mod devices;
 mod document;
 mod id;
 mod limits;
 mod merge;
 mod metadata;
 mod modules;
+mod packed;
 mod policy;
 mod precondition;
 #[cfg(test)]
@@ -17,10 +19,12 @@ mod properties_of_merging;
 mod query;
 mod record;
 mod registry;
+mod scan;
 mod sessions;
 mod switches;
 mod twin;
 mod twins;
+mod write;
 
 pub use authentication::{Authentication, AuthenticationKind, Keys, Owner};
 pub use id::{Id, check_id};
@@ -33,16 +37,18 @@ pub use switches::Switches;
 pub use twin::{Effect, Section, TwinRecord, TwinWrite};
 pub use twins::TwinVerb;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::error::{ErrorCode, HubError};
-use crate::events::{Emitter, TwinChanged};
+use crate::events::Emitter;
 use crate::stamp::Stamp;
+use devices::Devices;
 use sessions::Sessions;
+use write::Write;
 
 /// All hubs of this process.
 #[derive(Debug, Default)]
@@ -66,7 +72,7 @@ pub struct Hub {
     /// The host as in connection strings, with `:port` unless the port is 443.
     pub host_name: String,
     policies: Vec<Policy>,
-    devices: Mutex<BTreeMap<String, DeviceRecord>>,
+    devices: Mutex<Devices>,
     sessions: Sessions,
     emitter: Arc<Emitter>,
     switches: Arc<Switches>,
@@ -110,8 +116,8 @@ impl Hub {
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, DeviceRecord>> {
-        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Devices> {
+        self.devices.lock()
     }
 
     /// The switches, shared by all hubs.
@@ -129,11 +135,10 @@ impl Hub {
     /// How an identity proves itself, if it exists.
     #[must_use]
     pub fn device_credentials(&self, id: &Id) -> Option<Credentials> {
-        let devices = self.lock();
-        let device = devices.get(&id.device)?;
-        let authentication = &identity(device, id)?.authentication;
+        let found = self.lock().find(id)?;
+        let authentication = &found.identity().authentication;
         Some(Credentials {
-            enabled: device.enabled,
+            enabled: found.device.enabled,
             kind: authentication.kind,
             keys: authentication.keys.clone(),
         })
@@ -144,9 +149,8 @@ impl Hub {
     /// # Errors
     /// `DeviceNotFound`.
     pub fn device_twin_document(&self, id: &Id) -> Result<Value, HubError> {
-        let devices = self.lock();
-        let found = devices.get(&id.device).and_then(|device| identity(device, id));
-        found.map(|identity| identity.twin.device_document()).ok_or_else(|| HubError::no_device(&id.device))
+        let found = self.lock().find(id).ok_or_else(|| HubError::no_device(&id.device))?;
+        Ok(found.identity().twin.device_document())
     }
 
     /// A device's patch of its reported properties; gives the new `$version`.
@@ -170,8 +174,8 @@ impl Hub {
         limits::check(&patch, limits::Nulls::Delete)?;
         let at = Stamp::now();
         let mut devices = self.lock();
-        let found = devices.get_mut(&id.device).and_then(|device| identity_mut(device, id));
-        let identity = found.ok_or_else(|| HubError::no_device(&id.device))?;
+        let mut found = devices.find(id).ok_or_else(|| HubError::no_device(&id.device))?;
+        let identity = found.identity_mut();
         if expected_version.is_some_and(|expected| expected != identity.twin.reported.version) {
             return Err(HubError::stale(&id.device));
         }
@@ -180,7 +184,10 @@ impl Hub {
         identity.last_activity = at;
         let body = identity.twin.report(&patch, at, self.switches.events_carry_nulls());
         let version = identity.twin.reported.version;
-        self.emitter.twin_changed(TwinChanged { hub: &self.name, id, replaced: false, body: &body, at });
+        let mut write = Write::new(at);
+        write.change(found.put(id));
+        write.tell(id, false, body);
+        self.commit(&mut devices, write);
         Ok(version)
     }
 
@@ -193,10 +200,12 @@ impl Hub {
     /// Notes whether an identity is connected; no event, no version moves.
     pub fn set_connection_state(&self, id: &Id, connected: bool) {
         let mut devices = self.lock();
-        if let Some(identity) = devices.get_mut(&id.device).and_then(|device| identity_mut(device, id)) {
+        if let Some(mut found) = devices.find(id) {
+            let identity = found.identity_mut();
             identity.connected = connected;
             identity.connection_updated = Stamp::now();
             identity.last_activity = identity.connection_updated;
+            devices.apply(found.put(id));
         }
     }
 
@@ -204,20 +213,6 @@ impl Hub {
     #[must_use]
     pub fn register_session(self: &Arc<Self>, id: &Id) -> SessionGuard {
         SessionGuard::open(Arc::clone(self), id)
-    }
-}
-
-pub(crate) fn identity<'a>(device: &'a DeviceRecord, id: &Id) -> Option<&'a IdentityRecord> {
-    match &id.module {
-        None => Some(&device.identity),
-        Some(module) => device.modules.get(module).map(|module| &module.identity),
-    }
-}
-
-pub(crate) fn identity_mut<'a>(device: &'a mut DeviceRecord, id: &Id) -> Option<&'a mut IdentityRecord> {
-    match &id.module {
-        None => Some(&mut device.identity),
-        Some(module) => device.modules.get_mut(module).map(|module| &mut module.identity),
     }
 }
 

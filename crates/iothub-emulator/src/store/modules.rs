@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use super::body::IdentityBody;
+use super::devices::{Change, Devices, Found};
 use super::document::{Occasion, module_identity};
+use super::write::Write;
 use super::{DeviceRecord, Hub, Id, IdentityRecord, ModuleRecord, Precondition, TwinRecord, check_id};
 use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
@@ -18,10 +20,9 @@ impl Hub {
     /// `IotHubUnauthorizedAccess` when the device is missing or disabled (observed with shared access signatures).
     pub fn list_modules(&self, device: &str) -> Result<Vec<Value>, HubError> {
         let devices = self.lock();
-        let found = open(devices.get(device))?;
-        let one =
-            |(id, module): (&String, &ModuleRecord)| module_identity(module, device, id, Occasion::Read);
-        Ok(found.modules.iter().map(one).collect())
+        open(&devices, device)?;
+        let one = |id| Some(module_identity(&devices.module(device, id)?, device, id, Occasion::Read));
+        Ok(devices.module_ids(device).into_iter().filter_map(one).collect())
     }
 
     /// A module identity, keys included.
@@ -30,9 +31,9 @@ impl Hub {
     /// As [`Hub::list_modules`], and `ModuleNotFound`.
     pub fn get_module(&self, device: &str, module: &str) -> Result<Value, HubError> {
         let devices = self.lock();
-        let found = open(devices.get(device))?.modules.get(module);
-        let found = found.ok_or_else(|| no_module(device, module))?;
-        Ok(module_identity(found, device, module, Occasion::Read))
+        open(&devices, device)?;
+        let found = devices.module(device, module).ok_or_else(|| no_module(device, module))?;
+        Ok(module_identity(&found, device, module, Occasion::Read))
     }
 
     /// `PUT /devices/{id}/modules/{module}`: creates without a precondition, updates with one.
@@ -62,14 +63,15 @@ impl Hub {
         content: Option<TwinRecord>,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        let found = open_mut(devices.get_mut(device))?;
-        if found.modules.contains_key(module) {
+        let owner = open(&devices, device)?;
+        let siblings = devices.module_ids(device);
+        if siblings.contains(&module) {
             return Err(already_there(&self.name, device, module));
         }
         if module.starts_with('$') {
             return Err(HubError::invalid(format!("The module id '{module}' is reserved")));
         }
-        if found.modules.len() >= MAX_MODULES {
+        if siblings.len() >= MAX_MODULES {
             let text = format!("Device {device} has {MAX_MODULES} modules already");
             return Err(HubError::new(ErrorCode::TooManyModulesOnDevice, text));
         }
@@ -79,8 +81,11 @@ impl Hub {
         identity.extra = body.extra;
         let record = ModuleRecord { identity, managed_by: body.managed_by };
         let answer = module_identity(&record, device, module, Occasion::Written);
-        found.modules.insert(module.to_owned(), record);
-        self.announce(found, &Id::module(device, module), true);
+        let (id, found) = (Id::module(device, module), Found { device: owner, module: Some(record) });
+        let mut write = Write::new(at);
+        write.change(found.put(&id));
+        write.announce(&found, &id, true);
+        self.commit(&mut devices, write);
         Ok(answer)
     }
 
@@ -92,14 +97,17 @@ impl Hub {
         demand: &Precondition,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        let found = open_mut(devices.get_mut(device))?.modules.get_mut(module);
-        let found = found.ok_or_else(|| no_module(device, module))?;
+        open(&devices, device)?;
+        let mut found = devices.module(device, module).ok_or_else(|| no_module(device, module))?;
         demand.check(&found.identity.etag(), device)?;
         found.managed_by = body.managed_by;
         found.identity.authentication = body.authentication;
         found.identity.extra = body.extra;
         found.identity.counter += 1;
-        Ok(module_identity(found, device, module, Occasion::Written))
+        let mut write = Write::new(Stamp::now());
+        write.change(Change::put_module(device, module, &found));
+        self.commit(&mut devices, write);
+        Ok(module_identity(&found, device, module, Occasion::Written))
     }
 
     /// `DELETE /devices/{id}/modules/{module}`.
@@ -109,27 +117,23 @@ impl Hub {
     pub fn delete_module(&self, device: &str, module: &str, demand: &Precondition) -> Result<(), HubError> {
         demand.demand()?;
         let mut devices = self.lock();
-        let found = open_mut(devices.get_mut(device))?;
-        let record = found.modules.get(module).ok_or_else(|| no_module(device, module))?;
-        demand.check(&record.identity.etag(), device)?;
+        open(&devices, device)?;
         let id = Id::module(device, module);
+        let found = devices.find(&id).ok_or_else(|| no_module(device, module))?;
+        demand.check(&found.identity().etag(), device)?;
+        let mut write = Write::new(Stamp::now());
+        write.announce(&found, &id, false);
+        write.change(Change::RemoveModule(device.into(), module.into()));
         self.sessions.close(&id);
-        self.announce(found, &id, false);
-        found.modules.remove(module);
+        self.commit(&mut devices, write);
         Ok(())
     }
 }
 
-fn open(device: Option<&DeviceRecord>) -> Result<&DeviceRecord, HubError> {
-    device.filter(|device| device.enabled).ok_or_else(closed)
-}
-
-fn open_mut(device: Option<&mut DeviceRecord>) -> Result<&mut DeviceRecord, HubError> {
-    device.filter(|device| device.enabled).ok_or_else(closed)
-}
-
-fn closed() -> HubError {
-    HubError::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized")
+/// The device, if it lets anyone at its modules.
+fn open(devices: &Devices, device: &str) -> Result<DeviceRecord, HubError> {
+    let closed = || HubError::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized");
+    devices.device(device).filter(|device| device.enabled).ok_or_else(closed)
 }
 
 fn no_module(device: &str, module: &str) -> HubError {

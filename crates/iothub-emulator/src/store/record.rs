@@ -3,14 +3,13 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
 
 use super::authentication::Authentication;
 use super::twin::TwinRecord;
 use crate::stamp::Stamp;
 
 /// What devices and modules have in common.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRecord {
     /// `generationId`: tells a re-created identity from its predecessor.
     pub generation: Stamp,
@@ -51,8 +50,8 @@ impl IdentityRecord {
     }
 }
 
-/// A device.
-#[derive(Debug, Clone)]
+/// A device; its modules are records of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceRecord {
     /// What it shares with modules.
     pub identity: IdentityRecord,
@@ -68,8 +67,6 @@ pub struct DeviceRecord {
     pub scope: Option<String>,
     /// `parentScopes`.
     pub parent_scopes: Vec<String>,
-    /// Its modules by id.
-    pub modules: BTreeMap<String, ModuleRecord>,
 }
 
 impl DeviceRecord {
@@ -81,7 +78,7 @@ impl DeviceRecord {
 }
 
 /// A module.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleRecord {
     /// What it shares with devices.
     pub identity: IdentityRecord,

@@ -1,14 +1,16 @@
 //! Device identities: reading and writing the registry.
 
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use super::authentication::Authentication;
 use super::body::IdentityBody;
-use super::document::{Occasion, device_identity, twin};
+use super::devices::{Change, Devices, Found};
+use super::document::{Occasion, device_identity};
+use super::packed::Depth;
+use super::write::Write;
 use super::{DeviceRecord, Hub, Id, IdentityRecord, ModuleRecord, Precondition, TwinRecord, check_id};
 use crate::error::{ErrorCode, HubError};
-use crate::events::Lifecycle;
 use crate::stamp::Stamp;
 
 /// The modules of the edge runtime; the hub makes them itself (documented).
@@ -20,16 +22,23 @@ impl Hub {
     /// # Errors
     /// `DeviceNotFound`.
     pub fn get_device(&self, id: &str) -> Result<Value, HubError> {
-        let devices = self.lock();
-        let device = devices.get(id).ok_or_else(|| HubError::no_device(id))?;
-        Ok(device_identity(device, id, Occasion::Read))
+        let device = self.lock().device(id).ok_or_else(|| HubError::no_device(id))?;
+        Ok(device_identity(&device, id, Occasion::Read))
     }
 
     /// Up to `top` device identities; a real hub promises no order.
     #[must_use]
     pub fn list_devices(&self, top: usize) -> Vec<Value> {
-        let devices = self.lock();
-        devices.iter().take(top).map(|(id, device)| device_identity(device, id, Occasion::Read)).collect()
+        let mut all = Vec::new();
+        self.each_device(Bound::Unbounded, &mut |id, stored| {
+            if all.len() < top {
+                all.extend(
+                    stored.device(Depth::Whole).map(|device| device_identity(&device, id, Occasion::Read)),
+                );
+            }
+            all.len() < top
+        });
+        all
     }
 
     /// `PUT /devices/{id}`: creates without a precondition, updates with one.
@@ -53,19 +62,23 @@ impl Hub {
         content: Option<TwinRecord>,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        if devices.contains_key(id) {
+        if devices.has_device(id) {
             return Err(already_registered(id));
         }
         if body.is_edge() && body.scope.is_some() {
             return Err(scope_immutable());
         }
-        let device = new_device(id, body, content);
+        let at = Stamp::unique_now();
+        let device = new_device(id, body, content, at);
         let answer = device_identity(&device, id, Occasion::Written);
-        self.announce(&device, &Id::device(id), true);
-        for module in device.modules.keys() {
-            self.announce(&device, &Id::module(id, module), true);
+        let mut write = Write::new(at);
+        write.change(Change::put_device(id, &device));
+        let found = Found::device(device);
+        write.announce(&found, &Id::device(id), true);
+        if found.device.is_edge() {
+            add_edge_modules(&mut write, &found, id, at);
         }
-        devices.insert(id.to_owned(), device);
+        self.commit(&mut devices, write);
         Ok(answer)
     }
 
@@ -77,34 +90,33 @@ impl Hub {
         demand: &Precondition,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        let device = devices.get_mut(id).ok_or_else(|| HubError::no_device(id))?;
+        let mut device = devices.device(id).ok_or_else(|| HubError::no_device(id))?;
         demand.check(&device.identity.etag(), id)?;
         if device.is_edge() && body.is_edge() && device.scope != body.scope {
             return Err(scope_immutable());
         }
         let was_edge = device.is_edge();
-        overwrite(device, body);
-        self.follow_edge(device, id, was_edge);
-        if !device.enabled {
-            self.close_sessions(device, id);
+        overwrite(&mut device, body);
+        let at = Stamp::unique_now();
+        let became_edge = device.is_edge() && !was_edge;
+        if became_edge {
+            device.scope = Some(new_scope(id, at));
         }
-        Ok(device_identity(device, id, Occasion::Written))
-    }
-
-    /// Makes or removes what belongs to an edge device when the capability changed.
-    fn follow_edge(&self, device: &mut DeviceRecord, id: &str, was_edge: bool) {
-        if device.is_edge() && !was_edge {
-            device.scope = Some(new_scope(id, Stamp::unique_now()));
-            device.modules.append(&mut edge_modules(Stamp::unique_now()));
-            for module in EDGE_MODULES {
-                self.announce(device, &Id::module(id, module), true);
-            }
-        } else if was_edge && !device.is_edge() {
-            for module in EDGE_MODULES {
-                self.announce(device, &Id::module(id, module), false);
-                device.modules.remove(module);
-            }
+        let mut write = Write::new(at);
+        write.change(Change::put_device(id, &device));
+        let ceased = was_edge && !device.is_edge();
+        let answer = device_identity(&device, id, Occasion::Written);
+        let found = Found::device(device);
+        if became_edge {
+            add_edge_modules(&mut write, &found, id, at);
+        } else if ceased {
+            remove_edge_modules(&mut write, &devices, &found, id);
         }
+        self.commit(&mut devices, write);
+        if !found.device.enabled {
+            self.close_sessions(&devices, id);
+        }
+        Ok(answer)
     }
 
     /// `DELETE /devices/{id}`; its modules go with it.
@@ -114,43 +126,45 @@ impl Hub {
     pub fn delete_device(&self, id: &str, demand: &Precondition) -> Result<(), HubError> {
         demand.demand()?;
         let mut devices = self.lock();
-        let device = devices.get(id).ok_or_else(|| HubError::no_device(id))?;
-        demand.check(&device.identity.etag(), id)?;
-        self.close_sessions(device, id);
-        for module in device.modules.keys() {
-            self.announce(device, &Id::module(id, module), false);
+        let found = devices.find(&Id::device(id)).ok_or_else(|| HubError::no_device(id))?;
+        demand.check(&found.device.identity.etag(), id)?;
+        let mut write = Write::new(Stamp::now());
+        for module in devices.module_ids(id) {
+            let id = Id::module(id, module);
+            if let Some(found) = devices.find(&id) {
+                write.announce(&found, &id, false);
+            }
         }
-        self.announce(device, &Id::device(id), false);
-        devices.remove(id);
+        write.announce(&found, &Id::device(id), false);
+        write.change(Change::RemoveDevice(id.into()));
+        self.close_sessions(&devices, id);
+        self.commit(&mut devices, write);
         Ok(())
     }
 
-    fn close_sessions(&self, device: &DeviceRecord, id: &str) {
+    fn close_sessions(&self, devices: &Devices, id: &str) {
         self.sessions.close(&Id::device(id));
-        for module in device.modules.keys() {
+        for module in devices.module_ids(id) {
             self.sessions.close(&Id::module(id, module));
-        }
-    }
-
-    /// Emits a lifecycle event.
-    pub(super) fn announce(&self, device: &DeviceRecord, id: &Id, created: bool) {
-        if let Some(twin) = twin(device, id, true) {
-            self.emitter.lifecycle(Lifecycle { hub: &self.name, id, created, twin: &twin, at: Stamp::now() });
         }
     }
 
     /// How many devices there are, how many of them enabled, how many connected.
     #[must_use]
     pub fn count_devices(&self) -> (usize, usize, usize) {
-        let devices = self.lock();
-        let enabled = devices.values().filter(|device| device.enabled).count();
-        let connected = devices.values().filter(|device| device.identity.connected).count();
-        (devices.len(), enabled, connected)
+        let (mut all, mut enabled, mut connected) = (0, 0, 0);
+        self.each_device(Bound::Unbounded, &mut |_, stored| {
+            let standing = stored.standing();
+            all += 1;
+            enabled += usize::from(standing.is_some_and(|standing| standing.enabled));
+            connected += usize::from(standing.is_some_and(|standing| standing.connected));
+            true
+        });
+        (all, enabled, connected)
     }
 }
 
-fn new_device(id: &str, body: IdentityBody, content: Option<TwinRecord>) -> DeviceRecord {
-    let at = Stamp::unique_now();
+fn new_device(id: &str, body: IdentityBody, content: Option<TwinRecord>, at: Stamp) -> DeviceRecord {
     let edge = body.is_edge();
     let twin = content.unwrap_or_else(|| TwinRecord::new(at));
     let mut device = DeviceRecord {
@@ -161,13 +175,11 @@ fn new_device(id: &str, body: IdentityBody, content: Option<TwinRecord>) -> Devi
         capabilities: Map::new(),
         scope: None,
         parent_scopes: Vec::new(),
-        modules: BTreeMap::new(),
     };
     overwrite(&mut device, body);
     device.identity.counter -= 1;
     if edge {
         device.scope = Some(new_scope(id, at));
-        device.modules = edge_modules(at);
     }
     device
 }
@@ -190,12 +202,26 @@ fn overwrite(device: &mut DeviceRecord, body: IdentityBody) {
     device.identity.counter += 1;
 }
 
-fn edge_modules(at: Stamp) -> BTreeMap<String, ModuleRecord> {
-    let one = |name: &str| {
+/// The hub makes what belongs to an edge device.
+fn add_edge_modules(write: &mut Write, device: &Found, id: &str, at: Stamp) {
+    for name in EDGE_MODULES {
         let identity = IdentityRecord::new(at, Authentication::none(), TwinRecord::new(at));
-        (name.to_owned(), ModuleRecord { identity, managed_by: Some("iotEdge".to_owned()) })
-    };
-    EDGE_MODULES.into_iter().map(one).collect()
+        let module = ModuleRecord { identity, managed_by: Some("iotEdge".to_owned()) };
+        let found = Found { device: device.device.clone(), module: Some(module) };
+        let module = Id::module(id, name);
+        write.change(found.put(&module));
+        write.announce(&found, &module, true);
+    }
+}
+
+/// And takes it away when the device is no edge device any more.
+fn remove_edge_modules(write: &mut Write, devices: &Devices, device: &Found, id: &str) {
+    for name in EDGE_MODULES {
+        let Some(module) = devices.module(id, name) else { continue };
+        let found = Found { device: device.device.clone(), module: Some(module) };
+        write.announce(&found, &Id::module(id, name), false);
+        write.change(Change::RemoveModule(id.into(), name.into()));
+    }
 }
 
 fn new_scope(id: &str, at: Stamp) -> String {

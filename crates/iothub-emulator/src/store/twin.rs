@@ -9,7 +9,7 @@ use super::metadata::{Metadata, Written};
 use crate::stamp::Stamp;
 
 /// One of desired and reported.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     /// The members, without `$metadata` and `$version`.
     pub members: Map<String, Value>,
@@ -22,6 +22,14 @@ impl Section {
     fn new(members: Map<String, Value>, written: Written) -> Self {
         let metadata = Metadata::mirror_members(&members, written);
         Self { members, version: 1, metadata }
+    }
+
+    pub(super) fn restored(members: Map<String, Value>, version: u64, metadata: Metadata) -> Self {
+        Self { members, version, metadata }
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     fn with_metadata(&self) -> Value {
@@ -40,7 +48,7 @@ impl Section {
 
 /// A twin. Its counters follow every capture of a real hub that was found: the ETag counts writes of the service
 /// side only, and `version` is that counter plus the reported version (the formula is inferred, the data are not).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TwinRecord {
     counter: u64,
     /// Tags.
@@ -94,6 +102,20 @@ impl TwinRecord {
             desired: Section::new(desired, Written { at: desired_at, version }),
             reported: Section::new(without_nulls(&reported), Written { at, version: None }),
         }
+    }
+
+    pub(super) fn restored(
+        counter: u64,
+        tags: Map<String, Value>,
+        desired: Section,
+        reported: Section,
+    ) -> Self {
+        Self { counter, tags, desired, reported }
+    }
+
+    /// The counter behind the ETag.
+    pub(super) fn counter(&self) -> u64 {
+        self.counter
     }
 
     /// The ETag without quotes: base64 of the 8-byte big-endian counter.

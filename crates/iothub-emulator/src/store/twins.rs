@@ -1,12 +1,15 @@
 //! Twins as the service side reads and writes them.
 
 use serde_json::{Map, Value};
+use std::ops::Bound;
 
+use super::devices::{Change, Devices};
 use super::document::twin;
 use super::limits::{Nulls, PROPERTIES_BYTES, TAGS_BYTES, check, check_size, check_whole};
-use super::{Effect, Hub, Id, Precondition, TwinWrite, identity_mut, without_own_members};
+use super::packed::Depth;
+use super::write::Write;
+use super::{Effect, Hub, Id, Precondition, TwinWrite, without_own_members};
 use crate::error::{ErrorCode, HubError};
-use crate::events::TwinChanged;
 use crate::stamp::Stamp;
 
 /// Merge or replace.
@@ -60,11 +63,8 @@ impl Hub {
     /// # Errors
     /// `DeviceNotFound`, also for a missing module (observed).
     pub fn get_twin(&self, id: &Id) -> Result<Value, HubError> {
-        let devices = self.lock();
-        devices
-            .get(&id.device)
-            .and_then(|device| twin(device, id, true))
-            .ok_or_else(|| HubError::no_device(&id.device))
+        let found = self.lock().find(id).ok_or_else(|| HubError::no_device(&id.device))?;
+        Ok(twin(&found, id, true))
     }
 
     /// Writes tags and desired properties; gives the twin afterwards.
@@ -84,8 +84,8 @@ impl Hub {
         }
         let at = Stamp::now();
         let mut devices = self.lock();
-        let device = devices.get_mut(&id.device).ok_or_else(|| HubError::no_device(&id.device))?;
-        let record = &mut identity_mut(device, id).ok_or_else(|| HubError::no_device(&id.device))?.twin;
+        let mut found = devices.find(id).ok_or_else(|| HubError::no_device(&id.device))?;
+        let record = &mut found.identity_mut().twin;
         demand.check(&record.etag(), &id.device)?;
         let effect = match verb {
             TwinVerb::Merge => {
@@ -98,16 +98,24 @@ impl Hub {
             }
             TwinVerb::Replace => record.replace(write, at),
         };
-        self.spread(id, effect, verb, at);
-        twin(device, id, true).ok_or_else(|| HubError::no_device(&id.device))
+        if effect.wrote {
+            let change = found.put(id);
+            self.spread(&mut devices, id, effect, verb, change, at);
+        }
+        Ok(twin(&found, id, true))
     }
 
-    /// Tells the event feed and the connected device.
-    fn spread(&self, id: &Id, effect: Effect, verb: TwinVerb, at: Stamp) {
-        let Effect { mut event, desired, wrote } = effect;
-        if !wrote {
-            return;
-        }
+    /// Makes the write take effect, telling the event feed and the connected device.
+    fn spread(
+        &self,
+        devices: &mut Devices,
+        id: &Id,
+        effect: Effect,
+        verb: TwinVerb,
+        change: Change,
+        at: Stamp,
+    ) {
+        let Effect { mut event, desired, .. } = effect;
         let replaced = verb == TwinVerb::Replace;
         if let (true, Value::Object(members)) = (replaced, &mut event) {
             members.insert("deviceId".to_owned(), id.device.as_str().into());
@@ -115,7 +123,10 @@ impl Hub {
                 members.insert("moduleId".to_owned(), module.as_str().into());
             }
         }
-        self.emitter.twin_changed(TwinChanged { hub: &self.name, id, replaced, body: &event, at });
+        let mut write = Write::new(at);
+        write.change(change);
+        write.tell(id, replaced, event);
+        self.commit(devices, write);
         if let Some((version, patch)) = desired {
             self.sessions.publish(id, version, patch);
         }
@@ -125,16 +136,19 @@ impl Hub {
     #[must_use]
     pub fn snapshot(&self) -> Vec<Value> {
         use super::document::{Occasion, device_identity, module_identity};
-        let devices = self.lock();
-        let mut all = Vec::with_capacity(devices.len());
-        for (id, device) in devices.iter() {
-            let identity = device_identity(device, id, Occasion::Read);
-            all.push(serde_json::json!({"identity": identity, "twin": twin(device, &Id::device(id), true)}));
-            for (name, module) in &device.modules {
-                let identity = module_identity(module, id, name, Occasion::Read);
-                all.push(serde_json::json!({"identity": identity, "twin": twin(device, &Id::module(id, name), true)}));
+        let mut all = Vec::with_capacity(self.lock().len());
+        self.each_device(Bound::Unbounded, &mut |device, stored| {
+            let modules = stored.module_ids().map(|module| Id::module(device, module));
+            for id in std::iter::once(Id::device(device)).chain(modules) {
+                let Some(found) = stored.find(id.module.as_deref(), Depth::Whole) else { continue };
+                let identity = match (&id.module, &found.module) {
+                    (Some(name), Some(module)) => module_identity(module, device, name, Occasion::Read),
+                    _ => device_identity(&found.device, device, Occasion::Read),
+                };
+                all.push(serde_json::json!({"identity": identity, "twin": twin(&found, &id, true)}));
             }
-        }
+            true
+        });
         all
     }
 }

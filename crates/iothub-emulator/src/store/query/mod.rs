@@ -7,16 +7,14 @@ mod token;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::devices::Stored;
 use super::document::twin;
-use super::{DeviceRecord, Hub, Id};
+use super::packed::Depth;
+use super::{Hub, Id};
 use crate::error::{ErrorCode, HubError};
 use condition::Condition;
-
-/// How many devices are looked at before others get their turn at the lock.
-const STRIDE: usize = 256;
 
 /// Default and largest page (the default is inferred).
 const PAGE: (usize, usize) = (100, 1000);
@@ -135,53 +133,26 @@ impl Hub {
     /// Shows every matching document in id order until `visit` has enough.
     fn scan(&self, query: &Query, after: Option<Id>, visit: &mut dyn FnMut(Id, Value) -> bool) {
         if let Some(device) = query.condition.as_ref().and_then(Condition::pinned_device) {
-            let devices = self.lock();
-            if let Some(record) = devices.get(device) {
-                visit_device(query, device, record, after.as_ref(), visit);
+            if let Some(stored) = self.lock().stored(device) {
+                visit_device(query, device, stored, after.as_ref(), visit);
             }
             return;
         }
-        let mut from = match &after {
+        let from = match &after {
             None => Bound::Unbounded,
             Some(id) => Bound::Included(id.device.clone()),
         };
-        loop {
-            let devices = self.lock();
-            match visit_stride(&devices, query, &from, after.as_ref(), visit) {
-                Some(next) => from = Bound::Excluded(next),
-                None => return,
-            }
-        }
+        self.each_device(from, &mut |device, stored| {
+            visit_device(query, device, stored, after.as_ref(), visit)
+        });
     }
-}
-
-/// Looks at one stride; gives the last device looked at when there may be more.
-fn visit_stride(
-    devices: &BTreeMap<String, DeviceRecord>,
-    query: &Query,
-    from: &Bound<String>,
-    after: Option<&Id>,
-    visit: &mut dyn FnMut(Id, Value) -> bool,
-) -> Option<String> {
-    let from: (Bound<&String>, Bound<&String>) = (from.as_ref(), Bound::Unbounded);
-    let mut last = None;
-    for (looked, (device, record)) in devices.range::<String, _>(from).enumerate() {
-        if looked == STRIDE {
-            return last;
-        }
-        if !visit_device(query, device, record, after, visit) {
-            return None;
-        }
-        last = Some(device.clone());
-    }
-    None
 }
 
 /// Shows a device, or its modules, if they match and come after `after`.
 fn visit_device(
     query: &Query,
     device: &str,
-    record: &DeviceRecord,
+    stored: &Stored,
     after: Option<&Id>,
     visit: &mut dyn FnMut(Id, Value) -> bool,
 ) -> bool {
@@ -189,12 +160,14 @@ fn visit_device(
         if after.is_some_and(|after| id <= *after) {
             return true;
         }
-        let document = twin(record, &id, query.needs_properties()).filter(|document| query.accepts(document));
-        document.is_none_or(|document| visit(id, document))
+        let whole = query.needs_properties();
+        let depth = if whole { Depth::Whole } else { Depth::Shallow };
+        let document = stored.find(id.module.as_deref(), depth).map(|found| twin(&found, &id, whole));
+        document.filter(|document| query.accepts(document)).is_none_or(|document| visit(id, document))
     };
     match query.modules {
         false => show(Id::device(device)),
-        true => record.modules.keys().all(|module| show(Id::module(device, module))),
+        true => stored.module_ids().all(|module| show(Id::module(device, module))),
     }
 }
 
