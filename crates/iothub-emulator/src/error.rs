@@ -35,6 +35,8 @@ codes! {
     ArgumentNull = 400_005 => 400,
     /// The body is not what the route takes.
     IotHubFormatError = 400_006 => 400,
+    /// A job's blob container cannot be used with its shared access signature.
+    BlobContainerValidationError = 400_008 => 400,
     /// One bulk call names an identity twice.
     DeviceDefinedMultipleTimes = 400_011 => 400,
     /// The body is not JSON.
@@ -43,10 +45,20 @@ codes! {
     IotHubUnauthorizedAccess = 401_002 => 401,
     /// A device's token is not accepted.
     IotHubUnauthorized = 401_003 => 401,
+    /// There are as many configurations as there may be.
+    IotHubQuotaExceeded = 403_002 => 403,
+    /// An import or export job is running already.
+    JobQuotaExceeded = 403_003 => 403,
+    /// There is no such configuration (the number is not documented; this is the generic one).
+    ConfigurationNotFound = 404_000 => 404,
     /// There is no such device, or no twin of that name.
     DeviceNotFound = 404_001 => 404,
+    /// There is no such job.
+    JobNotFound = 404_002 => 404,
     /// There is no such module identity.
     ModuleNotFound = 404_010 => 404,
+    /// The configuration exists (the number is not documented; this is the generic one).
+    ConfigurationAlreadyExists = 409_000 => 409,
     /// The device exists.
     DeviceAlreadyExists = 409_001 => 409,
     /// The module exists.

@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod configurations;
 mod counted;
 mod listener;
 mod registry;

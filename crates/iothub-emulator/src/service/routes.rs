@@ -1,6 +1,6 @@
 //! The whole service API on one page: which method and path is what, who may, and which body a refusal has.
 
-use super::{Answer, Call, Service, registry, twins};
+use super::{Answer, Call, Service, configurations, registry, twins};
 use crate::error::{ErrorCode, HubError};
 use crate::store::{Id, Permission};
 
@@ -66,6 +66,10 @@ enum Route<'a> {
     ListModules(&'a str),
     Module(Verb, &'a str, &'a str),
     Twin(Verb, Id),
+    ApplyConfiguration(&'a str),
+    ListConfigurations,
+    Configuration(Verb, &'a str),
+    TestQueries,
     DeviceStatistics,
     ServiceStatistics,
 }
@@ -86,19 +90,26 @@ impl<'a> Route<'a> {
             ("GET" | "PUT" | "PATCH", ["twins", id, "modules", module]) => {
                 Some(Self::Twin(verb?, Id::module(*id, *module)))
             }
+            ("POST", ["devices", id, "applyConfigurationContent"]) => Some(Self::ApplyConfiguration(id)),
+            ("GET", ["configurations"]) => Some(Self::ListConfigurations),
+            ("POST", ["configurations", "testQueries"]) => Some(Self::TestQueries),
+            ("GET" | "PUT" | "DELETE", ["configurations", id]) => Some(Self::Configuration(verb?, id)),
             ("GET", ["statistics", "devices"]) => Some(Self::DeviceStatistics),
             ("GET", ["statistics", "service"]) => Some(Self::ServiceStatistics),
             _ => None,
         }
     }
 
-    /// What a shared access policy must allow (documented; inferred for queries and statistics).
+    /// What a shared access policy must allow (documented; inferred for queries, statistics, configurations and jobs).
     fn permission(&self) -> Permission {
         match self {
             Self::Device(Verb::Put | Verb::Delete, _) | Self::Module(Verb::Put | Verb::Delete, ..) => {
                 Permission::RegistryWrite
             }
-            Self::Bulk => Permission::RegistryWrite,
+            Self::Bulk | Self::ApplyConfiguration(_) => Permission::RegistryWrite,
+            Self::ListConfigurations | Self::Configuration(..) | Self::TestQueries => {
+                Permission::RegistryWrite
+            }
             Self::Twin(..) | Self::Query => Permission::ServiceConnect,
             _ => Permission::RegistryRead,
         }
@@ -121,6 +132,10 @@ impl<'a> Route<'a> {
             Self::ServiceStatistics => Ok(registry::service_statistics(hub)),
             Self::Twin(verb, id) => twins::twin(hub, call, *verb, id),
             Self::Query => twins::query(hub, call),
+            Self::ApplyConfiguration(id) => configurations::apply(hub, call, id),
+            Self::ListConfigurations => Ok(configurations::list(hub)),
+            Self::Configuration(verb, id) => configurations::configuration(hub, call, *verb, id),
+            Self::TestQueries => configurations::test(call),
         }
     }
 }

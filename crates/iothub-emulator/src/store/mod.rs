@@ -4,6 +4,8 @@
 mod authentication;
 mod body;
 mod bulk;
+mod configuration;
+mod configurations;
 mod devices;
 mod document;
 mod id;
@@ -27,6 +29,8 @@ mod twins;
 mod write;
 
 pub use authentication::{Authentication, AuthenticationKind, Keys, Owner};
+pub use configuration::Configuration;
+pub use configurations::{Configurations, test_queries};
 pub use id::{Id, check_id};
 pub use policy::{Permission, Policy};
 pub use precondition::Precondition;
@@ -73,6 +77,7 @@ pub struct Hub {
     pub host_name: String,
     policies: Vec<Policy>,
     devices: Mutex<Devices>,
+    configurations: Configurations,
     sessions: Sessions,
     emitter: Arc<Emitter>,
     switches: Arc<Switches>,
@@ -110,6 +115,7 @@ impl Hub {
             host_name: host_name.to_owned(),
             policies: policy::built_in(name, seed),
             devices: Mutex::default(),
+            configurations: Configurations::default(),
             sessions: Sessions::default(),
             emitter,
             switches,
@@ -124,6 +130,12 @@ impl Hub {
     #[must_use]
     pub fn switches(&self) -> &Switches {
         &self.switches
+    }
+
+    /// The automatic configurations.
+    #[must_use]
+    pub fn configurations(&self) -> &Configurations {
+        &self.configurations
     }
 
     /// The policy of that name.

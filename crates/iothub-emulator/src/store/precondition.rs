@@ -25,7 +25,7 @@ impl Precondition {
         }
     }
 
-    /// For twins: an ETag without quotes is silently no precondition at all.
+    /// For twins and configurations: an ETag without quotes is silently no precondition at all.
     #[must_use]
     pub fn for_twin(header: Option<&str>) -> Self {
         let header = header.unwrap_or_default().trim();
@@ -50,6 +50,15 @@ impl Precondition {
     /// `PreconditionFailed` naming the device.
     pub fn check(&self, current: &str, device: &str) -> Result<(), HubError> {
         if self.holds(current) { Ok(()) } else { Err(HubError::stale(device)) }
+    }
+
+    /// [`Precondition::holds`] as a result that names nothing, as for configurations.
+    ///
+    /// # Errors
+    /// `PreconditionFailed`.
+    pub fn check_resource(&self, current: &str) -> Result<(), HubError> {
+        let stale = || HubError::new(ErrorCode::PreconditionFailed, "PreconditionFailed");
+        if self.holds(current) { Ok(()) } else { Err(stale()) }
     }
 
     /// Deletions without a precondition are refused.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod bulk;
+mod configurations;
 mod counters;
 mod device;
 mod devices;

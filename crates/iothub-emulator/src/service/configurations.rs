@@ -1,0 +1,45 @@
+//! Automatic configurations. Clients send an update's ETag in quotes, and a deletion with or without one.
+
+use serde_json::Value;
+
+use super::routes::Verb;
+use super::{Answer, Call};
+use crate::error::{ErrorCode, HubError};
+use crate::store::{Hub, Precondition, test_queries};
+
+/// All of them: `top` is ignored (observed).
+pub(super) fn list(hub: &Hub) -> Answer {
+    Answer::json(200, &Value::Array(hub.configurations().list()))
+}
+
+/// An ETag without quotes is no precondition, so that an update with one is taken for a creation and answers 409
+/// (observed).
+pub(super) fn configuration(hub: &Hub, call: &Call, verb: Verb, id: &str) -> Result<Answer, HubError> {
+    let demand = Precondition::for_twin(call.if_match.as_deref());
+    let found = match verb {
+        Verb::Delete => return hub.configurations().delete(id, &demand).map(|()| Answer::nothing()),
+        Verb::Get => hub.configurations().get(id)?,
+        _ => hub.configurations().put(id, &call.json()?, &demand)?,
+    };
+    Ok(Answer::json(200, &found).with_etag_of(&found))
+}
+
+pub(super) fn test(call: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(200, &test_queries(&call.json()?)?))
+}
+
+/// Content for one edge device: checked and accepted, and then not applied, because the emulator has no edge runtime
+/// and leaves twins to their writers. Other devices refuse it (documented).
+pub(super) fn apply(hub: &Hub, call: &Call, id: &str) -> Result<Answer, HubError> {
+    let content = call.json()?;
+    let device = hub.get_device(id)?;
+    let parts = ["deviceContent", "moduleContent", "modulesContent"];
+    let has_parts = parts.iter().any(|part| content.get(part).is_some_and(Value::is_object));
+    if !has_parts {
+        return Err(HubError::new(ErrorCode::ArgumentNull, "the content is missing"));
+    }
+    match device.pointer("/capabilities/iotEdge") {
+        Some(Value::Bool(true)) => Ok(Answer::nothing()),
+        _ => Err(HubError::invalid(format!("Device {id} is not an edge device"))),
+    }
+}
