@@ -1,0 +1,104 @@
+"""What the clients meet: the hubs of one emulator, and a storage emulator beside it."""
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+PARTS = ROOT / "target/test-parts"
+OUTPUT = PARTS / "conformance"
+
+# Two hubs with an address each.
+APART = {"contoso.azure-devices.net": "127.0.1.1", "fabrikam.azure-devices.net": "127.0.1.2"}
+HOSTS = APART
+
+READY_SECONDS = 30
+
+
+class World:
+    """The running emulators; ends them, by their ids, when the block ends."""
+
+    def __init__(self, binary):
+        self.binary = binary
+        self.processes = []
+        self.directory = Path(tempfile.mkdtemp(prefix="iothub-conformance-"))
+
+    def __enter__(self):
+        try:
+            OUTPUT.mkdir(parents=True, exist_ok=True)
+            self.ready = self._start_emulator()
+            self.storage = self._start_storage()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def hub(self, host):
+        """The ready line's words about one hub."""
+        return next(hub for hub in self.ready["hubs"] if hub["hostName"] == host)
+
+    def environment(self):
+        """What every client is started with: where the hubs are, and whom to trust."""
+        ca = self.ready["caFile"]
+        trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), ca)
+        hubs = {hub["hostName"].split(".")[0]: hub for hub in self.ready["hubs"]}
+        world = {"hubs": hubs, "eventHubs": self.ready["eventHubs"], "control": self.ready["control"], "storage": self.storage}
+        return {**os.environ, **trust, "CONFORMANCE_WORLD": json.dumps(world)}
+
+    def _start_emulator(self):
+        # The ports are the emulator's defaults, because that is what it is for.
+        command = [self.binary, "--ca-dir", self.directory]
+        for host, address in HOSTS.items():
+            command += ["--hub", f"{host}@{address}"]
+        process = self._start(command, "emulator", stdout=subprocess.PIPE)
+        readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
+        line = process.stdout.readline() if readable else b""
+        if not line:
+            raise SystemExit(f"the emulator is not ready: see {OUTPUT / 'emulator.log'}")
+        return json.loads(line)
+
+    def _start_storage(self):
+        azurite = PARTS / "node_modules/azurite/dist/src/blob/main.js"
+        command = ["node", azurite, "--inMemoryPersistence", "--silent", "--blobPort", "10000", "--skipApiVersionCheck"]
+        self._start(command, "azurite", stdout=subprocess.DEVNULL)
+        url = "http://127.0.0.1:10000"
+        _until_it_answers(url)
+        return f"{url}/devstoreaccount1"
+
+    def _start(self, command, name, stdout):
+        with open(OUTPUT / f"{name}.log", "wb") as log:
+            process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=log, cwd=self.directory)
+        self.processes.append(process)
+        return process
+
+
+def _until_it_answers(url):
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=READY_SECONDS)
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise SystemExit(f"{url} does not answer") from None
+            time.sleep(0.1)

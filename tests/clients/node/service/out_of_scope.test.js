@@ -1,0 +1,37 @@
+'use strict';
+const assert = require('node:assert/strict');
+const { Client, JobClient } = require('azure-iothub');
+const { fact, failure, unique } = require('../contract');
+const { hub, registry } = require('../hub');
+
+const source = 'out of scope';
+const service = 'is refused with 501 and the name of the call';
+
+/** Holds when the refusal names what was asked for. */
+function named(error, name) {
+  assert.equal(error.response?.statusCode, 501, String(error));
+  assert.ok(error.responseBody.includes(name), error.responseBody);
+}
+
+fact({ area: 'direct methods', call: 'client.invokeDeviceMethod()', service, source, refused: true }, async () => {
+  const deviceId = unique('method');
+  await registry.create({ deviceId });
+  const client = Client.fromConnectionString(hub.connectionString);
+  named(await failure(client.invokeDeviceMethod(deviceId, { methodName: 'reboot', payload: null })), '/methods');
+});
+
+fact({ area: 'scheduled jobs', call: 'jobClient.getJob()', service, source, refused: true }, async () => {
+  const jobs = JobClient.fromConnectionString(hub.connectionString);
+  named(await failure(jobs.getJob(unique('job'))), '/jobs/v2/');
+});
+
+fact({ area: 'scheduled jobs', call: 'jobClient.scheduleTwinUpdate()', service, source, refused: true }, async () => {
+  const jobs = JobClient.fromConnectionString(hub.connectionString);
+  const patch = { etag: '*', tags: { site: 'A' } };
+  named(await failure(jobs.scheduleTwinUpdate(unique('job'), "deviceId = 'x'", patch, new Date(), 60)), '/jobs/v2/');
+});
+
+fact({ area: 'scheduled jobs', call: 'jobClient.cancelJob()', service, source, refused: true }, async () => {
+  const jobs = JobClient.fromConnectionString(hub.connectionString);
+  named(await failure(jobs.cancelJob(unique('job'))), '/jobs/v2/');
+});
