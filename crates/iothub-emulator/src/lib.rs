@@ -9,6 +9,7 @@
 //! clients; whatever is only inferred is a switch, see [`store::Switches`].
 
 mod accept;
+pub mod amqp;
 pub mod authority;
 pub mod cli;
 pub mod control;

@@ -1,6 +1,7 @@
 //! Everything started and wired together.
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Door;
+use crate::amqp::EventHubs;
 use crate::authority::{Authority, AuthorityError};
 use crate::cli::{self, AuthorityDir, HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
@@ -99,12 +101,13 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
         hubs.push((hub, control));
         lines.push(line);
     }
+    let amqp_port = start_event_hubs(options, &shared).await?;
     let (logs, logs_url) = bind_plain(0).await?;
     let (listener, control_url) = bind_plain(options.control_port).await?;
     tokio::spawn(events::serve(logs, Arc::clone(&shared.emitter), shared.stop.clone()));
     let port = ControlPort { hubs, emitter: shared.emitter, switches: shared.switches };
     tokio::spawn(control::serve(listener, port, shared.stop.clone()));
-    let ready = json!({"hubs": lines, "eventHubs": event_hubs(options), "eventLogs": logs_url,
+    let ready = json!({"hubs": lines, "eventHubs": event_hubs(options, amqp_port), "eventLogs": logs_url,
         "control": control_url, "caFile": shared.authority.file()});
     Ok(Running { ready, stop: shared.stop })
 }
@@ -120,14 +123,25 @@ pub fn authority(options: &AuthorityDir) -> Result<Authority, AuthorityError> {
     }
 }
 
+/// Serves the event hubs on every hub's address; gives the port on the first one.
+async fn start_event_hubs(options: &Options, shared: &Shared) -> Result<u16, StartError> {
+    let event_hubs = EventHubs::new(Arc::clone(&shared.emitter), shared.stop.clone());
+    let mut first = None;
+    for ip in options.hubs.iter().map(|hub| hub.ip).collect::<BTreeSet<IpAddr>>() {
+        let (listener, port) = bind(ip, options.amqp_port).await?;
+        tokio::spawn(event_hubs.clone().serve(listener));
+        if options.hubs.first().is_some_and(|hub| hub.ip == ip) {
+            first = Some(port);
+        }
+    }
+    Ok(first.unwrap_or(options.amqp_port))
+}
+
 /// The connection string of the event hubs, in the form of a local one; the key is any.
-fn event_hubs(options: &Options) -> String {
+fn event_hubs(options: &Options, port: u16) -> String {
     let ip = options.hubs.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |hub| hub.ip);
     let host = cli::as_host(ip);
-    let endpoint = match options.amqp_port {
-        5672 | 0 => host,
-        port => format!("{host}:{port}"),
-    };
+    let endpoint = if port == 5672 { host } else { format!("{host}:{port}") };
     format!(
         "Endpoint=sb://{endpoint};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;\
          UseDevelopmentEmulator=true;"

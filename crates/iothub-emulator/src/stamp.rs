@@ -32,6 +32,12 @@ impl Stamp {
         Self(now.max(last.saturating_add(1)))
     }
 
+    /// So many milliseconds after 1970.
+    #[must_use]
+    pub fn from_milliseconds(milliseconds: i64) -> Self {
+        Self(milliseconds.saturating_mul(10_000))
+    }
+
     /// Ticks of 100 ns since the year 1, as in `generationId` and edge scopes.
     #[must_use]
     pub fn dotnet_ticks(self) -> i64 {
