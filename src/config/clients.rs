@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Config;
-use crate::iothub::{BadConnectionString, HubClient, HubSettings, Limits, Network, NetworkError};
+use crate::iothub::{BadConnectionString, HubClient, HubSettings, Limits, Network, NetworkError, Tier};
 use crate::routing::{Hubs, RecordStore};
 use crate::storage::{Account, Container, InvalidConnectionString};
 
@@ -47,17 +47,22 @@ impl Clients {
     /// Blocks for some milliseconds. Needs a default TLS provider to be installed in the process.
     pub fn new(config: &Config) -> Result<Self, NoClients> {
         let network = Network::new().map_err(NoClients::Network)?;
-        let limits = Limits {
-            concurrent_requests: config.max_in_flight,
-            device_sessions: config.mqtt_sessions,
-            ..Limits::default()
-        };
-        let hub = |settings: &HubSettings| {
+        let hub = |settings: &HubSettings, tier: Option<Tier>| {
+            let limits = Limits {
+                concurrent_requests: config.max_in_flight,
+                device_sessions: config.mqtt_sessions,
+                tier,
+                left_to_owner: config.left_to_owner,
+                ..Limits::default()
+            };
             HubClient::new(settings.clone(), &network, limits).map_err(NoClients::Hub)
         };
         let account = Account::from_connection_string(config.storage.expose()).map_err(NoClients::Storage)?;
         Ok(Self {
-            hubs: Hubs { primary: hub(&config.primary)?, secondary: hub(&config.secondary)? },
+            hubs: Hubs {
+                primary: hub(&config.primary, config.primary_tier)?,
+                secondary: hub(&config.secondary, config.secondary_tier)?,
+            },
             store: account.container(&config.container),
             records: RecordStore::new(&account, &config.container),
             account,

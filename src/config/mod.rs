@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use clients::{Clients, NoClients};
 use reader::Reader;
 
-use crate::iothub::HubSettings;
+use crate::iothub::{HubSettings, Tier};
 use crate::model::Secret;
 
 /// Environment variables.
@@ -32,6 +32,12 @@ pub struct Config {
     pub max_in_flight: usize,
     /// Device sessions to each hub.
     pub mqtt_sessions: usize,
+    /// The primary hub's tier.
+    pub primary_tier: Option<Tier>,
+    /// The secondary hub's tier.
+    pub secondary_tier: Option<Tier>,
+    /// The part of the active hub's limits that is left to its owner.
+    pub left_to_owner: f64,
     /// How long authority lasts after a read.
     pub lease: Duration,
     /// How often the routing record is read.
@@ -105,6 +111,8 @@ impl Config {
 struct Numbers {
     max_in_flight: usize,
     mqtt_sessions: usize,
+    tiers: [Option<Tier>; 2],
+    left_to_owner: f64,
     lease: Duration,
     record_refresh: Duration,
     router_valid: Duration,
@@ -119,6 +127,8 @@ impl Numbers {
         Self {
             max_in_flight: reader.count(&settings::MAX_IN_FLIGHT),
             mqtt_sessions: reader.count(&settings::MQTT_SESSIONS),
+            tiers: [reader.tier(&settings::HUB1_TIER), reader.tier(&settings::HUB2_TIER)],
+            left_to_owner: reader.part(&settings::LEFT_TO_OWNER),
             lease: reader.seconds(&settings::LEASE),
             record_refresh: reader.seconds(&settings::RECORD_REFRESH),
             router_valid: reader.seconds(&settings::ROUTER_VALID),
@@ -137,7 +147,11 @@ impl Numbers {
         container: String,
         log: String,
     ) -> Config {
+        let [primary_tier, secondary_tier] = self.tiers;
         Config {
+            primary_tier,
+            secondary_tier,
+            left_to_owner: self.left_to_owner,
             primary,
             secondary,
             storage,

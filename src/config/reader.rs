@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::settings::{self, Default, Setting};
 use super::{BadSetting, Environment};
-use crate::iothub::HubSettings;
+use crate::iothub::{HubSettings, Tier};
 use crate::model::Secret;
 use crate::storage::Account;
 
@@ -88,6 +88,22 @@ impl<'a> Reader<'a> {
             self.complain(&settings::LOG, format!("'{filter}' is no log filter: {why}"));
         }
         filter
+    }
+
+    pub(super) fn tier(&mut self, setting: &Setting) -> Option<Tier> {
+        let text = self.value(setting)?;
+        match text.parse() {
+            Ok(tier) => Some(tier),
+            Err(why) => {
+                self.complain(setting, format!("'{text}' {why}"));
+                None
+            }
+        }
+    }
+
+    /// Percent as a part of one.
+    pub(super) fn part(&mut self, setting: &Setting) -> f64 {
+        u32::try_from(self.number(setting)).map_or(0.0, |percent| f64::from(percent) / 100.0)
     }
 
     pub(super) fn seconds(&mut self, setting: &Setting) -> Duration {

@@ -29,6 +29,7 @@ fn three_settings_are_enough() {
     assert_eq!((config.max_in_flight, config.mqtt_sessions, config.deletes_per_hour), (64, 16, 100));
     assert_eq!((config.lease.as_secs(), config.record_refresh.as_secs()), (15, 3));
     assert_eq!((config.container.as_str(), config.log.as_str()), ("iot-hadr", "info"));
+    assert_eq!((config.primary_tier, config.secondary_tier, config.left_to_owner), (None, None, 0.5));
 }
 
 #[test]
@@ -38,8 +39,12 @@ fn a_setting_that_is_set_is_taken() {
         ("HADR_HUB2_MQTT_PORT", "40001"),
         ("HADR_ROUTER_VALID_SECONDS", "5"),
         ("HADR_CONTAINER", "hadr-7"),
+        ("HADR_HUB1_TIER", "s2x3"),
+        ("HADR_ACTIVE_LEFT_PERCENT", "25"),
     ]))
     .unwrap();
+    let tier = config.primary_tier.map(|tier| tier.to_string());
+    assert_eq!((tier.as_deref(), config.left_to_owner), (Some("S2x3"), 0.25));
     assert_eq!((config.secondary.name.as_str(), config.secondary.mqtt_port), ("other", 40001));
     assert_eq!((config.router_valid.as_secs(), config.container.as_str()), (5, "hadr-7"));
 }
@@ -51,6 +56,8 @@ fn everything_bad_is_named_at_once_and_no_secret_is_shown() {
         ("iothub2", ""),
         ("AzureWebJobsStorage", "AccountName=a;AccountKey=never+shown!"),
         ("HADR_MAX_IN_FLIGHT", "many"),
+        ("HADR_HUB2_TIER", "S7x1"),
+        ("HADR_ACTIVE_LEFT_PERCENT", "100"),
         ("HADR_LEASE_SECONDS", "0"),
         ("HADR_HUB1_MQTT_PORT", "65536"),
         ("HADR_INVOCATION_SECONDS", "301"),
@@ -66,13 +73,15 @@ fn everything_bad_is_named_at_once_and_no_secret_is_shown() {
             "iothub2",
             "AzureWebJobsStorage",
             "HADR_MAX_IN_FLIGHT",
+            "HADR_HUB2_TIER",
+            "HADR_ACTIVE_LEFT_PERCENT",
             "HADR_LEASE_SECONDS",
             "HADR_INVOCATION_SECONDS",
             "HADR_CONTAINER",
             "HADR_LOG"
         ]
     );
-    assert_eq!(bad.to_string().lines().count(), 9);
+    assert_eq!(bad.to_string().lines().count(), 11);
     assert!(!bad.to_string().contains("never"), "{bad}");
 }
 

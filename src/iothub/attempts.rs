@@ -3,7 +3,7 @@
 //! A write whose answer was lost may be sent again only because its precondition fences it: the second
 //! one then fails as [`HubErrorKind::Stale`] or [`HubErrorKind::Exists`], and the caller looks again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -12,7 +12,11 @@ use super::Deadline;
 use super::error::{HubError, HubErrorKind};
 use super::reachability::Reachability;
 use super::retry::{self, Passing};
+use super::throttle::Throttle;
 use super::wire::ErrorBody;
+
+/// Why a call is not made.
+const NOT_ANSWERING: &str = "the hub did not answer the calls before this one";
 
 /// A failed attempt, and whether another may help.
 pub(crate) struct Failure {
@@ -29,6 +33,14 @@ impl Failure {
     /// Another attempt would end the same way.
     pub(crate) fn definite(error: HubError) -> Self {
         Self { error, passing: None }
+    }
+
+    /// The wait that a 429 means, by the hub's clock.
+    pub(crate) fn throttled(&self) -> Option<Duration> {
+        match self.passing {
+            Some(Passing::Throttled(asked)) => Some(asked.unwrap_or(retry::FIRST_WAIT_THROTTLED)),
+            _ => None,
+        }
     }
 
     /// What an error answer means.
@@ -55,6 +67,11 @@ impl Attempts {
         Self { deadline, failed: 0, last: None }
     }
 
+    /// A turn that did not come: what failed before says more than that.
+    pub(crate) fn turn(&mut self, turn: Result<(), HubError>) -> Result<(), HubError> {
+        turn.map_err(|error| self.last.take().unwrap_or(error))
+    }
+
     /// A place among those in flight.
     pub(crate) async fn place<'a>(&mut self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, HubError> {
         let left = self.deadline.left(Instant::now());
@@ -64,12 +81,20 @@ impl Attempts {
         }
     }
 
+    /// Whether it is worth while to wait for a turn, for all that is known of the hub.
+    pub(crate) fn worth_waiting(&mut self, reachability: &Reachability) -> Result<(), HubError> {
+        match reachability.is_closed(Instant::now()) {
+            true => Err(self.give_up(NOT_ANSWERING)),
+            false => Ok(()),
+        }
+    }
+
     /// Whether the next attempt may be made, for all that is known of the hub.
     pub(crate) fn admit(&mut self, reachability: &Reachability) -> Result<(), HubError> {
         if reachability.admits(Instant::now()) {
             return Ok(());
         }
-        Err(self.give_up("the hub did not answer the calls before this one"))
+        Err(self.give_up(NOT_ANSWERING))
     }
 
     /// The last failure says more than `why` the next attempt is not made.
@@ -77,12 +102,16 @@ impl Attempts {
         self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, why))
     }
 
-    /// Waits for the next attempt, or gives the failure back when there shall be none.
-    pub(crate) async fn pause(&mut self, failure: Failure) -> Result<(), HubError> {
+    /// Waits for the next attempt, or gives the failure back when there shall be none. `throttle` knows how fast the
+    /// hub's clock is, by which a throttled call waits.
+    pub(crate) async fn pause(&mut self, failure: Failure, throttle: &Throttle) -> Result<(), HubError> {
         let Failure { error, passing } = failure;
         let Some(passing) = passing else { return Err(error) };
         self.failed += 1;
-        let wait = retry::wait(self.failed, passing, rand::random());
+        let wait = match (retry::wait(self.failed, passing, rand::random()), passing) {
+            (wait, Passing::Throttled(_)) => throttle.real(wait),
+            (wait, Passing::Unavailable) => wait,
+        };
         if self.failed > retry::MOST_RETRIES || wait >= self.deadline.left(Instant::now()) {
             return Err(error);
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::client::{Call, HubClient};
 use super::error::tidy;
-use super::throttle::OperationClass::RegistryWrite;
+use super::throttle::OperationClass::RegistryCreate;
 use super::wire::{kind_of_code, malformed, object};
 use super::{Deadline, HubError, HubErrorKind};
 use crate::model::Object;
@@ -43,7 +43,7 @@ impl HubClient {
         if items.len() > MAX_BULK_ITEMS {
             return Err(HubError::new(HubErrorKind::Rejected, "more items than one bulk request may have"));
         }
-        let call = Call::new(RegistryWrite, Method::POST, "/devices")
+        let call = Call::new(RegistryCreate, Method::POST, "/devices")
             .json(&items)?
             .items(items.len())
             .expect(is_result);

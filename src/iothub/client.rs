@@ -1,6 +1,7 @@
 //! One hub: requests admitted, signed, sent, and sent again while that can help.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use super::device::DeviceSessions;
 use super::error::{HubError, HubErrorKind};
 use super::reachability::Reachability;
 use super::sas::Signer;
-use super::throttle::{CallCounts, OperationClass, Throttle};
+use super::throttle::{CallCounts, Lane, OperationClass, Throttle, Tier};
 use super::wire::{API_VERSION, ErrorBody, malformed};
 use super::{BadConnectionString, Deadline, HubSettings, Network};
 use crate::model::{ETag, Object};
@@ -37,18 +38,33 @@ pub struct Limits {
     pub device_sessions: usize,
     /// How long one attempt may take, answer read. The service queues before it throttles.
     pub attempt_timeout: Duration,
+    /// The hub's tier; without it only a 429 makes anybody wait.
+    pub tier: Option<Tier>,
+    /// The part of the tier's limits that is left to the hub's owner while it is the active one; 0 to less than 1.
+    pub left_to_owner: f64,
 }
 
 impl Default for Limits {
-    /// 64 requests, 16 device sessions, 20 s.
+    /// 64 requests, 16 device sessions, 20 s, no tier, half.
     fn default() -> Self {
-        Self { concurrent_requests: 64, device_sessions: 16, attempt_timeout: Duration::from_secs(20) }
+        Self {
+            concurrent_requests: 64,
+            device_sessions: 16,
+            attempt_timeout: Duration::from_secs(20),
+            tier: None,
+            left_to_owner: 0.5,
+        }
     }
 }
 
 /// One hub. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct HubClient(Arc<Inner>);
+pub struct HubClient {
+    inner: Arc<Inner>,
+    lane: Lane,
+    /// The turn of one request that was waited for already; taken by the first one sent.
+    turn: Option<Arc<AtomicBool>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -58,6 +74,7 @@ struct Inner {
     attempt_timeout: Duration,
     signer: Signer,
     throttle: Throttle,
+    left_to_owner: f64,
     reachability: Reachability,
     in_flight: Semaphore,
     devices: DeviceSessions,
@@ -142,58 +159,119 @@ impl HubClient {
     ) -> Result<Self, BadConnectionString> {
         let base_url = format!("https://{}", settings.host_name);
         let signer = Signer::new(&settings.host_name, &settings.policy, settings.key_bytes()?);
-        Ok(Self(Arc::new(Inner {
+        let throttle = Throttle::new(limits.tier);
+        // Until somebody says that the hub is the standby.
+        throttle.share(1.0 - limits.left_to_owner);
+        let inner = Inner {
             settings,
             base_url,
             http: network.http.clone(),
             attempt_timeout: limits.attempt_timeout,
             signer,
-            throttle: Throttle::default(),
+            throttle,
+            left_to_owner: limits.left_to_owner,
             reachability: Reachability::default(),
             in_flight: Semaphore::new(limits.concurrent_requests),
             devices: DeviceSessions::new(network.tls.clone(), limits.device_sessions),
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Live, turn: None })
+    }
+
+    /// The same client for work of another urgency.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { inner: Arc::clone(&self.inner), lane, turn: None }
+    }
+
+    /// This hub is the active one, whose owner needs a part of its limits; or the standby, which is all ours.
+    pub fn is_active(&self, active: bool) {
+        self.inner.throttle.share(if active { 1.0 - self.inner.left_to_owner } else { 1.0 });
+    }
+
+    /// Waits for the turn of one request of this class; gives a client whose next request is that one. For writes that
+    /// need authority: it is taken after the wait, because it does not last.
+    ///
+    /// # Errors
+    /// [`HubErrorKind::NoTurn`] when the turn does not come before `deadline`.
+    pub async fn turn(&self, class: OperationClass, deadline: Deadline) -> Result<Self, HubError> {
+        self.inner.throttle.turn(class, 1, self.lane, deadline).await?;
+        Ok(self.with_turn())
+    }
+
+    /// A client whose next request was waited for already, as a whole.
+    #[must_use]
+    pub fn with_turn(&self) -> Self {
+        Self { turn: Some(Arc::new(AtomicBool::new(true))), ..self.clone() }
+    }
+
+    /// How many requests of this class a minute this process allows itself; `None` without a limit.
+    #[must_use]
+    pub fn per_minute(&self, class: OperationClass) -> Option<f64> {
+        self.inner.throttle.per_minute(class)
+    }
+
+    /// Waits for the turn of an attempt, unless that was done before.
+    pub(crate) async fn wait_for_turn(
+        &self,
+        class: OperationClass,
+        items: u32,
+        deadline: Deadline,
+    ) -> Result<(), HubError> {
+        if !self.turn.as_ref().is_some_and(|turn| turn.swap(false, Ordering::Relaxed)) {
+            self.inner.throttle.turn(class, items, self.lane, deadline).await?;
+        }
+        self.inner.throttle.count(class);
+        Ok(())
+    }
+
+    /// Takes note of a failed attempt: a 429 stops everybody who wants the same.
+    pub(crate) fn note(&self, class: OperationClass, failure: &Failure) {
+        if let Some(wait) = failure.throttled() {
+            self.inner.throttle.refused(class, wait);
+        }
     }
 
     /// How this hub is reached.
     pub fn settings(&self) -> &HubSettings {
-        &self.0.settings
+        &self.inner.settings
     }
 
     /// Requests sent so far.
     pub fn calls(&self) -> CallCounts {
-        self.0.throttle.counts()
+        self.inner.throttle.counts()
     }
 
     /// Lets the next call through to a hub that did not answer the calls before it, instead of failing
     /// at once: for work that is not pressing and wants to know how things are now.
     pub fn try_again(&self) {
-        self.0.reachability.try_again();
+        self.inner.reachability.try_again();
     }
 
     pub(crate) fn devices(&self) -> &DeviceSessions {
-        &self.0.devices
+        &self.inner.devices
     }
 
     pub(crate) fn signer(&self) -> &Signer {
-        &self.0.signer
+        &self.inner.signer
     }
 
     pub(crate) fn throttle(&self) -> &Throttle {
-        &self.0.throttle
+        &self.inner.throttle
     }
 
     /// How long one attempt may take before `deadline`.
     pub(crate) fn attempt_time(&self, deadline: Deadline) -> Duration {
-        self.0.attempt_timeout.min(deadline.left(Instant::now()))
+        self.inner.attempt_timeout.min(deadline.left(Instant::now()))
     }
 
     /// Sends until there is a definite answer, or `deadline` leaves no time for another attempt.
     pub(crate) async fn send(&self, call: Call, deadline: Deadline) -> Result<Answer, HubError> {
         let mut attempts = Attempts::until(deadline);
         loop {
-            let place = attempts.place(&self.0.in_flight).await?;
-            attempts.admit(&self.0.reachability)?;
+            attempts.worth_waiting(&self.inner.reachability)?;
+            attempts.turn(self.wait_for_turn(call.class, call.items, deadline).await)?;
+            let place = attempts.place(&self.inner.in_flight).await?;
+            attempts.admit(&self.inner.reachability)?;
             let sent = self.attempt(&call, deadline).await;
             // The connection goes back to the pool in a task of its own; the next request must find it.
             for _ in 0..POOL_TURNS {
@@ -202,27 +280,29 @@ impl HubClient {
             drop(place);
             match sent {
                 Ok(answer) => return Ok(answer),
-                Err(failure) => attempts.pause(failure).await?,
+                Err(failure) => {
+                    self.note(call.class, &failure);
+                    attempts.pause(failure, self.throttle()).await?;
+                }
             }
         }
     }
 
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
-        self.0.throttle.admit(call.class, call.items).await;
         let time = self.attempt_time(deadline);
         match tokio::time::timeout(time, self.exchange(call)).await {
             Ok(Ok(answer)) => {
-                self.0.reachability.answered(Instant::now(), answer.status.is_server_error());
+                self.inner.reachability.answered(Instant::now(), answer.status.is_server_error());
                 settle(call, answer)
             }
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(self.silent(&self.0.reachability, time)),
+            Err(_) => Err(self.silent(&self.inner.reachability, time)),
         }
     }
 
     /// An attempt that got no answer within `time`.
     pub(crate) fn silent(&self, reachability: &Reachability, time: Duration) -> Failure {
-        if time >= TELLING_TIME.min(self.0.attempt_timeout) {
+        if time >= TELLING_TIME.min(self.inner.attempt_timeout) {
             reachability.failed(Instant::now());
         }
         let why = format!("no answer within {} ms", time.as_millis());
@@ -243,9 +323,9 @@ impl HubClient {
     }
 
     fn request(&self, call: &Call) -> reqwest::RequestBuilder {
-        let url = format!("{}{}?api-version={API_VERSION}", self.0.base_url, call.path);
-        let mut request = self.0.http.request(call.method.clone(), url).headers(call.headers.clone());
-        let token = self.0.signer.service(unix_seconds());
+        let url = format!("{}{}?api-version={API_VERSION}", self.inner.base_url, call.path);
+        let mut request = self.inner.http.request(call.method.clone(), url).headers(call.headers.clone());
+        let token = self.inner.signer.service(unix_seconds());
         if let Ok(mut value) = HeaderValue::from_str(token.expose()) {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
@@ -259,7 +339,7 @@ impl HubClient {
     /// A request that got no answer. The texts of the layers below name hosts, never headers.
     fn transport(&self, error: &reqwest::Error) -> Failure {
         if error.is_connect() {
-            self.0.reachability.failed(Instant::now());
+            self.inner.reachability.failed(Instant::now());
         }
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), innermost);
         // rustls ends some of its texts with a link.

@@ -93,13 +93,18 @@ impl HubClient {
         let _turn = tokio::time::timeout(left, turn.lock()).await.map_err(|_| no_time())?;
         let mut attempts = Attempts::until(deadline);
         loop {
+            attempts.worth_waiting(&self.devices().reachability)?;
+            attempts.turn(self.wait_for_turn(ReportedWrite, 1, deadline).await)?;
             let place = attempts.place(&self.devices().places).await?;
             attempts.admit(&self.devices().reachability)?;
             let patched = self.session(id, &topic, &body, deadline).await;
             drop(place);
             match patched {
                 Ok(version) => return Ok(version),
-                Err(failure) => attempts.pause(failure).await?,
+                Err(failure) => {
+                    self.note(ReportedWrite, &failure);
+                    attempts.pause(failure, self.throttle()).await?;
+                }
             }
         }
     }
@@ -111,7 +116,6 @@ impl HubClient {
         body: &[u8],
         deadline: Deadline,
     ) -> Result<u64, Failure> {
-        self.throttle().admit(ReportedWrite, 1).await;
         let (client, mut events) = AsyncClient::builder(self.options(id)).capacity(8).build();
         let time = self.attempt_time(deadline);
         let reachability = &self.devices().reachability;

@@ -13,6 +13,8 @@ pub enum HubErrorKind {
     Stale,
     /// 429 or a quota, after the retries that the deadline allowed.
     Throttled,
+    /// Not sent: our own limit for this hub left no turn before the deadline.
+    NoTurn,
     /// No definite answer: no connection, time-out, 5xx, an answer that is not the hub's.
     Unavailable,
     /// 401 or 403.
@@ -43,7 +45,7 @@ impl HubErrorKind {
     pub fn remedy(self) -> Remedy {
         match self {
             Self::Absent | Self::Exists | Self::Stale => Remedy::ObserveAgain,
-            Self::Throttled => Remedy::RetryLater,
+            Self::Throttled | Self::NoTurn => Remedy::RetryLater,
             Self::Unavailable => Remedy::Hold,
             Self::Denied | Self::Malformed => Remedy::Owe,
             Self::Rejected => Remedy::GiveUp,
@@ -56,6 +58,7 @@ impl HubErrorKind {
             Self::Exists => "exists already",
             Self::Stale => "changed meanwhile",
             Self::Throttled => "throttled",
+            Self::NoTurn => "not sent",
             Self::Unavailable => "no answer",
             Self::Denied => "access denied",
             Self::Rejected => "refused",

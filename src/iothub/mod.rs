@@ -35,4 +35,4 @@ pub use error::{HubError, HubErrorKind, Remedy};
 pub use network::{Network, NetworkError};
 pub use query::{Page, Statistics};
 pub use sas::sign;
-pub use throttle::{CallCounts, OperationClass};
+pub use throttle::{BadTier, CallCounts, Family, Lane, OperationClass, Tier};

@@ -43,6 +43,12 @@ impl Reachability {
         }
     }
 
+    /// Whether calls fail at once now; lets nothing through.
+    pub(crate) fn is_closed(&self, now: Instant) -> bool {
+        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.trial_at.is_some_and(|at| now < at)
+    }
+
     /// The next call may try, whatever was before.
     pub(crate) fn try_again(&self) {
         let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,10 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::{Call, HubClient, members};
-use super::throttle::OperationClass::{RegistryRead, RegistryWrite};
+use super::throttle::OperationClass;
+use super::throttle::OperationClass::{
+    RegistryCreate, RegistryDelete, RegistryList, RegistryRead, RegistryUpdate,
+};
 use super::wire::{about, array, identity_path, malformed, modules_path};
 use super::{Deadline, HubError};
 use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object};
@@ -23,7 +26,7 @@ impl HubClient {
         device: &DeviceId,
         deadline: Deadline,
     ) -> Result<Vec<IdentityDocument>, HubError> {
-        let call = Call::new(RegistryRead, Method::GET, modules_path(device)?);
+        let call = Call::new(RegistryList, Method::GET, modules_path(device)?);
         let answer = self.send(call, deadline).await?;
         let modules = array(&answer.body)?.into_iter().map(|module| module_of(device, module));
         modules.collect()
@@ -37,7 +40,7 @@ impl HubClient {
         body: &Object,
         deadline: Deadline,
     ) -> Result<IdentityDocument, HubError> {
-        self.one_identity(put(id, body)?, id, deadline).await
+        self.one_identity(put(RegistryCreate, id, body)?, id, deadline).await
     }
 
     /// PUT with `If-Match`. `body` replaces the entry and must carry the full `authentication`, or the
@@ -49,7 +52,7 @@ impl HubClient {
         etag: &ETag,
         deadline: Deadline,
     ) -> Result<IdentityDocument, HubError> {
-        self.one_identity(put(id, body)?.if_match(etag)?, id, deadline).await
+        self.one_identity(put(RegistryUpdate, id, body)?.if_match(etag)?, id, deadline).await
     }
 
     /// DELETE with `If-Match`. [`Absent`](super::HubErrorKind::Absent) after a lost answer may be this
@@ -60,7 +63,7 @@ impl HubClient {
         etag: &ETag,
         deadline: Deadline,
     ) -> Result<(), HubError> {
-        let call = Call::new(RegistryWrite, Method::DELETE, identity_path(id)?).if_match(etag)?;
+        let call = Call::new(RegistryDelete, Method::DELETE, identity_path(id)?).if_match(etag)?;
         self.send(call, deadline).await.map(drop)
     }
 
@@ -77,13 +80,13 @@ impl HubClient {
     }
 }
 
-fn put(id: &IdentityId, body: &Object) -> Result<Call, HubError> {
+fn put(class: OperationClass, id: &IdentityId, body: &Object) -> Result<Call, HubError> {
     let mut body = body.clone();
     body.insert("deviceId".to_owned(), Value::from(id.device.as_str()));
     if let Some(module) = &id.module {
         body.insert("moduleId".to_owned(), Value::from(module.as_str()));
     }
-    Call::new(RegistryWrite, Method::PUT, identity_path(id)?).json(&body)
+    Call::new(class, Method::PUT, identity_path(id)?).json(&body)
 }
 
 fn module_of(device: &DeviceId, module: Value) -> Result<IdentityDocument, HubError> {

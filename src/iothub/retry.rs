@@ -11,7 +11,7 @@ pub(crate) const MOST_RETRIES: u32 = 3;
 
 /// First wait after a 429 that does not say how long: the service queues before it refuses, so a
 /// refusal means a backlog (observed: "Wait 10 seconds").
-const FIRST_WAIT_THROTTLED: Duration = Duration::from_secs(5);
+pub(crate) const FIRST_WAIT_THROTTLED: Duration = Duration::from_secs(5);
 
 /// No wait is longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

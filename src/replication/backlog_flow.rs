@@ -14,8 +14,8 @@ use super::batch::Placed;
 use super::debt::{Debt, Reason, in_words};
 use super::owed::{OwedNote, note_id};
 use super::pass::{Fate, Flow, Stop};
-use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
+use crate::iothub::{HubErrorKind, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinChange, TwinDocument};
 use crate::storage::{Precondition, StorageError};
 
@@ -221,8 +221,9 @@ impl Flow<'_> {
         if patch.is_empty() {
             return Ok(());
         }
-        let deadline = self.pass.for_write().await?;
-        let written = self.pass.source().patch_twin(id, &patch, &active.etag, deadline).await;
+        let (active_hub, deadline) =
+            self.pass.for_write(self.pass.source(), OperationClass::TwinWrite).await?;
+        let written = active_hub.patch_twin(id, &patch, &active.etag, deadline).await;
         self.backlog_written(written.map(|_| ()))
     }
 
@@ -235,9 +236,9 @@ impl Flow<'_> {
         if settled.reported.is_empty() {
             return Ok(());
         }
-        let deadline = self.pass.for_write().await?;
+        let (hub, deadline) = self.pass.for_write(self.pass.source(), OperationClass::ReportedWrite).await?;
         let version = active.reported.version;
-        let written = self.pass.source().patch_reported(id, &settled.reported, version, deadline).await;
+        let written = hub.patch_reported(id, &settled.reported, version, deadline).await;
         self.backlog_written(written.map(|_| ()))
     }
 

@@ -2,7 +2,8 @@
 //!
 //! A bulk call holds at most 100 items (documented). What is waiting is sent when 100 wait, when
 //! nobody is left who could still join, or after [`LINGER`], whichever is first; so one device
-//! alone waits for nothing, and a backlog goes out in full calls.
+//! alone waits for nothing, and a backlog goes out in full calls. Whoever comes here has waited for the turn of its own
+//! item before, so that a call is never larger than what the hub's limit lets through.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,11 +109,14 @@ impl Bulk {
 async fn send(hub: HubClient, in_flight: Arc<Semaphore>, gathered: Vec<Waiting>) {
     let Ok(_place) = in_flight.acquire_owned().await else { return };
     let mut calls = vec![gathered];
+    // All of them have waited for their turns; what is sent again waits anew.
+    let mut in_turn = Some(hub.with_turn());
     while let Some(gathered) = calls.pop() {
         let mut live = without_the_late(gathered);
         let Some(deadline) = earliest(&live) else { continue };
         let items: Vec<Object> = live.iter_mut().map(|waiting| std::mem::take(&mut waiting.item)).collect();
-        match hub.create_in_bulk(&items, deadline).await {
+        let client = in_turn.take();
+        match client.as_ref().unwrap_or(&hub).create_in_bulk(&items, deadline).await {
             Err(error) if error.kind == HubErrorKind::Rejected && items.len() > 1 => {
                 // Refused as a whole: whichever item it is, the others shall not suffer for it.
                 live.iter_mut().zip(items).for_each(|(waiting, item)| waiting.item = item);

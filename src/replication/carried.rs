@@ -9,7 +9,7 @@ use super::owed::{Era, OwedNote};
 use super::pass::{Fate, Flow, Stop, Task, now};
 use super::plan::{Registry, plan};
 use super::want::Want;
-use crate::iothub::HubError;
+use crate::iothub::{HubError, HubErrorKind};
 use crate::model::{IdentityId, TwinDocument};
 
 impl Flow<'_> {
@@ -21,7 +21,7 @@ impl Flow<'_> {
         task: &Task,
         error: &HubError,
     ) -> Result<Fate, Stop> {
-        if self.pass.is_over() {
+        if self.pass.is_over() || error.kind == HubErrorKind::NoTurn {
             // The source may be well: it was this invocation that had no time left to hear it.
             return Ok(Fate::Owed(Debt::not_reached()));
         }

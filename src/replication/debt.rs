@@ -101,6 +101,15 @@ impl Debt {
         Self::new(Reason::NotReached, "the invocation ended before it was reached")
     }
 
+    /// The debt that a failed call to the source leaves.
+    pub(crate) fn of_source(error: &HubError) -> Self {
+        let reason = match error.kind {
+            HubErrorKind::NoTurn => Reason::NotReached,
+            _ => Reason::SourceUnreachable,
+        };
+        Self::new(reason, in_words(error))
+    }
+
     /// Every round found it changed.
     pub(crate) fn contended() -> Self {
         Self::new(Reason::Contended, "it changed in every round")
@@ -111,6 +120,7 @@ impl Debt {
         let reason = match error.kind {
             HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Reason::Contended,
             HubErrorKind::Throttled => Reason::Throttled,
+            HubErrorKind::NoTurn => Reason::NotReached,
             HubErrorKind::Unavailable => Reason::TargetUnreachable,
             HubErrorKind::Denied => Reason::Denied,
             HubErrorKind::Rejected => Reason::Rejected,

@@ -10,7 +10,7 @@ use super::debt::{Debt, Reason, in_words};
 use super::observe::Look;
 use super::pass::{Fate, Flow, Stop, now};
 use super::snapshot;
-use crate::iothub::HubErrorKind;
+use crate::iothub::{HubErrorKind, OperationClass};
 use crate::model::{ETag, IdentityId, TwinDocument};
 use crate::storage::StorageError;
 
@@ -43,8 +43,9 @@ impl Flow<'_> {
         let kept = snapshot::keep(self.pass, id, target).await?;
         // A twin that does not tell its registry entry's ETag: the entry that was kept does.
         let etag = kept.as_ref().filter(|_| etag.is_nothing()).unwrap_or(etag);
-        let deadline = self.pass.for_write().await?;
-        let result = self.pass.target().delete_identity(id, etag, deadline).await;
+        let (target_hub, deadline) =
+            self.pass.for_write(self.pass.target(), OperationClass::RegistryDelete).await?;
+        let result = target_hub.delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;
         self.writes += 1;
@@ -54,16 +55,15 @@ impl Flow<'_> {
     }
 
     /// A twin may be missing where a registry entry is not: ask the registry too.
-    async fn registry_agrees(&self, id: &IdentityId) -> Result<(), Stop> {
+    async fn registry_agrees(&mut self, id: &IdentityId) -> Result<(), Stop> {
+        self.step_aside();
         match self.pass.source_identity(id).await {
             Look::Absent => Ok(()),
             Look::Present(_) => Err(Stop::Again),
             Look::Unreachable(error) if id.module.is_some() && error.kind == HubErrorKind::Denied => {
                 Err(Stop::owe(Debt::new(Reason::DeviceDisabled, in_words(&error))))
             }
-            Look::Unreachable(error) => {
-                Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error))))
-            }
+            Look::Unreachable(error) => Err(Stop::owe(Debt::of_source(&error))),
         }
     }
 
@@ -72,9 +72,7 @@ impl Flow<'_> {
         match self.pass.source_twin(id).await {
             Look::Absent => Ok(self.done()),
             Look::Present(_) => Err(Stop::Again),
-            Look::Unreachable(error) => {
-                Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error))))
-            }
+            Look::Unreachable(error) => Err(Stop::owe(Debt::of_source(&error))),
         }
     }
 }

@@ -26,7 +26,7 @@ use super::tally::Tally;
 use super::warrant::Warrant;
 use super::worked::Worked;
 use crate::host::{EventBatch, Reply};
-use crate::iothub::{Deadline, HubClient};
+use crate::iothub::{Deadline, HubClient, Lane};
 use crate::model::IdentityId;
 use crate::routing::{AuthorityKeeper, HubRole};
 use crate::storage::Container;
@@ -164,7 +164,7 @@ impl Inner {
             }
         }
         let mut tally = Tally { ignored, dead: dead.len(), ..Tally::default() };
-        let pass = Pass::new(self, warrant, work_ends(deadline));
+        let pass = Pass::new(self, warrant, work_ends(deadline), Lane::Live);
         let worked = pass.work_off(group(hints)).await;
         let worked = pass.again_after_parents(worked).await;
         pass.settle(worked, &mut tally).await?;

@@ -1,6 +1,6 @@
 //! Registry entries: read only when something suggests that they differ.
 
-use super::debt::{Debt, Reason, in_words};
+use super::debt::{Debt, Reason};
 use super::known_pairs::Known;
 use super::observe::Look;
 use super::pass::{Flow, Stop, Task};
@@ -48,7 +48,7 @@ impl Flow<'_> {
     /// Both entries, if they must be compared: a lifecycle event, a moved ETag, or a twin that shows
     /// a difference. A pair known equal is not read again.
     pub(crate) async fn entries(
-        &self,
+        &mut self,
         id: &IdentityId,
         task: &Task,
         source: &TwinDocument,
@@ -70,7 +70,8 @@ impl Flow<'_> {
     }
 
     /// Both entries, read now.
-    pub(crate) async fn read_both(&self, id: &IdentityId) -> Result<Entries, Stop> {
+    pub(crate) async fn read_both(&mut self, id: &IdentityId) -> Result<Entries, Stop> {
+        self.step_aside();
         let there = match self.pass.target_identity(id).await {
             Look::Present(there) => there,
             Look::Absent => return Err(Stop::Again),
@@ -86,8 +87,10 @@ impl Flow<'_> {
     }
 
     /// The source's entry with its scopes mapped.
-    pub(crate) async fn source_entry(&self, id: &IdentityId) -> Result<Entries, Stop> {
+    pub(crate) async fn source_entry(&mut self, id: &IdentityId) -> Result<Entries, Stop> {
+        self.step_aside();
         let look = self.pass.source_identity(id).await;
+        self.take_place().await;
         self.mapped(id, look).await
     }
 
@@ -104,7 +107,7 @@ impl Flow<'_> {
                 return Ok(Entries::Unreadable(device_disabled()));
             }
             Look::Unreachable(error) => {
-                return Ok(Entries::Unreadable(Debt::new(Reason::SourceUnreachable, in_words(&error))));
+                return Ok(Entries::Unreadable(Debt::of_source(&error)));
             }
         };
         let mut scopes = scope::Scopes::new();

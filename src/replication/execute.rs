@@ -2,7 +2,7 @@
 
 use super::pass::{Flow, Stop};
 use super::plan::Step;
-use crate::iothub::{Deadline, HubError};
+use crate::iothub::{HubError, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinDocument};
 
 /// What the plan was made from, as far as memory must keep it.
@@ -56,8 +56,10 @@ impl Flow<'_> {
     }
 
     async fn create_alone(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
-        let deadline = self.pass.for_write().await?;
-        let created = self.answered(self.pass.target().create_identity(id, body, deadline).await)?;
+        self.step_aside();
+        let (target, deadline) =
+            self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
+        let created = self.answered(target.create_identity(id, body, deadline).await)?;
         self.pass.engine.echoes.created(self.pass.target_role(), id);
         self.remember(id, basis, created.etag());
         Ok(true)
@@ -70,22 +72,27 @@ impl Flow<'_> {
         etag: &ETag,
         basis: Basis<'_>,
     ) -> Result<bool, Stop> {
-        let deadline = self.pass.for_write().await?;
-        let updated = self.answered(self.pass.target().update_identity(id, body, etag, deadline).await)?;
+        self.step_aside();
+        let (target, deadline) =
+            self.pass.for_write(self.pass.target(), OperationClass::RegistryUpdate).await?;
+        let updated = target.update_identity(id, body, etag, deadline).await;
+        self.take_place().await;
+        let updated = self.answered(updated)?;
         self.remember(id, basis, updated.etag());
         Ok(false)
     }
 
     async fn patch_twin(&mut self, id: &IdentityId, patch: &Object, etag: &ETag) -> Result<bool, Stop> {
-        let deadline = self.pass.for_write().await?;
-        let twin = self.answered(self.pass.target().patch_twin(id, patch, etag, deadline).await)?;
+        let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
+        let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.engine.echoes.twin(self.pass.target_role(), id, twin.version);
         Ok(false)
     }
 
     async fn patch_reported(&mut self, id: &IdentityId, patch: &Object, version: u64) -> Result<bool, Stop> {
-        let deadline: Deadline = self.pass.for_write().await?;
-        let result = self.pass.target().patch_reported(id, patch, version, deadline).await;
+        let (target, deadline) =
+            self.pass.for_write(self.pass.target(), OperationClass::ReportedWrite).await?;
+        let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
         self.pass.engine.echoes.reported(self.pass.target_role(), id, version);
         Ok(false)

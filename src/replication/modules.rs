@@ -1,11 +1,11 @@
 //! Modules: the device first, because the registry answers 401 for modules of a device that is
 //! missing or disabled (observed).
 
-use super::debt::{Debt, Reason, in_words};
+use super::debt::{Debt, Reason};
 use super::entries::Entries;
 use super::observe::Look;
 use super::pass::{Fate, Flow, Stop, Task};
-use crate::iothub::HubErrorKind;
+use crate::iothub::{HubErrorKind, OperationClass};
 use crate::model::{DeviceId, IdentityDocument, IdentityId, ModuleId, TwinDocument};
 
 /// Whether a module's device was on the target.
@@ -37,9 +37,7 @@ impl Flow<'_> {
         match self.pass.source_twin(&id.owner()).await {
             Look::Absent => Ok(self.done()),
             Look::Present(_) => self.gone(id, target).await,
-            Look::Unreachable(error) => {
-                Ok(Fate::Owed(Debt::new(Reason::SourceUnreachable, in_words(&error))))
-            }
+            Look::Unreachable(error) => Ok(Fate::Owed(Debt::of_source(&error))),
         }
     }
 
@@ -83,15 +81,23 @@ impl Flow<'_> {
 
     /// All modules of a device: those of the source, and those that only the target has.
     pub(crate) async fn modules_of(&mut self, device: &IdentityId) -> Result<(), Stop> {
-        self.take_place().await;
+        self.step_aside();
         let deadline = self.pass.work_ends;
-        let source = match self.pass.source().modules(&device.device, deadline).await {
+        let source = match self.pass.turn(self.pass.source(), OperationClass::RegistryList).await {
+            Ok(source) => source.modules(&device.device, deadline).await,
+            Err(late) => Err(late),
+        };
+        let source = match source {
             Ok(modules) => modules,
             // A disabled device's modules cannot be listed; each has events of its own.
             Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
-            Err(error) => return Err(Stop::owe(Debt::new(Reason::SourceUnreachable, in_words(&error)))),
+            Err(error) => return Err(Stop::owe(Debt::of_source(&error))),
         };
-        let target = match self.pass.target().modules(&device.device, deadline).await {
+        let target = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
+            Ok(target) => target.modules(&device.device, deadline).await,
+            Err(late) => Err(late),
+        };
+        let target = match target {
             Ok(modules) => modules,
             Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
             Err(error) => return Err(Stop::target(&error)),

@@ -12,7 +12,7 @@ use super::engine::Inner;
 use super::observe::{Health, Look};
 use super::owed::{OwedNote, Position};
 use super::warrant::Warrant;
-use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
+use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind, Lane, OperationClass};
 use crate::model::{IdentityDocument, IdentityId, TwinChange, TwinDocument};
 use crate::routing::HubRole;
 use crate::storage::StorageError;
@@ -20,6 +20,9 @@ use crate::storage::StorageError;
 /// How long one read of the source may take, its retries included: three of the service's own
 /// pauses of 10 s (observed).
 const SOURCE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long an event waits for its turn at a registry.
+const REGISTRY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How an identity ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,12 +112,20 @@ pub(crate) struct Pass<'a> {
     pub(crate) target_health: Health,
     /// The source's role.
     pub(crate) source_role: HubRole,
+    source: HubClient,
+    target: HubClient,
+    lane: Lane,
 }
 
 impl<'a> Pass<'a> {
     /// A pass from the active hub to the other one.
-    pub(crate) fn new(engine: &'a Inner, warrant: Warrant, work_ends: Deadline) -> Self {
+    pub(crate) fn new(engine: &'a Inner, warrant: Warrant, work_ends: Deadline, lane: Lane) -> Self {
         let source_role = warrant.authority().active;
+        let hub = |role: HubRole| {
+            let hub = engine.hub(role).in_lane(lane);
+            hub.is_active(role == source_role);
+            hub
+        };
         Self {
             engine,
             warrant,
@@ -122,6 +133,9 @@ impl<'a> Pass<'a> {
             source_health: Health::default(),
             target_health: Health::default(),
             source_role,
+            source: hub(source_role),
+            target: hub(source_role.other()),
+            lane,
         }
     }
 
@@ -132,12 +146,12 @@ impl<'a> Pass<'a> {
 
     /// The hub that says what is true.
     pub(crate) fn source(&self) -> &HubClient {
-        self.engine.hub(self.source_role)
+        &self.source
     }
 
     /// The hub that is written.
     pub(crate) fn target(&self) -> &HubClient {
-        self.engine.hub(self.target_role())
+        &self.target
     }
 
     /// Whether there is no time left to begin anything.
@@ -161,12 +175,16 @@ impl<'a> Pass<'a> {
         result.into()
     }
 
-    /// The source's registry entry.
+    /// The source's registry entry. A turn for it may be long in coming on a small hub: that is not the source's
+    /// silence, and not counted as such.
     pub(crate) async fn source_identity(&self, id: &IdentityId) -> Look<IdentityDocument> {
         if let Some(error) = self.source_health.given_up() {
             return Look::Unreachable(error);
         }
-        let result = self.source().identity(id, self.patience()).await;
+        let result = match self.turn(&self.source, OperationClass::RegistryRead).await {
+            Ok(source) => source.identity(id, self.patience()).await,
+            Err(late) => return Look::Unreachable(late),
+        };
         self.source_health.note(&result);
         result.into()
     }
@@ -186,14 +204,42 @@ impl<'a> Pass<'a> {
         if let Some(error) = self.target_health.given_up() {
             return Look::Unreachable(error);
         }
-        let result = self.target().identity(id, self.work_ends).await;
+        let result = match self.turn(&self.target, OperationClass::RegistryRead).await {
+            Ok(target) => target.identity(id, self.work_ends).await,
+            Err(late) => return Look::Unreachable(late),
+        };
         self.target_health.note(&result);
         result.into()
     }
 
-    /// When a write sent now must have ended; `Hold` without authority.
-    pub(crate) async fn for_write(&self) -> Result<Deadline, Stop> {
-        self.warrant.for_write(self.work_ends).await.map_err(|why| Stop::At(Fate::Hold(why)))
+    /// Waits for the turn of a request.
+    pub(crate) async fn turn(&self, hub: &HubClient, class: OperationClass) -> Result<HubClient, HubError> {
+        hub.turn(class, self.turn_by(class)).await
+    }
+
+    /// When a turn must have come. A registry's limits are sixty times lower than those of twins, and twin changes
+    /// stand behind creations in the same partition: what would keep a batch for long is owed instead, and the sweep
+    /// works it off at the same pace.
+    fn turn_by(&self, class: OperationClass) -> Deadline {
+        match (self.lane, class) {
+            (Lane::Background, _)
+            | (_, OperationClass::TwinRead | OperationClass::TwinWrite | OperationClass::ReportedWrite) => {
+                self.work_ends
+            }
+            (Lane::Live, _) => Deadline::after(REGISTRY_PATIENCE).or(self.work_ends),
+        }
+    }
+
+    /// Waits for the turn of a write to a hub, then for authority, which does not last as long: the client to write
+    /// with, and when the write must have ended. `Hold` without authority.
+    pub(crate) async fn for_write(
+        &self,
+        hub: &HubClient,
+        class: OperationClass,
+    ) -> Result<(HubClient, Deadline), Stop> {
+        let hub = self.turn(hub, class).await.map_err(|error| Stop::target(&error))?;
+        let ends = self.warrant.for_write(self.work_ends).await.map_err(|why| Stop::At(Fate::Hold(why)))?;
+        Ok((hub, ends))
     }
 }
 
@@ -225,6 +271,12 @@ impl<'a> Flow<'a> {
         (self.writes, self.source_read) = (0, false);
     }
 
+    /// Gives the place in flight back, so that others go on while this work waits for its turn at a registry, whose
+    /// limits are by far the lowest. Whoever needs a place again takes it.
+    pub(crate) fn step_aside(&mut self) {
+        self.permit = None;
+    }
+
     /// A second place in flight for a call beside the first, if one is free.
     pub(crate) fn second_place(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pass.engine.in_flight).try_acquire_owned().ok()
@@ -241,8 +293,8 @@ impl<'a> Flow<'a> {
     /// Creates a device in bulk; the place in flight is given back, so that reads go on while it
     /// waits for company, and is taken again only by who needs it.
     pub(crate) async fn create(&mut self, item: crate::model::Object) -> Result<(), Stop> {
-        let deadline = self.pass.for_write().await?;
         self.permit = None;
+        let (_, deadline) = self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
         let result = self.bulk.create(self.coming.take(), item, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))

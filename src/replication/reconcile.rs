@@ -9,6 +9,7 @@ use super::observe::Look;
 use super::pass::{Fate, Flow, Stop, Task};
 use super::plan::{Registry, Step, plan};
 use super::want::{self, Want};
+use crate::iothub::OperationClass;
 use crate::model::{IdentityDocument, IdentityId, TwinDocument};
 
 /// Rounds of one identity in one pass, looks after a create included.
@@ -83,6 +84,10 @@ impl Flow<'_> {
         &self,
         id: &IdentityId,
     ) -> (Look<TwinDocument>, Option<Look<IdentityDocument>>) {
+        if self.pass.source().per_minute(OperationClass::RegistryRead).is_some() {
+            // A limit: its entry is asked for only when it is sure to be needed, and without a place.
+            return (self.pass.source_twin(id).await, None);
+        }
         if let Some(_place) = self.second_place() {
             let (twin, entry) = futures::join!(self.pass.source_twin(id), self.pass.source_identity(id));
             return (twin, Some(entry));

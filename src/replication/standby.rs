@@ -83,7 +83,7 @@ impl Flow<'_> {
     ///
     /// A twin shows no keys: one that somebody else deleted and that is there again is never taken
     /// for equal by its twin alone.
-    async fn is_equal(&self, id: &IdentityId, hints: &[&Placed]) -> Result<bool, Stop> {
+    async fn is_equal(&mut self, id: &IdentityId, hints: &[&Placed]) -> Result<bool, Stop> {
         let remade = hints.iter().any(|placed| placed.hint.kind == HintKind::Deleted);
         let target = self.target_or_stop(id).await?;
         match (target, self.pass.source_twin(id).await) {
@@ -104,7 +104,7 @@ impl Flow<'_> {
 }
 
 impl Flow<'_> {
-    async fn has_equal_entries(&self, id: &IdentityId) -> Result<bool, Stop> {
+    async fn has_equal_entries(&mut self, id: &IdentityId) -> Result<bool, Stop> {
         Ok(match self.read_both(id).await? {
             Entries::Both(source, target, scopes) => want::same_identity(&source, &target, &scopes),
             _ => false,

@@ -14,7 +14,7 @@ use super::pass::{Fate, Flow, Pass, Stop, Task};
 use super::tally::Tally;
 use super::worked::Worked;
 use crate::host::Reply;
-use crate::iothub::Deadline;
+use crate::iothub::{Deadline, Lane};
 use crate::model::{ETag, IdentityId};
 use crate::routing::{StandbyState, probe_identity};
 
@@ -123,14 +123,17 @@ impl Inner {
         if notes.is_empty() {
             return Ok(Retried::default());
         }
-        let pass = Pass::new(self, self.warrant().await?, work_ends(deadline));
+        let pass = Pass::new(self, self.warrant().await?, work_ends(deadline), Lane::Background);
         pass.wake().await;
         let mut running = FuturesUnordered::new();
         let mut waiting = notes.into_iter();
         let mut done = Retried::default();
         let mut tally = Tally::default();
+        // Where the limits leave no turn for one, they leave none for those behind it: those keep their notes as they are.
+        let mut turns = true;
         loop {
             while running.len() < 64
+                && turns
                 && Instant::now() < pass.work_ends.0
                 && let Some((note, etag)) = waiting.next()
             {
@@ -138,6 +141,7 @@ impl Inner {
             }
             let Some(worked) = running.next().await else { break };
             done.tried += 1;
+            turns &= !worked.is_owed_for(Reason::NotReached);
             match worked.fate {
                 Fate::Equal | Fate::Written | Fate::Backlog => done.resolved += 1,
                 _ => done.still_owed += 1,

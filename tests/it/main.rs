@@ -25,5 +25,6 @@ mod reported;
 mod router;
 mod schedules;
 mod sdk;
+mod throttled;
 mod twins;
 mod world;

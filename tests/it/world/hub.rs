@@ -165,7 +165,7 @@ impl Hub {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
-    async fn control_get(&self, path: &str) -> Value {
+    pub async fn control_get(&self, path: &str) -> Value {
         let url = format!("{}/hubs/{}{path}", self.control, self.name);
         self.http.get(url).send().await.unwrap().json().await.unwrap()
     }

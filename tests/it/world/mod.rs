@@ -45,11 +45,20 @@ pub struct Options {
     pub partitions: u32,
     pub max_restarts: u32,
     pub max_batch: Option<u32>,
+    /// Both hubs' tier with its time scale, which the app is told as well.
+    pub tier: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { environment: Vec::new(), host: true, partitions: 4, max_restarts: 1000, max_batch: None }
+        Self {
+            environment: Vec::new(),
+            host: true,
+            partitions: 4,
+            max_restarts: 1000,
+            max_batch: None,
+            tier: None,
+        }
     }
 }
 
@@ -66,6 +75,9 @@ impl World {
         command.args(["--hub", "primary@127.0.0.1", "--hub", "secondary@127.0.0.1"]);
         command.args(["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"]);
         command.args(["--partitions", &options.partitions.to_string()]).arg("--ca-dir").arg(&folder);
+        if let Some(tier) = &options.tier {
+            command.args(["--tier", tier]);
+        }
         // Its standard input ends with this process, however that ends.
         command.arg("--exit-with-stdin");
         let (hubs, ready) = Process::ready("hubs", &mut command).await;
@@ -77,8 +89,7 @@ impl World {
         let control = text("control");
         let primary = Hub::new(&ready["hubs"][0], &control, &http);
         let secondary = Hub::new(&ready["hubs"][1], &control, &http);
-        let environment =
-            environment(&primary, &secondary, &ca_file, &text("eventHubs"), &options.environment);
+        let environment = environment(&primary, &secondary, &ca_file, &text("eventHubs"), &options);
         let mut world = Self {
             primary,
             secondary,
@@ -292,7 +303,7 @@ fn environment(
     secondary: &Hub,
     ca_file: &str,
     event_hubs: &str,
-    more: &[(&'static str, String)],
+    options: &Options,
 ) -> Vec<(String, String)> {
     let container = format!("t{}", uuid::Uuid::new_v4().simple());
     let mut environment: Vec<(String, String)> = [
@@ -314,7 +325,10 @@ fn environment(
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    for (name, value) in more {
+    if let Some(tier) = &options.tier {
+        environment.extend(["HADR_HUB1_TIER", "HADR_HUB2_TIER"].map(|name| (name.to_owned(), tier.clone())));
+    }
+    for (name, value) in &options.environment {
         environment.retain(|(existing, _)| existing != name);
         environment.push(((*name).to_owned(), value.clone()));
     }

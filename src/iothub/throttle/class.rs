@@ -1,19 +1,25 @@
-//! What a hub counts and limits: every request passes here before it is sent.
+//! What a hub counts apart from each other.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The service's own classes of limits (documented: quotas and throttling).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperationClass {
-    /// GET of identities: 100 a minute and unit on S1.
+    /// PUT without a precondition, and creates in bulk, where every item counts.
+    RegistryCreate,
+    /// GET of one identity.
     RegistryRead,
-    /// PUT, DELETE and bulk of identities; a bulk request counts every item.
-    RegistryWrite,
-    /// GET of twins: 100 a second on S1.
+    /// GET of a device's modules; counted with the statistics (inferred).
+    RegistryList,
+    /// PUT with a precondition.
+    RegistryUpdate,
+    /// DELETE.
+    RegistryDelete,
+    /// GET of twins.
     TwinRead,
-    /// PATCH of twins: 50 a second on S1.
+    /// PATCH of twins.
     TwinWrite,
-    /// Queries: 20 a minute and unit on S1.
+    /// Queries, page by page.
     Query,
     /// Statistics.
     Statistics,
@@ -26,7 +32,7 @@ pub enum OperationClass {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallCounts {
-    /// GET of identities.
+    /// GET of identities, and of a device's modules.
     pub registry_reads: u64,
     /// PUT and DELETE of identities, and bulk requests (one each).
     pub registry_writes: u64,
@@ -42,9 +48,9 @@ pub struct CallCounts {
     pub reported_writes: u64,
 }
 
-/// Counts calls, and is the place where they wait for their turn.
+/// Counts calls.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle {
+pub(super) struct Counters {
     registry_reads: AtomicU64,
     registry_writes: AtomicU64,
     twin_reads: AtomicU64,
@@ -54,19 +60,18 @@ pub(crate) struct Throttle {
     reported_writes: AtomicU64,
 }
 
-impl Throttle {
-    /// Returns when a request of this class may be sent, which is at once: no limit is set yet.
-    /// `items` is what the hub will count it as.
-    pub(crate) async fn admit(&self, class: OperationClass, items: u32) {
-        let _ = items;
+impl Counters {
+    /// One more request is sent.
+    pub(super) fn count(&self, class: OperationClass) {
         self.counter(class).fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn counts(&self) -> CallCounts {
+    /// As they are now.
+    pub(super) fn read(&self) -> CallCounts {
         let read = |class| self.counter(class).load(Ordering::Relaxed);
         CallCounts {
             registry_reads: read(OperationClass::RegistryRead),
-            registry_writes: read(OperationClass::RegistryWrite),
+            registry_writes: read(OperationClass::RegistryCreate),
             twin_reads: read(OperationClass::TwinRead),
             twin_writes: read(OperationClass::TwinWrite),
             queries: read(OperationClass::Query),
@@ -76,14 +81,15 @@ impl Throttle {
     }
 
     fn counter(&self, class: OperationClass) -> &AtomicU64 {
+        use OperationClass::*;
         match class {
-            OperationClass::RegistryRead => &self.registry_reads,
-            OperationClass::RegistryWrite => &self.registry_writes,
-            OperationClass::TwinRead => &self.twin_reads,
-            OperationClass::TwinWrite => &self.twin_writes,
-            OperationClass::Query => &self.queries,
-            OperationClass::Statistics => &self.statistics,
-            OperationClass::ReportedWrite => &self.reported_writes,
+            RegistryRead | RegistryList => &self.registry_reads,
+            RegistryCreate | RegistryUpdate | RegistryDelete => &self.registry_writes,
+            TwinRead => &self.twin_reads,
+            TwinWrite => &self.twin_writes,
+            Query => &self.queries,
+            Statistics => &self.statistics,
+            ReportedWrite => &self.reported_writes,
         }
     }
 }
