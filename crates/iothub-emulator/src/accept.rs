@@ -1,42 +1,69 @@
-//! TLS connections as a hub takes them, whatever is spoken on them.
+//! TLS connections as they are taken, whatever is spoken on them.
 
+use rustls::ServerConfig;
+use rustls::server::Acceptor;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::HubControl;
+use crate::hosts::Hosts;
+use crate::service::Service;
 
 /// How long a client may take for its TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Where connections come from and what may end them.
+/// How long a client may take nothing of what it is sent.
+const STALLED: Duration = Duration::from_secs(60);
+
+/// How many handshakes are done at once on one listener; further clients wait their turn.
+const MAX_HANDSHAKES: usize = 512;
+
+/// How many connections one listener has open; further clients wait until others leave.
+const MAX_CONNECTIONS: usize = 50_000;
+
+/// A TLS connection whose writes do not wait forever.
+pub(crate) type Secure = TlsStream<Pin<Box<TimeoutStream<TcpStream>>>>;
+
+/// Where connections come from, and which hubs they may be for.
 pub(crate) struct Door {
     pub(crate) listener: TcpListener,
-    pub(crate) acceptor: TlsAcceptor,
-    pub(crate) control: Arc<HubControl>,
+    pub(crate) tls: Arc<ServerConfig>,
+    pub(crate) hosts: Hosts,
     pub(crate) stop: CancellationToken,
 }
 
 impl Door {
-    /// Lets every connection be spoken on by `converse`, in a task of its own, until it ends, the hub begins to
-    /// refuse, or everything stops.
+    /// Lets every connection be spoken on by `converse`, in a task of its own, until it ends or everything stops. The
+    /// hub it is for comes with it, when the server name says so or there is no other.
     pub(crate) async fn serve<C, F>(self, converse: C)
     where
-        C: Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+        C: Fn(Secure, Option<Arc<Service>>) -> F + Clone + Send + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        let Self { listener, tls, hosts, stop } = self;
+        let limits = Limits::new();
         loop {
             let accepted = tokio::select! {
-                () = self.stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                () = stop.cancelled() => return,
+                accepted = limits.next(&listener) => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
-                    let (acceptor, control) = (self.acceptor.clone(), Arc::clone(&self.control));
-                    tokio::spawn(connection(stream, acceptor, control, self.stop.clone(), converse.clone()));
+                Ok((stream, permits)) => {
+                    let arrival = Arrival { stream, permits, tls: Arc::clone(&tls), hosts: hosts.clone() };
+                    let (stop, converse) = (stop.clone(), converse.clone());
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = arrival.converse(converse) => {}
+                            () = stop.cancelled() => {}
+                        }
+                    });
                 }
                 // Out of file descriptors, most likely: give those that are open time to close.
                 Err(error) => {
@@ -48,24 +75,72 @@ impl Door {
     }
 }
 
-async fn connection<C, F>(
+/// How many may be let in.
+struct Limits {
+    handshakes: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+}
+
+/// What a connection holds for as long as it shakes hands, and for as long as it is open.
+struct Permits {
+    handshake: OwnedSemaphorePermit,
+    connection: OwnedSemaphorePermit,
+}
+
+impl Limits {
+    fn new() -> Self {
+        let limit = |most| Arc::new(Semaphore::new(most));
+        Self { handshakes: limit(MAX_HANDSHAKES), connections: limit(MAX_CONNECTIONS) }
+    }
+
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, Permits)> {
+        let connection = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
+        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = listener.accept().await?;
+        Ok((stream, Permits { handshake, connection }))
+    }
+}
+
+/// A connection before its handshake.
+struct Arrival {
     stream: TcpStream,
-    acceptor: TlsAcceptor,
-    control: Arc<HubControl>,
-    stop: CancellationToken,
-    converse: C,
-) where
-    C: Fn(TlsStream<TcpStream>) -> F,
-    F: Future<Output = ()>,
-{
-    if control.refusing() {
-        return;
+    permits: Permits,
+    tls: Arc<ServerConfig>,
+    hosts: Hosts,
+}
+
+impl Arrival {
+    async fn converse<C, F>(self, converse: C)
+    where
+        C: Fn(Secure, Option<Arc<Service>>) -> F,
+        F: Future<Output = ()>,
+    {
+        let Self { stream, permits: Permits { handshake, connection: _open }, tls, hosts } = self;
+        if hosts.all_refuse() {
+            return;
+        }
+        let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, tls, &hosts)).await;
+        drop(handshake);
+        if let Ok(Some((stream, known))) = shaken {
+            converse(stream, known).await;
+        }
     }
+}
+
+/// The connection and the hub it is for; `None` when the handshake fails or that hub is closed.
+async fn shake_hands(
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+    hosts: &Hosts,
+) -> Option<(Secure, Option<Arc<Service>>)> {
     let _undelayed = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
-    tokio::select! {
-        () = converse(stream) => {}
-        () = control.begins_refusing() => {}
-        () = stop.cancelled() => {}
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
+    let start = LazyConfigAcceptor::new(Acceptor::default(), Box::pin(stream)).await.ok()?;
+    let named = || hosts.named(start.client_hello().server_name()?);
+    let known = hosts.only().or_else(named).cloned();
+    if known.as_ref().is_some_and(|service| service.control.refusing()) {
+        return None;
     }
+    Some((start.into_stream(tls).await.ok()?, known))
 }

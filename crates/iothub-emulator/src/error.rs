@@ -41,6 +41,8 @@ codes! {
     DeviceDefinedMultipleTimes = 400_011 => 400,
     /// The body is not JSON.
     DeserializationError = 400_012 => 400,
+    /// The host names no hub that is served here.
+    IotHubNotFound = 401_001 => 401,
     /// No key, a wrong key, a wrong permission or, for module calls, no enabled device.
     IotHubUnauthorizedAccess = 401_002 => 401,
     /// A device's token is not accepted.

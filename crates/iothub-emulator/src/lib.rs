@@ -15,6 +15,8 @@ pub mod cli;
 pub mod control;
 pub mod error;
 pub mod events;
+mod hosts;
+mod listeners;
 pub mod mqtt;
 pub mod running;
 pub mod sas;

@@ -6,7 +6,6 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Door;
@@ -15,6 +14,8 @@ use crate::authority::{Authority, AuthorityError};
 use crate::cli::{self, AuthorityDir, HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
 use crate::events::{self, Emitter};
+use crate::hosts::Hosts;
+use crate::listeners;
 use crate::mqtt;
 use crate::service::{self, Service};
 use crate::store::{Hub, Switches};
@@ -29,6 +30,8 @@ pub enum StartError {
     Tls(TlsError),
     /// Two hubs share a name.
     SameName(String),
+    /// Two hubs share a host name, as in connection strings.
+    SameHost(String),
     /// A tier is for a hub that there is not.
     NoSuchHub(String),
 }
@@ -45,6 +48,10 @@ impl std::fmt::Display for StartError {
             Self::Port(ip, port, error) => write!(f, "cannot listen on {ip}:{port}: {error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::SameName(name) => write!(f, "two hubs are called {name}"),
+            Self::SameHost(host) => write!(
+                f,
+                "two hubs would be reached as {host}: give them names with a dot, or an address each"
+            ),
             Self::NoSuchHub(name) => write!(f, "--tier is for {name}, and no hub is called that"),
         }
     }
@@ -94,14 +101,26 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
         switches: Arc::default(),
         stop: CancellationToken::new(),
     };
-    let mut hubs = Vec::new();
+    let https = listeners::open(&options.hubs, options.https_port).await?;
+    let mqtt = listeners::open(&options.hubs, options.mqtt_port).await?;
+    let mut services = Vec::new();
     let mut lines = Vec::new();
-    for address in &options.hubs {
-        let (hub, control, line) = start_hub(address, options, &shared).await?;
-        hubs.push((hub, control));
-        lines.push(line);
+    for (at, address) in options.hubs.iter().enumerate() {
+        let ports = Ports::of(at, &https, &mqtt);
+        let service = hub(address, &ports, options, &shared);
+        refuse_same_host(&services, &service)?;
+        lines.push(line(&service.hub, &ports));
+        services.push(service);
     }
     let amqp_port = start_event_hubs(options, &shared).await?;
+    for listener in https {
+        tokio::spawn(service::serve(shared.door(listener, options, &services)?));
+    }
+    for listener in mqtt {
+        tokio::spawn(mqtt::serve(shared.door(listener, options, &services)?));
+    }
+    let hubs =
+        services.iter().map(|service| (Arc::clone(&service.hub), Arc::clone(&service.control))).collect();
     let (logs, logs_url) = bind_plain(0).await?;
     let (listener, control_url) = bind_plain(options.control_port).await?;
     tokio::spawn(events::serve(logs, Arc::clone(&shared.emitter), shared.stop.clone()));
@@ -128,7 +147,7 @@ async fn start_event_hubs(options: &Options, shared: &Shared) -> Result<u16, Sta
     let event_hubs = EventHubs::new(Arc::clone(&shared.emitter), shared.stop.clone());
     let mut first = None;
     for ip in options.hubs.iter().map(|hub| hub.ip).collect::<BTreeSet<IpAddr>>() {
-        let (listener, port) = bind(ip, options.amqp_port).await?;
+        let (listener, port) = listeners::bind(ip, options.amqp_port).await?;
         tokio::spawn(event_hubs.clone().serve(listener));
         if options.hubs.first().is_some_and(|hub| hub.ip == ip) {
             first = Some(port);
@@ -148,32 +167,62 @@ fn event_hubs(options: &Options, port: u16) -> String {
     )
 }
 
-async fn start_hub(
-    address: &HubAddress,
-    options: &Options,
-    shared: &Shared,
-) -> Result<(Arc<Hub>, Arc<HubControl>, Value), StartError> {
-    let (https, https_port) = bind(address.ip, options.https_port).await?;
-    let (mqtt, mqtt_port) = bind(address.ip, options.mqtt_port).await?;
-    let host_name = address.host_name(https_port);
+/// Where one hub listens.
+struct Ports {
+    https: u16,
+    mqtt: u16,
+    /// No other hub listens there: its address means it.
+    alone: bool,
+}
+
+impl Ports {
+    fn of(hub: usize, https: &[listeners::Shared], mqtt: &[listeners::Shared]) -> Self {
+        let (https, mqtt) = (listeners::of(https, hub), listeners::of(mqtt, hub));
+        let port = |shared: Option<&listeners::Shared>| shared.map_or(0, |shared| shared.port);
+        let alone = |shared: Option<&listeners::Shared>| shared.is_some_and(|shared| shared.hubs.len() == 1);
+        Self { https: port(https), mqtt: port(mqtt), alone: alone(https) && alone(mqtt) }
+    }
+}
+
+fn hub(address: &HubAddress, ports: &Ports, options: &Options, shared: &Shared) -> Arc<Service> {
+    let host_name = address.host_name(ports.https);
     let (emitter, switches) = (Arc::clone(&shared.emitter), Arc::clone(&shared.switches));
-    let hub = Arc::new(Hub::new(address.name(), &host_name, options.key_seed.as_deref(), emitter, switches));
+    let hub = Hub::new(address.name(), &host_name, options.key_seed.as_deref(), emitter, switches)
+        .called(address.other_names(&[ports.https, ports.mqtt], ports.alone));
     let control = Arc::new(HubControl::default());
     control.throttles().set(options.throttling(address.name()));
-    let acceptor = TlsAcceptor::from(tls::server(&shared.authority, &[&address.dns], address.ip)?);
-    let service = Arc::new(Service::new(Arc::clone(&hub), Arc::clone(&control)));
-    let door = |listener| Door {
-        listener,
-        acceptor: acceptor.clone(),
-        control: Arc::clone(&control),
-        stop: shared.stop.clone(),
-    };
-    tokio::spawn(service::serve(door(https), service));
-    tokio::spawn(mqtt::serve(door(mqtt), Arc::clone(&hub)));
+    Arc::new(Service::new(Arc::new(hub), control))
+}
+
+fn line(hub: &Hub, ports: &Ports) -> Value {
     let key = hub.policy("iothubowner").map(|policy| policy.keys.primary.clone()).unwrap_or_default();
-    let line = json!({"hostName": host_name, "name": hub.name, "https": https_port, "mqtt": mqtt_port,
-        "connectionString": format!("HostName={host_name};SharedAccessKeyName=iothubowner;SharedAccessKey={key}")});
-    Ok((hub, control, line))
+    let host_name = &hub.host_name;
+    json!({"hostName": host_name, "name": hub.name, "https": ports.https, "mqtt": ports.mqtt,
+        "connectionString": format!("HostName={host_name};SharedAccessKeyName=iothubowner;SharedAccessKey={key}")})
+}
+
+impl Shared {
+    /// What serves a listener: its certificate is for all hubs there.
+    fn door(
+        &self,
+        listener: listeners::Shared,
+        options: &Options,
+        services: &[Arc<Service>],
+    ) -> Result<Door, TlsError> {
+        let of_listener = |at: &usize| Some((options.hubs.get(*at)?, services.get(*at)?));
+        let (addresses, services): (Vec<_>, Vec<_>) = listener.hubs.iter().filter_map(of_listener).unzip();
+        let names: Vec<&str> = addresses.iter().map(|address| address.dns.as_str()).collect();
+        let tls = tls::server(&self.authority, &names, listener.ip)?;
+        let hosts = Hosts::new(services.into_iter().cloned().collect());
+        Ok(Door { listener: listener.listener, tls, hosts, stop: self.stop.clone() })
+    }
+}
+
+/// Connection strings must tell hubs apart.
+fn refuse_same_host(earlier: &[Arc<Service>], service: &Service) -> Result<(), StartError> {
+    let host = &service.hub.host_name;
+    let taken = earlier.iter().any(|other| other.hub.host_name.eq_ignore_ascii_case(host));
+    if taken { Err(StartError::SameHost(host.clone())) } else { Ok(()) }
 }
 
 fn refuse_same_names(hubs: &[HubAddress]) -> Result<(), StartError> {
@@ -191,14 +240,7 @@ fn refuse_lost_tiers(options: &Options) -> Result<(), StartError> {
     named.filter(|name| !known(name)).try_for_each(|name| Err(StartError::NoSuchHub(name.clone())))
 }
 
-async fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
-    let failed = |error| StartError::Port(ip, port, error);
-    let listener = TcpListener::bind((ip, port)).await.map_err(failed)?;
-    let port = listener.local_addr().map_err(failed)?.port();
-    Ok((listener, port))
-}
-
 async fn bind_plain(port: u16) -> Result<(TcpListener, String), StartError> {
-    let (listener, port) = bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
+    let (listener, port) = listeners::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
     Ok((listener, format!("http://127.0.0.1:{port}")))
 }

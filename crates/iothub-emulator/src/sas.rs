@@ -73,12 +73,12 @@ fn expired(expiry: u64) -> bool {
     expiry < now.saturating_sub(CLOCK_SKEW.as_secs())
 }
 
-/// Whether a token's resource covers what is asked for, by whole segments; the host in any case. Ids may be in the
+/// Whether a token's resource covers what is asked for, by whole segments; the host by any of its names. Ids may be in the
 /// token as they are or escaped once more, as clients differ.
-fn covers(granted: &[String], host: &str, path: &[&str]) -> bool {
+fn covers(granted: &[String], hub: &Hub, path: &[&str]) -> bool {
     let Some((granted_host, rest)) = granted.split_first() else { return false };
     let same = |(granted, asked): (&String, &&str)| granted == asked || decoded(granted) == **asked;
-    granted_host.eq_ignore_ascii_case(host) && rest.len() <= path.len() && rest.iter().zip(path).all(same)
+    hub.is_called(granted_host) && rest.len() <= path.len() && rest.iter().zip(path).all(same)
 }
 
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ impl ServiceGate {
         };
         let allowed = !expired(grant.expiry)
             && grant.permissions.contains(&permission)
-            && covers(&grant.resource, &hub.host_name, path);
+            && covers(&grant.resource, hub, path);
         if allowed { Ok(()) } else { Err(unauthorized_service()) }
     }
 
@@ -162,6 +162,6 @@ pub fn authorise_device(hub: &Hub, id: &Id, token: &str) -> Result<u64, HubError
         None => vec!["devices", &id.device],
         Some(module) => vec!["devices", &id.device, "modules", module],
     };
-    let covered = covers(&token.segments(), &hub.host_name, &path);
+    let covered = covers(&token.segments(), hub, &path);
     if signed && covered && !expired(token.expiry) { Ok(token.expiry) } else { Err(denied()) }
 }

@@ -51,6 +51,21 @@ impl HubAddress {
         }
     }
 
+    /// What clients call the hub besides [`HubAddress::host_name`]: without a port or with any of its own, which leak
+    /// into tokens and user names of some (observed), and by its address if it is `alone` there.
+    #[must_use]
+    pub(crate) fn other_names(&self, ports: &[u16], alone: bool) -> Vec<String> {
+        let mut hosts = vec![self.dns.clone()];
+        if alone {
+            hosts.extend([as_host(self.ip), "localhost".to_owned()]);
+        }
+        let with_ports =
+            |host: &String| ports.iter().map(|port| format!("{host}:{port}")).collect::<Vec<_>>();
+        let with_ports: Vec<String> = hosts.iter().flat_map(with_ports).collect();
+        hosts.extend(with_ports);
+        hosts
+    }
+
     /// The host alone.
     fn host(&self) -> String {
         if self.dns.contains('.') { self.dns.clone() } else { as_host(self.ip) }
@@ -83,6 +98,21 @@ mod tests {
     fn a_full_name_stays_and_its_first_label_names_the_hub() {
         let hub: HubAddress = "contoso.azure-devices.net".parse().unwrap();
         assert_eq!((hub.name(), hub.host_name(443).as_str()), ("contoso", "contoso.azure-devices.net"));
+    }
+
+    #[test]
+    fn the_address_names_a_hub_only_if_there_is_no_other() {
+        let hub: HubAddress = "contoso.azure-devices.net@127.0.0.2".parse().unwrap();
+        assert_eq!(
+            hub.other_names(&[8883], false),
+            ["contoso.azure-devices.net", "contoso.azure-devices.net:8883"]
+        );
+        let names = hub.other_names(&[8883], true);
+        assert!(
+            ["127.0.0.2", "127.0.0.2:8883", "localhost"]
+                .iter()
+                .all(|name| names.contains(&(*name).to_owned()))
+        );
     }
 
     #[test]

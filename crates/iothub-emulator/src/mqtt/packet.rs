@@ -5,6 +5,12 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// Largest packet taken, in bytes: a twin section of 32 KB with its metadata, and room for telemetry of 256 KB.
 pub(super) const MAX_PACKET: usize = 300 * 1024;
 
+/// The protocol level of MQTT 3.1.1.
+pub(super) const LEVEL: u8 = 4;
+
+/// The code of a SUBACK for a topic filter that is not granted.
+pub(super) const SUBSCRIPTION_REFUSED: u8 = 0x80;
+
 /// Why bytes are not a packet; the connection is closed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Malformed {
@@ -18,8 +24,8 @@ pub(super) enum Malformed {
     ExactlyOnce,
 }
 
-/// What a device asks for when it connects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a device asks for when it connects. Of other levels than [`LEVEL`], only that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Connect {
     pub level: u8,
     pub client_id: String,
@@ -28,6 +34,13 @@ pub(super) struct Connect {
     pub keep_alive: u16,
     pub user_name: Option<String>,
     pub password: Option<String>,
+}
+
+impl Connect {
+    /// The hub that is meant: what the user name begins with.
+    pub(super) fn host(&self) -> &str {
+        self.user_name.as_deref().and_then(|name| name.split('/').next()).unwrap_or_default()
+    }
 }
 
 /// A message.
@@ -82,53 +95,98 @@ fn decode(first: u8, mut body: Bytes) -> Result<Incoming, Malformed> {
     match (first >> 4, first & 0x0f) {
         (1, 0) => connect(&mut body).map(Incoming::Connect),
         (3, flags) => publish(flags, body).map(Incoming::Publish),
-        (4, 0) => number(&mut body).map(|_| Incoming::PubAck),
-        (8, 2) => {
-            let packet_id = number(&mut body)?;
-            let mut filters = Vec::new();
-            while body.has_remaining() {
-                filters.push((text(&mut body)?, byte(&mut body)?));
-            }
-            Ok(Incoming::Subscribe { packet_id, filters })
-        }
-        (10, 2) => {
-            let packet_id = number(&mut body)?;
-            let mut filters = Vec::new();
-            while body.has_remaining() {
-                filters.push(text(&mut body)?);
-            }
-            Ok(Incoming::Unsubscribe { packet_id, filters })
-        }
+        (4, 0) => packet_id(&mut body).map(|_| Incoming::PubAck),
+        (8, 2) => subscribe(&mut body),
+        (10, 2) => unsubscribe(&mut body),
         (12, 0) => Ok(Incoming::PingReq),
         (14, 0) => Ok(Incoming::Disconnect),
         _ => Err(Malformed::Type),
     }
 }
 
+/// Reads a CONNECT as far as its level is known: what follows the level of others is read by nobody.
 fn connect(body: &mut Bytes) -> Result<Connect, Malformed> {
-    if text(body)? != "MQTT" {
-        return Err(Malformed::Content);
+    let (name, level) = (text(body)?, byte(body)?);
+    match (name.as_str(), level) {
+        ("MQTT", LEVEL) => {}
+        ("MQTT" | "MQIsdp", level) => return Ok(Connect { level, ..Connect::default() }),
+        _ => return Err(Malformed::Content),
     }
-    let (level, flags) = (byte(body)?, byte(body)?);
+    let flags = ConnectFlags::read(byte(body)?)?;
     let keep_alive = number(body)?;
     let client_id = text(body)?;
-    if flags & 0x04 != 0 {
+    if flags.will {
         text(body)?;
         chunk(body)?;
     }
-    let user_name = if flags & 0x80 != 0 { Some(text(body)?) } else { None };
-    let password = if flags & 0x40 != 0 { Some(text(body)?) } else { None };
-    Ok(Connect { level, client_id, clean_session: flags & 0x02 != 0, keep_alive, user_name, password })
+    let user_name = if flags.user_name { Some(text(body)?) } else { None };
+    let password = if flags.password { Some(text(body)?) } else { None };
+    ended(body)?;
+    Ok(Connect { level, client_id, clean_session: flags.clean_session, keep_alive, user_name, password })
+}
+
+struct ConnectFlags {
+    clean_session: bool,
+    /// A will is taken and nothing comes of it: it would be telemetry.
+    will: bool,
+    password: bool,
+    user_name: bool,
+}
+
+impl ConnectFlags {
+    /// Checks what the standard says of flags that belong together (3.1.2).
+    fn read(flags: u8) -> Result<Self, Malformed> {
+        let is_set = |bit: u8| flags & bit != 0;
+        let (will, will_qos, password, user_name) =
+            (is_set(0x04), flags >> 3 & 3, is_set(0x40), is_set(0x80));
+        let reserved = is_set(0x01) || will_qos == 3 || (password && !user_name);
+        if reserved || (!will && (will_qos != 0 || is_set(0x20))) {
+            return Err(Malformed::Content);
+        }
+        Ok(Self { clean_session: is_set(0x02), will, password, user_name })
+    }
 }
 
 fn publish(flags: u8, mut body: Bytes) -> Result<Publish, Malformed> {
     let topic = text(&mut body)?;
     let packet_id = match (flags >> 1) & 0x03 {
         0 => None,
-        1 => Some(number(&mut body)?),
+        1 => Some(packet_id(&mut body)?),
         _ => return Err(Malformed::ExactlyOnce),
     };
     Ok(Publish { topic, packet_id, payload: body })
+}
+
+fn subscribe(body: &mut Bytes) -> Result<Incoming, Malformed> {
+    let packet_id = packet_id(body)?;
+    let filters = some(body, |body| Ok((text(body)?, byte(body)?)))?;
+    match filters.iter().all(|(_, qos)| *qos <= 2) {
+        true => Ok(Incoming::Subscribe { packet_id, filters }),
+        false => Err(Malformed::Content),
+    }
+}
+
+fn unsubscribe(body: &mut Bytes) -> Result<Incoming, Malformed> {
+    let packet_id = packet_id(body)?;
+    Ok(Incoming::Unsubscribe { packet_id, filters: some(body, text)? })
+}
+
+/// At least one, up to the end.
+fn some<T>(body: &mut Bytes, read: impl Fn(&mut Bytes) -> Result<T, Malformed>) -> Result<Vec<T>, Malformed> {
+    let mut all = vec![read(body)?];
+    while body.has_remaining() {
+        all.push(read(body)?);
+    }
+    Ok(all)
+}
+
+fn ended(body: &Bytes) -> Result<(), Malformed> {
+    if body.is_empty() { Ok(()) } else { Err(Malformed::Content) }
+}
+
+/// Never 0.
+fn packet_id(body: &mut Bytes) -> Result<u16, Malformed> {
+    number(body).and_then(|id| if id == 0 { Err(Malformed::Content) } else { Ok(id) })
 }
 
 fn byte(body: &mut Bytes) -> Result<u8, Malformed> {
@@ -173,9 +231,9 @@ impl ConnectCode {
     }
 }
 
-/// Answers to a device.
-pub(super) fn connack(code: ConnectCode) -> Bytes {
-    Bytes::copy_from_slice(&[0x20, 2, 0, code as u8])
+/// The answer to a CONNECT; `resumed` tells the device that it need not subscribe again.
+pub(super) fn connack(code: ConnectCode, resumed: bool) -> Bytes {
+    Bytes::copy_from_slice(&[0x20, 2, u8::from(resumed), code as u8])
 }
 
 pub(super) fn puback(packet_id: u16) -> Bytes {

@@ -78,24 +78,31 @@ pub(super) fn desired(version: u64) -> String {
     format!("$iothub/twin/PATCH/properties/desired/?$version={version}")
 }
 
-/// What a device may subscribe to.
+/// What a device may want to subscribe to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filter {
     /// Answers to twin requests.
     Responses,
     /// Desired patches.
     Desired,
-    /// Cloud-to-device messages and direct methods: granted, and nothing ever comes.
-    Silent,
+    /// Something of a real hub that is not done here, by its name.
+    Unsupported(&'static str),
+    /// Nothing of a hub's.
+    Unknown,
 }
 
-/// Reads a topic filter; `None` is refused in the SUBACK.
-pub(super) fn filter(text: &str, client_id: &str) -> Option<Filter> {
+/// Reads a topic filter. Only the first two are granted. No official client is stopped by that: those of Node and
+/// Python ask for the others only when told to and do not look at the code of a SUBACK (tried), the one of Java asks
+/// for messages whenever it connects and goes on (read).
+pub(super) fn filter(text: &str, client_id: &str) -> Filter {
+    let rest = own(text, client_id).unwrap_or_default();
     match text {
-        "$iothub/twin/res/#" => Some(Filter::Responses),
-        "$iothub/twin/PATCH/properties/desired/#" => Some(Filter::Desired),
-        "$iothub/methods/POST/#" => Some(Filter::Silent),
-        other => own(other, client_id).filter(|rest| rest.ends_with('#')).map(|_| Filter::Silent),
+        "$iothub/twin/res/#" => Filter::Responses,
+        "$iothub/twin/PATCH/properties/desired/#" => Filter::Desired,
+        _ if text.starts_with("$iothub/methods/") => Filter::Unsupported("direct methods"),
+        _ if rest.starts_with("messages/devicebound/") => Filter::Unsupported("cloud-to-device messages"),
+        _ if rest.starts_with("inputs/") => Filter::Unsupported("module inputs"),
+        _ => Filter::Unknown,
     }
 }
 
@@ -145,10 +152,15 @@ mod tests {
     }
 
     #[test]
-    fn a_device_may_listen_to_what_is_its_own() {
-        assert_eq!(filter("devices/d/messages/devicebound/#", "d"), Some(Filter::Silent));
-        assert_eq!(filter("devices/e/messages/devicebound/#", "d"), None);
-        assert_eq!(filter("#", "d"), None);
+    fn a_filter_is_granted_refused_by_name_or_unknown() {
+        assert_eq!(filter("$iothub/twin/res/#", "d"), Filter::Responses);
+        let messages = Filter::Unsupported("cloud-to-device messages");
+        assert_eq!(filter("devices/d/messages/devicebound/#", "d"), messages);
+        assert_eq!(filter("$iothub/methods/POST/#", "d"), Filter::Unsupported("direct methods"));
+        assert_eq!(filter("devices/d/modules/m/inputs/#", "d/m"), Filter::Unsupported("module inputs"));
+        for unknown in ["devices/e/messages/devicebound/#", "#", "$iothub/twin/res/+", ""] {
+            assert_eq!(filter(unknown, "d"), Filter::Unknown);
+        }
     }
 
     #[test]

@@ -33,8 +33,8 @@ const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// The service API of one hub.
 #[derive(Debug)]
 pub struct Service {
-    hub: Arc<Hub>,
-    control: Arc<HubControl>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) control: Arc<HubControl>,
     gate: ServiceGate,
 }
 

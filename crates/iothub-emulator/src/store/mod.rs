@@ -36,7 +36,7 @@ pub use policy::{Permission, Policy};
 pub use precondition::Precondition;
 pub use query::{Page, Query};
 pub use record::{DeviceRecord, IdentityRecord, ModuleRecord};
-pub use sessions::{DesiredPatch, SessionGuard};
+pub use sessions::{DesiredPatch, SessionGuard, Subscriptions};
 pub use switches::Switches;
 pub use twin::{Effect, Section, TwinRecord, TwinWrite};
 pub use twins::TwinVerb;
@@ -75,6 +75,7 @@ pub struct Hub {
     pub name: String,
     /// The host as in connection strings, with `:port` unless the port is 443.
     pub host_name: String,
+    other_names: Vec<String>,
     policies: Vec<Policy>,
     devices: Mutex<Devices>,
     configurations: Configurations,
@@ -113,6 +114,7 @@ impl Hub {
         Self {
             name: name.to_owned(),
             host_name: host_name.to_owned(),
+            other_names: Vec::new(),
             policies: policy::built_in(name, seed),
             devices: Mutex::default(),
             configurations: Configurations::default(),
@@ -124,6 +126,19 @@ impl Hub {
 
     fn lock(&self) -> MutexGuard<'_, Devices> {
         self.devices.lock()
+    }
+
+    /// With more host names that mean this hub.
+    #[must_use]
+    pub fn called(self, other_names: Vec<String>) -> Self {
+        Self { other_names, ..self }
+    }
+
+    /// Whether a host name, in any case, means this hub.
+    #[must_use]
+    pub fn is_called(&self, host: &str) -> bool {
+        let mut names = std::iter::once(&self.host_name).chain(&self.other_names);
+        names.any(|name| name.eq_ignore_ascii_case(host))
     }
 
     /// The switches, shared by all hubs.

@@ -125,6 +125,7 @@ impl Hub {
         write.announce(&found, &id, false);
         write.change(Change::RemoveModule(device.into(), module.into()));
         self.sessions.close(&id);
+        self.sessions.forget(&id);
         self.commit(&mut devices, write);
         Ok(())
     }

@@ -138,15 +138,13 @@ impl Hub {
         write.announce(&found, &Id::device(id), false);
         write.change(Change::RemoveDevice(id.into()));
         self.close_sessions(&devices, id);
+        identities(&devices, id).for_each(|id| self.sessions.forget(&id));
         self.commit(&mut devices, write);
         Ok(())
     }
 
     fn close_sessions(&self, devices: &Devices, id: &str) {
-        self.sessions.close(&Id::device(id));
-        for module in devices.module_ids(id) {
-            self.sessions.close(&Id::module(id, module));
-        }
+        identities(devices, id).for_each(|id| self.sessions.close(&id));
     }
 
     /// How many devices there are, how many of them enabled, how many connected.
@@ -234,4 +232,10 @@ fn scope_immutable() -> HubError {
 
 fn already_registered(id: &str) -> HubError {
     HubError::new(ErrorCode::DeviceAlreadyExists, format!("A device with ID '{id}' is already registered."))
+}
+
+/// A device and its modules.
+fn identities(devices: &Devices, id: &str) -> impl Iterator<Item = Id> {
+    let modules = devices.module_ids(id).into_iter().map(move |module| Id::module(id, module));
+    std::iter::once(Id::device(id)).chain(modules)
 }

@@ -20,9 +20,20 @@ pub struct DesiredPatch {
     pub patch: Arc<Map<String, Value>>,
 }
 
+/// What a device listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Subscriptions {
+    /// Answers to its requests.
+    pub answers: bool,
+    /// Desired patches.
+    pub desired: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     table: Mutex<HashMap<Id, Session>>,
+    /// Subscriptions that outlive connections, until the identity is deleted.
+    kept: Mutex<HashMap<Id, Subscriptions>>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +53,15 @@ impl Sessions {
         if let Some(token) = self.lock().get(id).and_then(|session| session.closed.as_ref()) {
             token.cancel();
         }
+    }
+
+    /// Forgets what was kept for an identity that is no more.
+    pub(super) fn forget(&self, id: &Id) {
+        self.kept().remove(id);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<Id, Subscriptions>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn subscribe(&self, id: &Id) -> broadcast::Receiver<DesiredPatch> {
@@ -76,6 +96,32 @@ impl Sessions {
             table.remove(id);
         }
         current
+    }
+}
+
+impl Hub {
+    /// What an identity subscribed to when it last connected with a session that lasts, if it wants that back; a clean
+    /// one begins with nothing and leaves nothing. The Node and Python SDKs do not subscribe again when they reconnect
+    /// to renew a token (read in their sources).
+    pub fn resume_session(&self, id: &Id, clean: bool) -> Option<Subscriptions> {
+        let mut all = self.sessions.kept();
+        if clean {
+            all.remove(id);
+            return None;
+        }
+        let kept = all.get(id).copied();
+        if kept.is_none() {
+            all.insert(id.clone(), Subscriptions::default());
+        }
+        kept
+    }
+
+    /// Keeps what an identity subscribes to for its next connection.
+    pub fn keep_session(&self, id: &Id, subscriptions: Subscriptions) {
+        // One that was deleted in between does not come back with it.
+        if let Some(kept) = self.sessions.kept().get_mut(id) {
+            *kept = subscriptions;
+        }
     }
 }
 

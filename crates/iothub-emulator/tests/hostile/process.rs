@@ -94,7 +94,7 @@ impl Emulator {
     /// It runs, has not panicked, uses no more memory than it may, and answers.
     pub(crate) fn is_well(&self) {
         let request = format!(
-            "GET /statistics/devices?api-version=2021-04-12 HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+            "GET /statistics/devices?api-version=2021-04-12 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
              authorization: {}\r\n\r\n",
             self.token()
         );

@@ -22,27 +22,39 @@ pub(crate) struct Pass {
     pub(crate) password: String,
 }
 
+fn pass(host: &str, id: &str, key: &str, policy: Option<&str>) -> Pass {
+    let path = format!("{host}/devices/{}", id.replacen('/', "/modules/", 1));
+    let resource = utf8_percent_encode(&path, NON_ALPHANUMERIC).to_string();
+    let user_name = format!("{host}/{id}/?api-version=2021-04-12");
+    Pass { user_name, password: token(&resource, key, in_seconds(3600), policy) }
+}
+
 impl World {
     pub(crate) fn host(&self) -> &str {
         self.running.ready["hubs"][0]["hostName"].as_str().unwrap()
     }
 
-    fn owner_key(&self) -> &str {
+    pub(crate) fn owner_key(&self) -> &str {
         let connection = self.running.ready["hubs"][0]["connectionString"].as_str().unwrap();
         connection.split_once(";SharedAccessKey=").unwrap().1
     }
 
     /// A pass signed by the owner's policy.
     pub(crate) fn policy_pass(&self, id: &str) -> Pass {
-        self.pass(id, self.owner_key(), Some("iothubowner"))
+        self.policy_pass_at(0, id)
+    }
+
+    /// The same for one of the hubs.
+    pub(crate) fn policy_pass_at(&self, hub: usize, id: &str) -> Pass {
+        let hub = &self.running.ready["hubs"][hub];
+        let connection = hub["connectionString"].as_str().unwrap();
+        let key = connection.split_once(";SharedAccessKey=").unwrap().1;
+        pass(hub["hostName"].as_str().unwrap(), id, key, Some("iothubowner"))
     }
 
     /// A pass signed by a key.
     pub(crate) fn pass(&self, id: &str, key: &str, policy: Option<&str>) -> Pass {
-        let path = format!("{}/devices/{}", self.host(), id.replacen('/', "/modules/", 1));
-        let resource = utf8_percent_encode(&path, NON_ALPHANUMERIC).to_string();
-        let user_name = format!("{}/{id}/?api-version=2021-04-12", self.host());
-        Pass { user_name, password: token(&resource, key, in_seconds(3600), policy) }
+        pass(self.host(), id, key, policy)
     }
 
     /// A pass signed by the device's own key.

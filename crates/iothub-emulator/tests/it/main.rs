@@ -1,6 +1,7 @@
 //! One hub from outside: through the store's public calls, and over TLS.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod admission;
 mod bulk;
 mod configurations;
 mod counters;
@@ -8,12 +9,15 @@ mod device;
 mod devices;
 mod events;
 mod faults;
+mod hosts;
 mod http_surface;
 mod over_tls;
 mod preconditions;
 mod queries;
+mod raw;
 mod registry;
 mod signatures;
+mod subscriptions;
 mod throttles;
 mod websockets;
 

@@ -16,14 +16,18 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Two hubs with ports of their own.
     pub(crate) async fn start() -> Self {
+        let ports = ["--https-port", "0", "--mqtt-port", "0"];
+        Self::with(&[&["--hub", "primary", "--hub", "secondary"], &ports[..]].concat()).await
+    }
+
+    pub(crate) async fn with(options: &[&str]) -> Self {
         // Another test of this process may have installed it already.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let directory = std::env::temp_dir().join(format!("iothub-emulator-test-{}", uuid::Uuid::new_v4()));
-        let directory = directory.to_str().unwrap();
-        let mut arguments =
-            vec!["iothub-emulator", "--hub", "primary", "--hub", "secondary", "--ca-dir", directory];
-        arguments.extend(["--https-port", "0", "--mqtt-port", "0", "--amqp-port", "0"]);
+        let always = ["iothub-emulator", "--ca-dir", directory.to_str().unwrap(), "--amqp-port", "0"];
+        let arguments = [&always, options].concat();
         let running = start(&Options::try_parse_from(arguments).unwrap()).await.unwrap();
         let ca = std::fs::read(running.ready["caFile"].as_str().unwrap()).unwrap();
         let roots = [Certificate::from_pem(&ca).unwrap()];

@@ -24,15 +24,13 @@ const PATH: &str = "/$iothub/websocket";
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 impl World {
-    /// A TLS connection to the HTTPS port.
-    pub(crate) async fn tls(&self, server_name: &str) -> TlsStream<TcpStream> {
-        let ready = &self.running.ready;
+    /// A TLS connection.
+    pub(crate) async fn tls_to(&self, host: &str, port: u16, server_name: &str) -> TlsStream<TcpStream> {
         let mut roots = RootCertStore::empty();
-        let file = ready["caFile"].as_str().unwrap();
+        let file = self.running.ready["caFile"].as_str().unwrap();
         roots.add(rustls::pki_types::CertificateDer::from_pem_file(file).unwrap()).unwrap();
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let port = u16::try_from(ready["hubs"][0]["https"].as_u64().unwrap()).unwrap();
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let stream = TcpStream::connect((host, port)).await.unwrap();
         let name = ServerName::try_from(server_name.to_owned()).unwrap();
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
     }
@@ -40,7 +38,9 @@ impl World {
     async fn socket(&self, path: &str, protocol: &str) -> Result<Socket, Response<Option<Vec<u8>>>> {
         let mut request = format!("wss://{}{path}", self.host()).into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::try_from(protocol).unwrap());
-        match tokio_tungstenite::client_async(request, self.tls("127.0.0.1").await).await {
+        let port = u16::try_from(self.running.ready["hubs"][0]["https"].as_u64().unwrap()).unwrap();
+        let stream = self.tls_to("127.0.0.1", port, "127.0.0.1").await;
+        match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, _)) => Ok(socket),
             Err(Error::Http(response)) => Err(*response),
             Err(error) => panic!("{error}"),
