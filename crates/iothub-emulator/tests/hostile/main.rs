@@ -4,6 +4,7 @@
 //! random; a failing one is shrunk and printed.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod amqp;
 mod http;
 mod mqtt;
 mod process;

@@ -91,6 +91,14 @@ impl Emulator {
         })
     }
 
+    /// Sends these bytes to the event hubs, says that nothing follows, and gives what came back.
+    pub(crate) fn to_event_hubs(&self, bytes: &[u8]) -> Vec<u8> {
+        let endpoint = self.ready["eventHubs"].as_str().unwrap();
+        let endpoint = endpoint.strip_prefix("Endpoint=sb://").unwrap().split_once(';').unwrap().0;
+        self.runtime
+            .block_on(async { exchange(TcpStream::connect(endpoint).await.unwrap(), bytes, true).await })
+    }
+
     /// It runs, has not panicked, uses no more memory than it may, and answers.
     pub(crate) fn is_well(&self) {
         let request = format!(
