@@ -34,6 +34,8 @@ pub enum StartError {
     SameHost(String),
     /// A tier is for a hub that there is not.
     NoSuchHub(String),
+    /// A switch that is not there or does not take that: why.
+    Switch(String),
 }
 
 impl std::fmt::Display for StartError {
@@ -52,6 +54,7 @@ impl std::fmt::Display for StartError {
                 f,
                 "two hubs would be reached as {host}: give them names with a dot, or an address each"
             ),
+            Self::Switch(why) => write!(f, "--switch: {why}"),
             Self::NoSuchHub(name) => write!(f, "--tier is for {name}, and no hub is called that"),
         }
     }
@@ -124,7 +127,11 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     let (logs, logs_url) = bind_plain(0).await?;
     let (listener, control_url) = bind_plain(options.control_port).await?;
     tokio::spawn(events::serve(logs, Arc::clone(&shared.emitter), shared.stop.clone()));
+    tokio::spawn(events::let_go_late(Arc::clone(&shared.emitter), shared.stop.clone()));
     let port = ControlPort { hubs, emitter: shared.emitter, switches: shared.switches };
+    for switch in &options.switches {
+        port.set_switch(&switch.name, &switch.value).map_err(StartError::Switch)?;
+    }
     tokio::spawn(control::serve(listener, port, shared.stop.clone()));
     let ready = json!({"hubs": lines, "eventHubs": event_hubs(options, amqp_port), "eventLogs": logs_url,
         "control": control_url, "caFile": shared.authority.file()});

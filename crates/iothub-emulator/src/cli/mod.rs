@@ -1,10 +1,12 @@
 //! What can be asked for on the command line.
 
 mod address;
+mod switch;
 mod tier;
 
 pub use address::HubAddress;
 pub(crate) use address::as_host;
+pub use switch::SwitchOption;
 pub use tier::TierOption;
 
 use clap::{Args, Parser, Subcommand};
@@ -133,6 +135,9 @@ pub struct Options {
     /// What all event hubs keep together, in MiB: the oldest events of a partition go when it has its share.
     #[arg(long, value_name = "MIB", default_value_t = RETENTION_MIB, value_parser = clap::value_parser!(u32).range(1..))]
     pub retention_mib: u32,
+    /// A switch, such as connectionStateEvents=true; any number of them. The control port's GET /switches names all.
+    #[arg(long = "switch", value_name = "NAME=VALUE")]
+    pub switches: Vec<SwitchOption>,
     /// Make the policies' keys the same at every start.
     #[arg(long, value_name = "TEXT")]
     pub key_seed: Option<String>,

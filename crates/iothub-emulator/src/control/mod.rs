@@ -3,6 +3,7 @@
 mod fault;
 mod memory;
 mod serve;
+mod switches;
 
 pub use fault::Fault;
 pub use memory::RequestRecord;

@@ -210,44 +210,28 @@ async fn release_events(State(port): Port, body: Option<Json<ReleaseBody>>) -> J
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BarrierQuery {
-    /// Accepted so that callers may bound any wait; events are in the logs as soon as the write is answered.
+    /// Accepted so that callers may bound any wait; events are in the logs as soon as the write is answered, and what a
+    /// switch makes late arrives now.
     #[serde(default, rename = "waitMs")]
     _wait_ms: u64,
 }
 
 async fn barrier(State(port): Port, Query(_): Query<BarrierQuery>) -> Json<Value> {
+    port.emitter.let_go_late();
     Json(port.emitter.positions())
 }
 
 async fn switches(State(port): Port) -> Json<Value> {
-    Json(all_switches(&port))
+    Json(port.all_switches())
 }
 
-fn all_switches(port: &ControlPort) -> Value {
-    let mut all = port.switches.to_json();
-    if let (Value::Object(all), Value::Object(wording)) = (&mut all, port.emitter.wording().to_json()) {
-        all.extend(wording);
-    }
-    all
-}
-
-/// Switches by name: a behaviour is on or off, or how long in milliseconds; the wording of events is a text.
+/// Switches by name.
 async fn set_switches(
     State(port): Port,
     Json(wanted): Json<Map<String, Value>>,
 ) -> Result<Json<Value>, Refused> {
-    let bad = |why: String| (StatusCode::BAD_REQUEST, why);
     for (name, value) in wanted {
-        match value {
-            Value::Bool(on) => port.switches.set(&name, on).map_err(bad)?,
-            Value::Number(number) => port.switches.set_number(&name, &number).map_err(bad)?,
-            Value::String(text) => {
-                let wording = port.emitter.wording().with(&name, &text);
-                let wording = wording.ok_or_else(|| bad(format!("{name} does not take {text}")))?;
-                port.emitter.set_wording(wording);
-            }
-            _ => return Err(bad(format!("{name} takes something else"))),
-        }
+        port.set_switch(&name, &value).map_err(|why| (StatusCode::BAD_REQUEST, why))?;
     }
-    Ok(Json(all_switches(&port)))
+    Ok(Json(port.all_switches()))
 }

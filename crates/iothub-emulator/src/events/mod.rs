@@ -6,6 +6,7 @@ mod log;
 mod message;
 mod rules;
 mod serve;
+mod trouble;
 mod wording;
 
 pub use event::Event;
@@ -15,14 +16,17 @@ pub use rules::{Mode, Order, Rule};
 pub use serve::serve;
 pub use wording::{HubName, Wording};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::stamp::Stamp;
 use crate::store::Id;
 use rules::Rules;
+use trouble::Trouble;
 
 /// Event Grid's event hub.
 pub const REGISTRY: &str = "registry";
@@ -63,18 +67,33 @@ pub struct TwinChanged<'a> {
     pub at: Stamp,
 }
 
+/// A device connected or disconnected.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionChanged<'a> {
+    /// The hub's name (not its host name).
+    pub hub: &'a str,
+    /// Whose.
+    pub id: &'a Id,
+    /// Connected, else disconnected.
+    pub connected: bool,
+    /// When.
+    pub at: Stamp,
+}
+
 /// Takes the events of all hubs. Called under a hub's lock, in the order of the writes, and quick: an event is in its
 /// partition when the call returns, unless a rule keeps it back.
 #[derive(Debug)]
 pub struct Emitter {
     hubs: [EventHub; 2],
     grown: Arc<watch::Sender<()>>,
+    late: Notify,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     rules: Rules,
+    trouble: Trouble,
     wording: Wording,
     round_robin: usize,
 }
@@ -93,7 +112,7 @@ impl Emitter {
         let each = all / 2 / usize::from(partitions.max(1));
         let grown = Arc::new(watch::Sender::new(()));
         let hubs = [REGISTRY, DEVICE_TWIN].map(|name| EventHub::new(name, partitions, each, &grown));
-        Self { hubs, grown, state: Mutex::default() }
+        Self { hubs, grown, late: Notify::new(), state: Mutex::default() }
     }
 
     /// Changes with every event that arrives anywhere.
@@ -126,18 +145,79 @@ impl Emitter {
         self.pass(&mut state, DEVICE_TWIN, at, message::twin_changed(&event, wording));
     }
 
-    /// Lets the rules decide, then appends.
-    fn pass(&self, state: &mut State, event_hub: &str, at: usize, event: Event) {
+    /// A device connected or disconnected.
+    pub fn connection_changed(&self, event: ConnectionChanged<'_>) {
+        let mut state = self.lock();
+        let wording = state.wording;
+        state.round_robin = state.round_robin.wrapping_add(1);
+        let at = state.round_robin;
+        let sequence = message::connection_sequence();
+        self.pass(&mut state, REGISTRY, at, message::grid_connection(&event, &sequence, wording));
+        let at = partition_of(&event.id.device);
+        self.pass(&mut state, DEVICE_TWIN, at, message::connection(&event, &sequence, wording));
+    }
+
+    /// Lets the rules decide, then the lasting trouble.
+    fn pass(&self, state: &mut State, event_hub: &'static str, at: usize, event: Event) {
         for (at, event) in state.rules.pass(event_hub, at, event) {
+            let fate = state.trouble.fate(event_hub);
+            if let Some(overtaken_by) = fate.late {
+                state.trouble.delay(at, event, overtaken_by);
+                self.late.notify_one();
+                continue;
+            }
+            if fate.duplicate {
+                self.append(event_hub, at, event.clone());
+            }
             self.append(event_hub, at, event);
+            self.rewind(event_hub, at, fate.rewind.unwrap_or(0));
+            if event_hub == REGISTRY {
+                for (at, event) in state.trouble.overtake() {
+                    self.append(REGISTRY, at, event);
+                }
+            }
         }
     }
 
     fn append(&self, event_hub: &str, at: usize, event: Event) {
-        if let Some(hub) = self.event_hub(event_hub)
-            && let Some(partition) = hub.partitions.get(at % hub.partitions.len().max(1))
-        {
+        if let Some(partition) = self.partition(event_hub, at) {
             partition.append(event);
+        }
+    }
+
+    fn partition(&self, event_hub: &str, at: usize) -> Option<&Partition> {
+        let hub = self.event_hub(event_hub)?;
+        hub.partitions.get(at % hub.partitions.len().max(1))
+    }
+
+    /// The last events of a partition come again, in their order.
+    fn rewind(&self, event_hub: &str, at: usize, count: usize) {
+        let Some(partition) = self.partition(event_hub, at).filter(|_| count > 0) else { return };
+        let from = partition.next().saturating_sub(u64::try_from(count).unwrap_or_default());
+        for enqueued in partition.from(from, count) {
+            partition.append(enqueued.event);
+        }
+    }
+
+    /// Sets a share of lasting trouble in percent, or its seed; `None` when there is nothing of that name.
+    ///
+    /// # Errors
+    /// When the number is too large, or would reorder what a route keeps in order.
+    pub fn set_trouble(&self, name: &str, number: u64) -> Option<Result<(), String>> {
+        self.lock().trouble.set(name, number)
+    }
+
+    /// The shares of lasting trouble and their seed, by name.
+    #[must_use]
+    pub fn trouble(&self) -> Map<String, Value> {
+        self.lock().trouble.to_json()
+    }
+
+    /// Lets go what is late, although too few events have overtaken it.
+    pub fn let_go_late(&self) {
+        let mut state = self.lock();
+        for (at, event) in state.trouble.let_go() {
+            self.append(REGISTRY, at, event);
         }
     }
 
@@ -191,6 +271,21 @@ impl Emitter {
         let held = self.lock().rules.held();
         let hubs = self.hubs.iter().map(|hub| (hub.name.to_owned(), hub.positions()));
         json!({"delivered": true, "held": held, "position": Value::Object(hubs.collect())})
+    }
+}
+
+/// How long an event may be late when too few others overtake it.
+const LATEST: Duration = Duration::from_millis(250);
+
+/// Lets go what is late, a moment after it became so, until `stop`.
+pub async fn let_go_late(emitter: Arc<Emitter>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = emitter.late.notified() => {}
+        }
+        tokio::time::sleep(LATEST).await;
+        emitter.let_go_late();
     }
 }
 

@@ -48,7 +48,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::error::{ErrorCode, HubError};
-use crate::events::Emitter;
+use crate::events::{ConnectionChanged, Emitter};
 use crate::stamp::Stamp;
 use devices::Devices;
 use sessions::Sessions;
@@ -224,15 +224,17 @@ impl Hub {
         self.sessions.subscribe(id)
     }
 
-    /// Notes whether an identity is connected; no event, no version moves.
+    /// Notes whether an identity is connected; no version moves. It is told as an event when that is switched on.
     pub fn set_connection_state(&self, id: &Id, connected: bool) {
         let mut devices = self.lock();
-        if let Some(mut found) = devices.find(id) {
-            let identity = found.identity_mut();
-            identity.connected = connected;
-            identity.connection_updated = Stamp::now();
-            identity.last_activity = identity.connection_updated;
-            devices.apply(found.put(id));
+        let Some(mut found) = devices.find(id) else { return };
+        let identity = found.identity_mut();
+        let changed = std::mem::replace(&mut identity.connected, connected) != connected;
+        let at = Stamp::now();
+        (identity.connection_updated, identity.last_activity) = (at, at);
+        devices.apply(found.put(id));
+        if changed && self.switches.connection_state_events() {
+            self.emitter.connection_changed(ConnectionChanged { hub: &self.name, id, connected, at });
         }
     }
 

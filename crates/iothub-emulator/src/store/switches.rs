@@ -76,6 +76,9 @@ switches! {{
     policy_refused_for_x509, "policyTokenRefusedForX509Device", true;
     /// A device's patch of its reported properties counts as a twin update for the throttles (inferred; default on).
     reported_counts_as_update, "reportedCountsAsTwinUpdate", true;
+    /// Connections and disconnections of devices are told by Event Grid and by the routes (default off: neither the
+    /// subscription nor the routes of a usual setup include them).
+    connection_state_events, "connectionStateEvents", false;
 }
 milliseconds {
     /// How long a throttled request may wait before it is refused instead, by the hub's clock (inferred from the wait

@@ -156,3 +156,30 @@ async fn the_events_of_one_device_stay_in_one_partition_in_the_order_of_its_writ
         .collect();
     assert_eq!(written, (0..20).map(Value::from).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn connections_are_told_when_that_is_switched_on_and_not_before() {
+    let world = World::start().await;
+    world.create("d").await;
+    drop(world.device("d").await);
+    let so_far = world.all("devicetwin").await.len();
+    world.control(Method::POST, "/switches", json!({"connectionStateEvents": true})).await;
+    world.create("e").await;
+    let device = world.device("e").await;
+    let told = world.all("devicetwin").await;
+    let event = told.iter().find(|event| event["properties"]["opType"] == "deviceConnected").unwrap();
+    let said = |name: &str| event["properties"][name].as_str().unwrap().to_owned();
+    assert_eq!(
+        (said("deviceId"), said("iothub-message-schema")),
+        ("e".to_owned(), "deviceConnectionStateNotification".to_owned())
+    );
+    assert_eq!(event["systemProperties"]["iothub-message-source"], "deviceConnectionStateEvents");
+    let sequence = body(event)["sequenceNumber"].as_str().unwrap().to_owned();
+    assert_eq!(sequence.len(), 64);
+    let grid: Vec<Value> = world.all("registry").await.iter().map(|event| body(event)[0].clone()).collect();
+    let connected =
+        grid.iter().find(|event| event["eventType"] == "Microsoft.Devices.DeviceConnected").unwrap();
+    assert_eq!(connected["data"]["deviceConnectionStateEventInfo"]["sequenceNumber"], sequence);
+    assert_eq!(told.len(), so_far + 2, "the creation and the connection of e");
+    drop(device);
+}
