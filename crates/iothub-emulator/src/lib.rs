@@ -1,8 +1,8 @@
 //! Two or more Azure IoT Hubs on this machine, for tests and demonstrations.
 //!
 //! In reading order: [`cli`] (what can be asked for), [`store`] (registry, twins, sessions: what a hub remembers),
-//! [`sas`], [`authority`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`mqtt`] (the device protocol),
-//! [`events`] (what leaves the hub), [`throttle`] (how much it takes) and [`control`] (the port from which tests
+//! [`sas`], [`authority`] and [`tls`] (who may speak), [`service`] (the service API over HTTPS), [`jobs`] (the
+//! registry to and from blob storage), [`mqtt`] (the device protocol), [`events`] (what leaves the hub), [`throttle`] (how much it takes) and [`control`] (the port from which tests
 //! cause trouble and look inside).
 //!
 //! What a real hub does is taken from its documentation, from recorded traffic and from the sources of its official
@@ -16,6 +16,7 @@ pub mod control;
 pub mod error;
 pub mod events;
 mod hosts;
+pub mod jobs;
 mod listeners;
 pub mod mqtt;
 pub mod running;

@@ -38,6 +38,16 @@ impl Stamp {
         Self(milliseconds.saturating_mul(10_000))
     }
 
+    /// Reads what a hub prints.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.starts_with("0001-01-01T00:00:00") {
+            return Some(Self::NEVER);
+        }
+        let timestamp: jiff::Timestamp = text.parse().ok()?;
+        i64::try_from(timestamp.as_nanosecond() / 100).ok().map(Self)
+    }
+
     /// Ticks of 100 ns since the year 1, as in `generationId` and edge scopes.
     #[must_use]
     pub fn dotnet_ticks(self) -> i64 {

@@ -109,13 +109,18 @@ fn shown(n: u64, record: &RequestRecord) -> Value {
     })
 }
 
-/// Replaces every key of an identity.
+/// Replaces every key of an identity, and cuts the signatures off blob containers.
 fn without_keys(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
                 if matches!(name.as_str(), "primaryKey" | "secondaryKey") && member.is_string() {
                     *member = Value::String("(key)".to_owned());
+                } else if let ("inputBlobContainerUri" | "outputBlobContainerUri", Value::String(uri)) =
+                    (name.as_str(), &mut *member)
+                {
+                    // What follows is the signature.
+                    uri.truncate(uri.find('?').unwrap_or(uri.len()));
                 } else {
                     without_keys(member);
                 }
@@ -143,9 +148,14 @@ mod tests {
 
     #[test]
     fn keys_are_never_shown() {
-        let body = Bytes::from_static(br#"{"authentication":{"symmetricKey":{"primaryKey":"s3cret"}}}"#);
-        let (method, path) = ("PUT".to_owned(), "/devices/x".to_owned());
-        let record = RequestRecord { method, path, query: None, if_match: None, status: 200, body };
-        assert!(!shown(1, &record).to_string().contains("s3cret"));
+        for body in [
+            &br#"{"authentication":{"symmetricKey":{"primaryKey":"s3cret"}}}"#[..],
+            br#"{"outputBlobContainerUri":"http://127.0.0.1/c?sv=2019&sig=s3cret"}"#,
+        ] {
+            let (method, path) = ("PUT".to_owned(), "/devices/x".to_owned());
+            let body = Bytes::from_static(body);
+            let record = RequestRecord { method, path, query: None, if_match: None, status: 200, body };
+            assert!(!shown(1, &record).to_string().contains("s3cret"));
+        }
     }
 }

@@ -4,6 +4,7 @@ mod answer;
 mod call;
 mod configurations;
 mod counted;
+mod jobs;
 mod listener;
 mod registry;
 mod routes;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::{HubControl, Planned, RequestRecord, Verdict};
 use crate::error::{ErrorCode, HubError};
+use crate::jobs::Jobs;
 use crate::sas::ServiceGate;
 use crate::store::Hub;
 
@@ -36,13 +38,14 @@ pub struct Service {
     pub(crate) hub: Arc<Hub>,
     pub(crate) control: Arc<HubControl>,
     gate: ServiceGate,
+    jobs: Jobs,
 }
 
 impl Service {
     /// A service on a hub, obeying its control.
     #[must_use]
     pub fn new(hub: Arc<Hub>, control: Arc<HubControl>) -> Self {
-        Self { hub, control, gate: ServiceGate::default() }
+        Self { hub, control, gate: ServiceGate::default(), jobs: Jobs::default() }
     }
 
     /// Handles one request; `cut` closes its connection.

@@ -1,6 +1,6 @@
 //! The whole service API on one page: which method and path is what, who may, and which body a refusal has.
 
-use super::{Answer, Call, Service, configurations, registry, twins};
+use super::{Answer, Call, Service, configurations, jobs, registry, twins};
 use crate::error::{ErrorCode, HubError};
 use crate::store::{Id, Permission};
 
@@ -70,6 +70,10 @@ enum Route<'a> {
     ListConfigurations,
     Configuration(Verb, &'a str),
     TestQueries,
+    CreateJob,
+    ListJobs,
+    Job(&'a str),
+    CancelJob(&'a str),
     DeviceStatistics,
     ServiceStatistics,
 }
@@ -94,6 +98,10 @@ impl<'a> Route<'a> {
             ("GET", ["configurations"]) => Some(Self::ListConfigurations),
             ("POST", ["configurations", "testQueries"]) => Some(Self::TestQueries),
             ("GET" | "PUT" | "DELETE", ["configurations", id]) => Some(Self::Configuration(verb?, id)),
+            ("POST", ["jobs", "create"]) => Some(Self::CreateJob),
+            ("GET", ["jobs"]) => Some(Self::ListJobs),
+            ("GET", ["jobs", id]) if *id != "v2" => Some(Self::Job(id)),
+            ("DELETE", ["jobs", id]) if *id != "v2" => Some(Self::CancelJob(id)),
             ("GET", ["statistics", "devices"]) => Some(Self::DeviceStatistics),
             ("GET", ["statistics", "service"]) => Some(Self::ServiceStatistics),
             _ => None,
@@ -110,6 +118,7 @@ impl<'a> Route<'a> {
             Self::ListConfigurations | Self::Configuration(..) | Self::TestQueries => {
                 Permission::RegistryWrite
             }
+            Self::CreateJob | Self::ListJobs | Self::Job(_) | Self::CancelJob(_) => Permission::RegistryWrite,
             Self::Twin(..) | Self::Query => Permission::ServiceConnect,
             _ => Permission::RegistryRead,
         }
@@ -136,6 +145,10 @@ impl<'a> Route<'a> {
             Self::ListConfigurations => Ok(configurations::list(hub)),
             Self::Configuration(verb, id) => configurations::configuration(hub, call, *verb, id),
             Self::TestQueries => configurations::test(call),
+            Self::CreateJob => jobs::create(service, call).await,
+            Self::ListJobs => Ok(jobs::list(service)),
+            Self::Job(id) => jobs::get(service, id),
+            Self::CancelJob(id) => jobs::cancel(service, id).await,
         }
     }
 }

@@ -1,55 +1,18 @@
 //! `POST /devices`: up to a hundred identities in one call, each on its own.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::HashSet;
 
-use super::authentication::Owner;
 use super::body::IdentityBody;
+use super::item::{Item, Mode, read_item};
 use super::limits::{self, Nulls, PROPERTIES_BYTES};
-use super::twins::section;
-use super::{Hub, Id, Precondition, TwinRecord, TwinVerb, TwinWrite, check_id};
+use super::modules::Caller;
+use super::{Hub, TwinRecord, TwinVerb, TwinWrite, check_id};
 use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
 
 /// Most items in one call (documented).
 const MAX_ITEMS: usize = 100;
-
-/// Member names as they are read; clients spell them in several ways (observed).
-const NAMES: [&str; 14] = [
-    "id",
-    "moduleId",
-    "importMode",
-    "eTag",
-    "twinETag",
-    "status",
-    "statusReason",
-    "authentication",
-    "tags",
-    "properties",
-    "capabilities",
-    "deviceScope",
-    "parentScopes",
-    "managedBy",
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Create,
-    Update,
-    CreateOrUpdate,
-    Delete,
-    UpdateTwin,
-}
-
-/// One item of the call.
-struct Item {
-    id: Id,
-    mode: Mode,
-    /// The precondition on identity or twin; `Any` unless the mode is one of the `…IfMatchETag` ones and a tag is
-    /// given (a missing tag is no precondition: observed for deletions).
-    demand: Precondition,
-    members: Map<String, Value>,
-}
 
 impl Hub {
     /// Works off a bulk call. Gives whether everything succeeded, and the body to answer with.
@@ -87,43 +50,34 @@ impl Hub {
 
     fn bulk_create(&self, item: &Item) -> Result<(), HubError> {
         check_id(item.id.module.as_ref().unwrap_or(&item.id.device))?;
-        let body = IdentityBody::members(&item.members, owner(item))?;
-        let content = self.content(item)?;
+        let body = IdentityBody::members(&item.members, item.owner())?;
+        let reported = self.switches.bulk_create_honours_reported();
+        // Observed: desired properties of a device created in bulk have no time, those of a module do.
+        let desired_at = if item.id.module.is_none() { Some(Stamp::NEVER) } else { None };
+        let content = content(item, reported, desired_at)?;
         match &item.id.module {
             None => self.create_device(&item.id.device, body, Some(content)).map(drop),
-            Some(module) => self.create_module(&item.id.device, module, body, Some(content)).map(drop),
+            Some(module) => {
+                self.create_module(&item.id.device, module, body, Some(content), Caller::Client).map(drop)
+            }
         }
     }
 
-    /// The twin that a created identity starts with.
-    fn content(&self, item: &Item) -> Result<TwinRecord, HubError> {
-        let write = TwinWrite::read(&Value::Object(item.members.clone()))?;
-        write.check(Nulls::Delete)?;
-        write.check_whole()?;
-        let reported = reported(item)?.filter(|_| self.switches.bulk_create_honours_reported());
-        let reported = reported.unwrap_or_default();
-        limits::check(&reported, Nulls::Delete)?;
-        limits::check_whole(&reported, PROPERTIES_BYTES, "reported properties")?;
-        let at = Stamp::now();
-        // Observed: desired properties of a device created in bulk have no time, those of a module do.
-        let timeless =
-            item.id.module.is_none() && write.desired.as_ref().is_some_and(|members| !members.is_empty());
-        Ok(TwinRecord::with_content(at, if timeless { Stamp::NEVER } else { at }, write, reported))
-    }
-
     fn bulk_update(&self, item: &Item) -> Result<(), HubError> {
-        let body = IdentityBody::members(&item.members, owner(item))?;
+        let body = IdentityBody::members(&item.members, item.owner())?;
         match &item.id.module {
             None => self.update_device(&item.id.device, body, &item.demand).map(drop),
-            Some(module) => self.update_module(&item.id.device, module, body, &item.demand).map(drop),
+            Some(module) => {
+                self.update_module(&item.id.device, module, body, &item.demand, Caller::Client).map(drop)
+            }
         }
     }
 
     fn bulk_update_twin(&self, item: &Item) -> Result<(), HubError> {
-        let write = TwinWrite::read(&Value::Object(item.members.clone()))?;
+        let write = TwinWrite::read(&item.body())?;
         let verb = if self.switches.bulk_update_replaces() { TwinVerb::Replace } else { TwinVerb::Merge };
         self.write_twin(&item.id, &write, verb, &item.demand)?;
-        match reported(item)? {
+        match item.reported()? {
             Some(reported) if self.switches.bulk_update_honours_reported() => {
                 self.patch_reported(&item.id, Value::Object(reported), None).map(drop)
             }
@@ -132,13 +86,22 @@ impl Hub {
     }
 }
 
-fn owner(item: &Item) -> Owner {
-    if item.id.module.is_some() { Owner::Module } else { Owner::Device }
-}
-
-fn reported(item: &Item) -> Result<Option<Map<String, Value>>, HubError> {
-    let found = item.members.get("properties").and_then(|properties| properties.get("reported"));
-    section(found, "properties.reported")
+/// The twin that a created identity starts with; `desired_at` is when its desired properties, if any, were written.
+pub(super) fn content(
+    item: &Item,
+    honours_reported: bool,
+    desired_at: Option<Stamp>,
+) -> Result<TwinRecord, HubError> {
+    let write = TwinWrite::read(&item.body())?;
+    write.check(Nulls::Delete)?;
+    write.check_whole()?;
+    let reported = item.reported()?.filter(|_| honours_reported).unwrap_or_default();
+    limits::check(&reported, Nulls::Delete)?;
+    limits::check_whole(&reported, PROPERTIES_BYTES, "reported properties")?;
+    let at = Stamp::now();
+    let has_desired = write.desired.as_ref().is_some_and(|members| !members.is_empty());
+    let desired_at = desired_at.filter(|_| has_desired).unwrap_or(at);
+    Ok(TwinRecord::with_content(at, desired_at, write, reported))
 }
 
 fn failure(item: &Item, error: &HubError) -> Value {
@@ -163,42 +126,4 @@ fn read_items(body: &Value, create_or_update: bool) -> Result<Vec<Item>, HubErro
         }
     }
     Ok(items)
-}
-
-fn read_item(body: &Value, create_or_update: bool) -> Result<Item, HubError> {
-    let Value::Object(body) = body else {
-        return Err(HubError::new(ErrorCode::IotHubFormatError, "an item must be a JSON object"));
-    };
-    let canonical = |name: &str| NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
-    let members =
-        body.iter().map(|(name, value)| (canonical(name).unwrap_or(name).to_owned(), value.clone()));
-    let members: Map<String, Value> = members.collect();
-    let text = |name: &str| members.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let device = text("id").ok_or_else(|| HubError::new(ErrorCode::ArgumentNull, "an item needs an id"))?;
-    let (mode, conditional) = read_mode(text("importMode"), create_or_update)?;
-    let tag = if mode == Mode::UpdateTwin { text("twinETag") } else { text("eTag") };
-    let demand = match Precondition::for_identity(tag.filter(|_| conditional)) {
-        Precondition::Absent => Precondition::Any,
-        demand => demand,
-    };
-    let id = Id { device: device.to_owned(), module: text("moduleId").map(str::to_owned) };
-    Ok(Item { id, mode, demand, members })
-}
-
-/// The mode, and whether it looks at the ETag. A missing mode means `createOrUpdate` (documented for import).
-fn read_mode(mode: Option<&str>, create_or_update: bool) -> Result<(Mode, bool), HubError> {
-    let text = mode.unwrap_or("createOrUpdate").to_ascii_lowercase();
-    let (name, conditional) = match text.strip_suffix("ifmatchetag") {
-        Some(name) => (name, true),
-        None => (text.as_str(), false),
-    };
-    let mode = match name {
-        "create" if !conditional => Mode::Create,
-        "update" => Mode::Update,
-        "createorupdate" if create_or_update => Mode::CreateOrUpdate,
-        "delete" => Mode::Delete,
-        "updatetwin" => Mode::UpdateTwin,
-        _ => return Err(HubError::invalid(format!("importMode '{text}' is not valid"))),
-    };
-    Ok((mode, conditional))
 }

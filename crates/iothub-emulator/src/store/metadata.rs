@@ -105,6 +105,19 @@ impl Metadata {
         }
     }
 
+    /// Takes over times and versions from metadata as a hub printed it, for the nodes that are here.
+    pub(super) fn adopt(&mut self, printed: &Value) {
+        let time = printed.get("$lastUpdated").and_then(Value::as_str).and_then(Stamp::parse);
+        let version = printed.get("$lastUpdatedVersion").and_then(Value::as_u64);
+        self.written.at = time.unwrap_or(self.written.at);
+        self.written.version = self.written.version.map(|own| version.unwrap_or(own));
+        for (name, child) in &mut self.children {
+            if let Some(printed) = printed.get(&**name) {
+                child.adopt(printed);
+            }
+        }
+    }
+
     /// As the hub prints it.
     #[must_use]
     pub(super) fn to_json(&self) -> Value {

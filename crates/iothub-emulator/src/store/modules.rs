@@ -13,6 +13,16 @@ use crate::stamp::Stamp;
 /// Most modules of one device (documented for edge deployments).
 const MAX_MODULES: usize = 50;
 
+/// Who asks for modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A client: it sees no modules of a device that is missing or disabled, and cannot tell which (observed with
+    /// shared access signatures).
+    Client,
+    /// A job of the hub itself (inferred: an export of disabled devices can be imported).
+    Job,
+}
+
 impl Hub {
     /// All modules of a device.
     ///
@@ -20,7 +30,7 @@ impl Hub {
     /// `IotHubUnauthorizedAccess` when the device is missing or disabled (observed with shared access signatures).
     pub fn list_modules(&self, device: &str) -> Result<Vec<Value>, HubError> {
         let devices = self.lock();
-        open(&devices, device)?;
+        open(&devices, device, Caller::Client)?;
         let one = |id| Some(module_identity(&devices.module(device, id)?, device, id, Occasion::Read));
         Ok(devices.module_ids(device).into_iter().filter_map(one).collect())
     }
@@ -31,7 +41,7 @@ impl Hub {
     /// As [`Hub::list_modules`], and `ModuleNotFound`.
     pub fn get_module(&self, device: &str, module: &str) -> Result<Value, HubError> {
         let devices = self.lock();
-        open(&devices, device)?;
+        open(&devices, device, Caller::Client)?;
         let found = devices.module(device, module).ok_or_else(|| no_module(device, module))?;
         Ok(module_identity(&found, device, module, Occasion::Read))
     }
@@ -50,8 +60,8 @@ impl Hub {
         check_id(module)?;
         let body = IdentityBody::read(body, device, Some(module))?;
         match demand {
-            Precondition::Absent => self.create_module(device, module, body, None),
-            demand => self.update_module(device, module, body, demand),
+            Precondition::Absent => self.create_module(device, module, body, None, Caller::Client),
+            demand => self.update_module(device, module, body, demand, Caller::Client),
         }
     }
 
@@ -61,9 +71,10 @@ impl Hub {
         module: &str,
         body: IdentityBody,
         content: Option<TwinRecord>,
+        caller: Caller,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        let owner = open(&devices, device)?;
+        let owner = open(&devices, device, caller)?;
         let siblings = devices.module_ids(device);
         if siblings.contains(&module) {
             return Err(already_there(&self.name, device, module));
@@ -95,9 +106,10 @@ impl Hub {
         module: &str,
         body: IdentityBody,
         demand: &Precondition,
+        caller: Caller,
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
-        open(&devices, device)?;
+        open(&devices, device, caller)?;
         let mut found = devices.module(device, module).ok_or_else(|| no_module(device, module))?;
         demand.check(&found.identity.etag(), device)?;
         found.managed_by = body.managed_by;
@@ -116,8 +128,18 @@ impl Hub {
     /// As [`Hub::get_module`], and `PreconditionFailed`, also without a precondition.
     pub fn delete_module(&self, device: &str, module: &str, demand: &Precondition) -> Result<(), HubError> {
         demand.demand()?;
+        self.remove_module(device, module, demand, Caller::Client)
+    }
+
+    pub(super) fn remove_module(
+        &self,
+        device: &str,
+        module: &str,
+        demand: &Precondition,
+        caller: Caller,
+    ) -> Result<(), HubError> {
         let mut devices = self.lock();
-        open(&devices, device)?;
+        open(&devices, device, caller)?;
         let id = Id::module(device, module);
         let found = devices.find(&id).ok_or_else(|| no_module(device, module))?;
         demand.check(&found.identity().etag(), device)?;
@@ -131,10 +153,15 @@ impl Hub {
     }
 }
 
-/// The device, if it lets anyone at its modules.
-fn open(devices: &Devices, device: &str) -> Result<DeviceRecord, HubError> {
-    let closed = || HubError::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized");
-    devices.device(device).filter(|device| device.enabled).ok_or_else(closed)
+/// The device, if it lets the caller at its modules.
+fn open(devices: &Devices, device: &str, caller: Caller) -> Result<DeviceRecord, HubError> {
+    let found = devices.device(device);
+    match caller {
+        Caller::Job => found.ok_or_else(|| HubError::no_device(device)),
+        Caller::Client => found
+            .filter(|device| device.enabled)
+            .ok_or_else(|| HubError::new(ErrorCode::IotHubUnauthorizedAccess, "Unauthorized")),
+    }
 }
 
 fn no_module(device: &str, module: &str) -> HubError {

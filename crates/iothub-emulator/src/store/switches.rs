@@ -68,6 +68,13 @@ switches! {{
     bulk_update_replaces, "bulkUpdateTwinReplaces", false;
     /// Bulk accepts `createOrUpdate` and its ETag form (inferred; default on).
     bulk_create_or_update, "bulkAcceptsCreateOrUpdate", true;
+    /// Import jobs store `properties.reported` of lines that create or update an identity (inferred; default on).
+    import_honours_reported, "importHonoursReported", true;
+    /// Import jobs store `properties.reported` of `updateTwin` lines (inferred; default off).
+    import_update_honours_reported, "importUpdateTwinHonoursReported", false;
+    /// Import jobs make tags and desired properties of an existing twin what the line says, where it says something;
+    /// off merges (documented as overwriting, which of the two is inferred; default on).
+    import_replaces, "importReplacesTwin", true;
     /// Twin change events say `null` for what was deleted (inferred; default on).
     events_carry_nulls, "twinEventsCarryNulls", true;
     /// `$…` members in a device's reported patch are refused with 400004 (inferred; default on, off ignores them).

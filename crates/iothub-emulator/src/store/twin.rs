@@ -118,6 +118,32 @@ impl TwinRecord {
         self.counter
     }
 
+    /// Takes over the metadata that a file has for desired and reported properties (documented for import jobs).
+    pub(super) fn adopt_metadata(&mut self, desired: Option<&Value>, reported: Option<&Value>) {
+        for (section, printed) in [(&mut self.desired, desired), (&mut self.reported, reported)] {
+            if let Some(printed) = printed.and_then(|printed| printed.get("$metadata")) {
+                section.metadata.adopt(printed);
+            }
+        }
+    }
+
+    /// The patches that make the given sections what they are here, and leave the others alone.
+    #[must_use]
+    pub(super) fn instead(
+        &self,
+        write: &TwinWrite,
+        reported: Option<&Map<String, Value>>,
+    ) -> (TwinWrite, Option<Map<String, Value>>) {
+        let patch = |old: &Map<String, Value>, new: Option<&Map<String, Value>>| {
+            new.map(|new| replacement_patch(old, &without_nulls(new)))
+        };
+        let write = TwinWrite {
+            tags: patch(&self.tags, write.tags.as_ref()),
+            desired: patch(&self.desired.members, write.desired.as_ref()),
+        };
+        (write, patch(&self.reported.members, reported))
+    }
+
     /// The ETag without quotes: base64 of the 8-byte big-endian counter.
     #[must_use]
     pub fn etag(&self) -> String {
