@@ -14,7 +14,7 @@ pub(super) struct Devices {
 }
 
 /// A device and, when it has any, its modules.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Stored {
     device: Packed,
     modules: Option<Box<Modules>>,

@@ -83,6 +83,8 @@ pub struct Hub {
     other_names: Vec<String>,
     policies: Vec<Policy>,
     devices: Mutex<Devices>,
+    /// Locked after `devices`, if both are.
+    index: Mutex<query::Index>,
     configurations: Configurations,
     sessions: Sessions,
     emitter: Arc<Emitter>,
@@ -122,6 +124,7 @@ impl Hub {
             other_names: Vec::new(),
             policies: policy::built_in(name, seed),
             devices: Mutex::default(),
+            index: Mutex::default(),
             configurations: Configurations::default(),
             sessions: Sessions::default(),
             emitter,

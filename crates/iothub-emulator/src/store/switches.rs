@@ -91,4 +91,10 @@ milliseconds {
     /// How long a throttled request may wait before it is refused instead, by the hub's clock (inferred from the wait
     /// that the refusal's text names; default 10 seconds).
     throttle_backlog, "throttleBacklogMs", 10_000;
+    /// How long queries do not see that a device is new or has changed (documented: up to half an hour; measured by
+    /// others: 1.4 to 5 seconds; default 0).
+    query_lag, "queryLagMs", 0;
+    /// How long queries still list and count a device that was deleted (measured by others: more than 25 minutes;
+    /// default 0).
+    query_ghost, "queryGhostMs", 0;
 }}

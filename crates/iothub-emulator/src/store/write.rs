@@ -63,6 +63,9 @@ impl Hub {
                 }
             }
         }
-        changes.into_iter().for_each(|change| devices.apply(change));
+        for change in changes {
+            self.before(&change, devices);
+            devices.apply(change);
+        }
     }
 }

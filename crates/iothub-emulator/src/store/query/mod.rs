@@ -1,6 +1,7 @@
 //! The part of the query language that fleet tools use.
 
 mod condition;
+mod index;
 mod parse;
 mod token;
 
@@ -15,6 +16,7 @@ use super::packed::Depth;
 use super::{Hub, Id};
 use crate::error::{ErrorCode, HubError};
 use condition::Condition;
+pub(super) use index::Index;
 
 /// Default and largest page (the default is inferred).
 const PAGE: (usize, usize) = (100, 1000);
@@ -90,7 +92,7 @@ pub(super) fn at<'a>(document: &'a Value, path: &[String]) -> Option<&'a Value> 
 }
 
 impl Hub {
-    /// One page of a query. Unlike a real hub's, the answer is never late: no ghosts, no missing newcomers.
+    /// One page of a query. How late it is, is a switch: not at all unless told.
     ///
     /// # Errors
     /// `ArgumentInvalid` when the continuation is not one of this hub's.
@@ -133,16 +135,16 @@ impl Hub {
     /// Shows every matching document in id order until `visit` has enough.
     fn scan(&self, query: &Query, after: Option<Id>, visit: &mut dyn FnMut(Id, Value) -> bool) {
         if let Some(device) = query.condition.as_ref().and_then(Condition::pinned_device) {
-            if let Some(stored) = self.lock().stored(device) {
+            self.seen_device(device, &mut |stored| {
                 visit_device(query, device, stored, after.as_ref(), visit);
-            }
+            });
             return;
         }
         let from = match &after {
             None => Bound::Unbounded,
             Some(id) => Bound::Included(id.device.clone()),
         };
-        self.each_device(from, &mut |device, stored| {
+        self.each_seen(from, &mut |device, stored| {
             visit_device(query, device, stored, after.as_ref(), visit)
         });
     }
