@@ -21,6 +21,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{HubControl, Planned, RequestRecord, Verdict};
@@ -31,6 +32,9 @@ use crate::store::Hub;
 
 /// Largest request body in bytes: more than a bulk call of 100 full identities.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// How long a request's body may take.
+const BODY: Duration = Duration::from_secs(60);
 
 /// The service API of one hub.
 #[derive(Debug)]
@@ -138,12 +142,14 @@ impl Service {
     }
 }
 
-/// The body, or `None` when it is too large. One that ends early is no request: its connection is closed.
+/// The body, or `None` when it is too large. One that ends early or takes too long is no request: its connection is
+/// closed.
 async fn read(body: Incoming, cut: &CancellationToken) -> Option<Bytes> {
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
-        Ok(body) => Some(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => None,
-        Err(_) => {
+    let body = Limited::new(body, MAX_BODY_BYTES).collect();
+    match tokio::time::timeout(BODY, body).await {
+        Ok(Ok(body)) => Some(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => None,
+        Ok(Err(_)) | Err(_) => {
             cut.cancel();
             std::future::pending().await
         }

@@ -12,6 +12,7 @@ mod faults;
 mod hosts;
 mod http_surface;
 mod over_tls;
+mod patience;
 mod preconditions;
 mod queries;
 mod raw;

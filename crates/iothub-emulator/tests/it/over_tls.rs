@@ -41,6 +41,11 @@ impl World {
         Self { client, base: format!("https://{host}"), token, running }
     }
 
+    /// A token of the first hub's owner.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A signed request to the first hub, its path and query taken as they are.
     pub(crate) fn request(&self, method: Method, path_and_query: &str) -> RequestBuilder {
         let url = format!("{}{path_and_query}", self.base);

@@ -93,6 +93,11 @@ impl Raw {
         read.ok().map(|_| bytes)
     }
 
+    /// However long that takes.
+    pub(crate) async fn until_closed(&mut self) {
+        let _end = self.0.read_to_end(&mut Vec::new()).await;
+    }
+
     pub(crate) async fn closed(&mut self) -> bool {
         self.receive(1).await.is_none()
     }
