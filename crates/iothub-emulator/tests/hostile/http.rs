@@ -70,6 +70,19 @@ const ROUTES: [&str; 18] = [
     "configurations/testQueries",
 ];
 
+/// What clients call most.
+const CALLS: [(&str, &str); 9] = [
+    ("PUT", "devices/d"),
+    ("GET", "devices/d"),
+    ("PUT", "devices/d/modules/m"),
+    ("PATCH", "twins/d"),
+    ("PUT", "twins/d/modules/m"),
+    ("GET", "twins/d"),
+    ("POST", "devices"),
+    ("POST", "devices/query"),
+    ("PUT", "configurations/c"),
+];
+
 const MEMBERS: [&str; 33] = [
     "id",
     "deviceId",
@@ -241,27 +254,31 @@ struct Request {
     body: Vec<u8>,
 }
 
-fn path() -> impl Strategy<Value = String> {
+fn method_and_path() -> impl Strategy<Value = (&'static str, String)> {
+    let method = || select(vec!["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"]);
     let wild = vec(select(&SEGMENTS[..]), 0..7).prop_map(|segments| segments.join("/"));
-    prop_oneof![3 => select(&ROUTES[..]).prop_map(str::to_owned), 1 => wild]
+    let known = select(&ROUTES[..]).prop_map(str::to_owned);
+    prop_oneof![
+        1 => (method(), wild),
+        2 => (method(), known),
+        2 => select(&CALLS[..]).prop_map(|(method, path)| (method, path.to_owned())),
+    ]
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let methods = ["GET", "PUT", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"];
     let queries =
         ["api-version=2021-04-12", "api-version=2021-04-12&top=-1", "api-version=", "", "&&=&%&api-version"];
     let tags = ["", "*", "\"*\"", "\"AAAAAAAAAAE=\"", "AAAAAAAAAAE=", "\"", "W/\"x\""];
     let page = option::of(("[0-9]{0,30}|-1|x", "[A-Za-z0-9+/=]{0,60}"));
     let parts = (
-        select(methods.to_vec()),
-        path(),
+        method_and_path(),
         prop_oneof![4 => Just(queries[0]), 1 => select(queries.to_vec())],
         option::of(select(tags.to_vec())),
         page,
         prop::bool::weighted(0.9),
         body(),
     );
-    parts.prop_map(|(method, path, query, if_match, page, signed, body)| Request {
+    parts.prop_map(|((method, path), query, if_match, page, signed, body)| Request {
         method,
         path,
         query,

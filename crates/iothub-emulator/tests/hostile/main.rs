@@ -8,6 +8,7 @@ mod amqp;
 mod http;
 mod mqtt;
 mod process;
+mod websocket;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};

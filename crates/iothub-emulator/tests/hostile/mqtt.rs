@@ -54,7 +54,7 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn packet() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn packet() -> impl Strategy<Value = Vec<u8>> {
     let publish = (topic(), payload(), any::<u8>()).prop_map(|(topic, payload, flags)| {
         let number: &[u8] = if flags & 0x06 == 0 { &[] } else { &[0, 7] };
         framed(0x30 | (flags & 0x0f), &[&text(&topic), number, &payload].concat(), 0)
@@ -69,15 +69,15 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => publish, 3 => subscribe, 1 => Just(vec![0xc0, 0]), 2 => anything]
 }
 
-fn connect(emulator: &Emulator) -> Vec<u8> {
+pub(super) fn connect(emulator: &Emulator) -> Vec<u8> {
     let user = format!("{}/d/?api-version=2021-04-12", emulator.host());
     let body =
-        [&text("MQTT")[..], &[4, 0xc0, 0, 60], &text("d"), &text(&user), &text(&emulator.token())].concat();
+        [&text("MQTT")[..], &[4, 0xc2, 0, 60], &text("d"), &text(&user), &text(&emulator.token())].concat();
     framed(0x10, &body, 0)
 }
 
 /// Device `d`, for which the owner's token stands in.
-fn create_device(emulator: &Emulator) {
+pub(super) fn create_device(emulator: &Emulator) {
     let request = format!(
         "PUT /devices/d?api-version=2021-04-12 HTTP/1.1\r\nhost: localhost\r\nauthorization: {}\r\ncontent-length: 2\r\n\
          connection: close\r\n\r\n{{}}",

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Longest wait for an answer or for the end of a connection that sends nothing more.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -82,13 +83,29 @@ impl Emulator {
         self.over_tls(port, bytes, true)
     }
 
-    fn over_tls(&self, port: &str, bytes: &[u8], last: bool) -> Vec<u8> {
-        let port = u16::try_from(self.ready["hubs"][0][port].as_u64().unwrap()).unwrap();
+    /// Says one thing after the other, each when the one before was answered as it should be, then last words.
+    pub(crate) fn after(&self, greetings: &[(&[u8], &[u8])], bytes: &[u8]) {
         self.runtime.block_on(async {
-            let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-            let name = ServerName::try_from("127.0.0.1").unwrap();
-            exchange(self.tls.connect(name, stream).await.unwrap(), bytes, last).await
-        })
+            let mut stream = self.connect("https").await;
+            for (said, ending) in greetings {
+                stream.write_all(said).await.unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(ending) {
+                    answer.push(tokio::time::timeout(PATIENCE, stream.read_u8()).await.unwrap().unwrap());
+                }
+            }
+            exchange(stream, bytes, true).await
+        });
+    }
+
+    async fn connect(&self, port: &str) -> TlsStream<TcpStream> {
+        let port = u16::try_from(self.ready["hubs"][0][port].as_u64().unwrap()).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        self.tls.connect(ServerName::try_from("127.0.0.1").unwrap(), stream).await.unwrap()
+    }
+
+    fn over_tls(&self, port: &str, bytes: &[u8], last: bool) -> Vec<u8> {
+        self.runtime.block_on(async { exchange(self.connect(port).await, bytes, last).await })
     }
 
     /// Sends these bytes to the event hubs, says that nothing follows, and gives what came back.
