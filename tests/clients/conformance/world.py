@@ -6,10 +6,9 @@ import select
 import shutil
 import subprocess
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
+
+from . import storage
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = ROOT / "target/test-parts"
@@ -31,6 +30,8 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="iothub-conformance-"))
 
     def __enter__(self):
+        if not (self.binary.exists() and (PARTS / "node_modules").exists() and (PARTS / "python").exists()):
+            raise SystemExit("the emulator's debug build or a client is missing: tests/run makes them")
         try:
             OUTPUT.mkdir(parents=True, exist_ok=True)
             self.ready = self._start_emulator()
@@ -51,10 +52,6 @@ class World:
                 process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def hub(self, host):
-        """The ready line's words about one hub."""
-        return next(hub for hub in self.ready["hubs"] if hub["hostName"] == host)
-
     def environment(self):
         """What every client is started with: where the hubs are, and whom to trust."""
         ca = self.ready["caFile"]
@@ -64,7 +61,6 @@ class World:
         return {**os.environ, **trust, "CONFORMANCE_WORLD": json.dumps(world)}
 
     def _start_emulator(self):
-        # The ports are the emulator's defaults, because that is what it is for.
         command = [self.binary, "--ca-dir", self.directory]
         for host, address in HOSTS.items():
             command += ["--hub", f"{host}@{address}"]
@@ -76,12 +72,9 @@ class World:
         return json.loads(line)
 
     def _start_storage(self):
-        azurite = PARTS / "node_modules/azurite/dist/src/blob/main.js"
-        command = ["node", azurite, "--inMemoryPersistence", "--silent", "--blobPort", "10000", "--skipApiVersionCheck"]
-        self._start(command, "azurite", stdout=subprocess.DEVNULL)
-        url = "http://127.0.0.1:10000"
-        _until_it_answers(url)
-        return f"{url}/devstoreaccount1"
+        self._start(storage.command(PARTS), "azurite", stdout=subprocess.DEVNULL)
+        storage.wait()
+        return storage.access()
 
     def _start(self, command, name, stdout):
         with open(OUTPUT / f"{name}.log", "wb") as log:
@@ -89,16 +82,3 @@ class World:
         self.processes.append(process)
         return process
 
-
-def _until_it_answers(url):
-    end = time.monotonic() + READY_SECONDS
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=READY_SECONDS)
-            return
-        except urllib.error.HTTPError:
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise SystemExit(f"{url} does not answer") from None
-            time.sleep(0.1)
