@@ -1,4 +1,4 @@
-"""What the clients meet: the hubs of one emulator, and a storage emulator beside it."""
+"""What the clients meet: four hubs of one emulator, and a storage emulator beside it."""
 
 import json
 import os
@@ -16,7 +16,9 @@ OUTPUT = PARTS / "conformance"
 
 # Two hubs with an address each.
 APART = {"contoso.azure-devices.net": "127.0.1.1", "fabrikam.azure-devices.net": "127.0.1.2"}
-HOSTS = APART
+# Two on one address, told apart by SNI, Host header and MQTT user name.
+TOGETHER = {"northwind.azure-devices.net": "127.0.2.1", "adventure.azure-devices.net": "127.0.2.1"}
+HOSTS = {**APART, **TOGETHER}
 
 READY_SECONDS = 30
 

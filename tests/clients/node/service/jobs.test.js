@@ -82,7 +82,7 @@ fact({ area, call: 'registry.exportDevicesToBlob() with a bad signature', servic
 
 fact({ area, call: 'registry.exportDevicesToBlob() beside another', service: 'answers 403 JobQuotaExceeded: one at a time, on every tier', source: 'DOC bulk-identity-mgmt; TF' }, async () => {
   // Storage that never answers, until it is closed, keeps the first job where it is.
-  const stalled = createServer().listen(0, '127.0.0.1');
+  const stalled = createServer().listen(0, '127.0.0.1').unref();
   await once(stalled, 'listening');
   const arrived = once(stalled, 'connection');
   const first = failure(registry.exportDevicesToBlob(`http://127.0.0.1:${stalled.address().port}/jobs?sig=AAAA`, true));
