@@ -3,8 +3,8 @@
 //! In reading order: [`request`] (what is asked for), [`container`] and [`blob`] (storage, by plain REST calls),
 //! [`export`] and [`import`] (the work), [`job`] (what a client sees of it).
 //!
-//! Python (`create_import_export_job`, `cancel_import_export_job`) and Node (`importDevicesFromBlob`,
-//! `exportDevicesToBlob`, `getJob`, `cancelJob`) send the same members in camel case.
+//! Python (`IoTHubJobManager.create_import_export_job`) sends the members it was given, Node
+//! (`Registry.importDevicesFromBlob`, `exportDevicesToBlob`) its own choice of them, both in camel case.
 
 mod blob;
 mod container;

@@ -1,4 +1,5 @@
-//! Automatic configurations. Clients send an update's ETag in quotes, and a deletion with or without one.
+//! Automatic configurations. Node and .NET quote an update's ETag; Python sends what its caller gives, and a bare `*`
+//! with a deletion that has none.
 
 use serde_json::Value;
 

@@ -113,7 +113,8 @@ fn too_large(what: &str, limit: usize) -> HubError {
     HubError::invalid(format!("{what} may have {limit} bytes at most"))
 }
 
-/// The documented count: keys and strings by their UTF-8 bytes, numbers 8, booleans 4.
+/// The documented count: keys and strings by their UTF-8 bytes, of strings without control characters, numbers 8,
+/// booleans 4.
 fn size(members: &Map<String, Value>) -> usize {
     members.iter().map(|(key, value)| key.len() + value_size(value)).sum()
 }
@@ -123,7 +124,7 @@ fn value_size(value: &Value) -> usize {
         Value::Null => 0,
         Value::Bool(_) => 4,
         Value::Number(_) => 8,
-        Value::String(text) => text.len() - text.bytes().filter(u8::is_ascii_control).count(),
+        Value::String(text) => text.chars().filter(|c| !c.is_control()).map(char::len_utf8).sum(),
         Value::Array(items) => items.iter().map(value_size).sum(),
         Value::Object(members) => size(members),
     }
@@ -167,6 +168,26 @@ mod tests {
         let nested = |levels: usize| (1..levels).fold(json!({"a": 1}), |inner, _| json!({ "a": inner }));
         assert!(verdict(nested(10), Nulls::Delete));
         assert!(!verdict(nested(11), Nulls::Delete));
+    }
+
+    #[test]
+    fn sizes_are_counted_as_documented() {
+        let size_of = |value: Value| size(value.as_object().unwrap());
+        assert_eq!(
+            size_of(json!({"key": "five5", "n": 1.5, "b": true, "z": null})),
+            3 + 5 + 1 + 8 + 1 + 4 + 1
+        );
+        assert_eq!(size_of(json!({"ключ": {"inner": ["ab", 1, {"x": "é"}]}})), 8 + 5 + 2 + 8 + 1 + 2);
+        assert_eq!(size_of(json!({"c": "a\tb\u{85}\u{7f}"})), 1 + 2);
+    }
+
+    #[test]
+    fn strings_and_keys_have_their_limits_in_bytes() {
+        assert!(verdict(json!({"a": "x".repeat(4096)}), Nulls::Delete));
+        assert!(!verdict(json!({"a": format!("{}é", "x".repeat(4095))}), Nulls::Delete));
+        assert!(!verdict(json!({"a": ["x".repeat(4097)]}), Nulls::Delete));
+        assert!(verdict(json!({"k".repeat(1024): 1}), Nulls::Delete));
+        assert!(!verdict(json!({"k".repeat(1025): 1}), Nulls::Delete));
     }
 
     #[test]

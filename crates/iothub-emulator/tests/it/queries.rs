@@ -80,6 +80,15 @@ fn modules_are_a_collection_of_their_own() {
 }
 
 #[test]
+fn names_of_functions_and_clauses_are_names_where_they_are_neither() {
+    let hub = hub_with("d");
+    patch(&hub, "d", &json!({"tags": {"min": 1, "order": "x", "group": {"length": 2}}}));
+    let found = |condition: &str| all(&hub, &format!("SELECT * FROM devices WHERE {condition}"), 3).len();
+    assert_eq!(found("tags.min = 1 AND tags.order = 'x' AND tags.group.length = 2"), 1);
+    assert_eq!(found("configurations.[[some-id]].status = 'Applied'"), 0);
+}
+
+#[test]
 fn a_bad_query_is_the_callers_fault_and_an_unsupported_one_says_so() {
     for bad in [
         "",
@@ -90,8 +99,17 @@ fn a_bad_query_is_the_callers_fault_and_an_unsupported_one_says_so() {
     ] {
         assert_eq!(Query::parse(bad).unwrap_err().code.status(), 400, "{bad}");
     }
-    let grouped = "SELECT tags.site, COUNT() FROM devices GROUP BY tags.site";
-    assert_eq!(Query::parse(grouped).unwrap_err().code.status(), 501);
+    for unsupported in [
+        "SELECT tags.site, COUNT() FROM devices GROUP BY tags.site",
+        "SELECT AVG(properties.reported.x) FROM devices",
+        "SELECT * FROM devices.jobs WHERE devices.jobs.deviceId = 'd'",
+        "SELECT * FROM devices WHERE STARTSWITH(deviceId, 'd')",
+        "SELECT * FROM devices WHERE is_null(tags.a)",
+        "SELECT * FROM devices WHERE tags.a + 1 > 2",
+        "SELECT * FROM devices JOIN x IN devices.y",
+    ] {
+        assert_eq!(Query::parse(unsupported).unwrap_err().code.status(), 501, "{unsupported}");
+    }
     let deep = format!("SELECT * FROM devices WHERE {}a = 1{}", "(".repeat(1000), ")".repeat(1000));
     assert_eq!(Query::parse(&deep).unwrap_err().code.status(), 400);
 }

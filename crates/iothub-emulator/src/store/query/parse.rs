@@ -13,9 +13,42 @@ const MAX_CHARS: usize = 8192;
 /// How deep conditions may nest, so that a query cannot exhaust the stack.
 const MAX_DEPTH: usize = 64;
 
-/// What the language has and this emulator does not.
-const UNSUPPORTED: [&str; 9] =
-    ["SUM", "AVG", "MIN", "MAX", "GROUP", "ORDER", "STARTSWITH", "STARTS_WITH", "JOIN"];
+/// Functions that the language has and this emulator does not (documented).
+const FUNCTIONS: [&str; 33] = [
+    "SUM",
+    "AVG",
+    "MIN",
+    "MAX",
+    "ABS",
+    "EXP",
+    "POWER",
+    "SQUARE",
+    "CEILING",
+    "FLOOR",
+    "SIGN",
+    "SQRT",
+    "AS_NUMBER",
+    "IS_ARRAY",
+    "IS_BOOL",
+    "IS_NULL",
+    "IS_NUMBER",
+    "IS_OBJECT",
+    "IS_PRIMITIVE",
+    "IS_STRING",
+    "CONCAT",
+    "LENGTH",
+    "LOWER",
+    "UPPER",
+    "SUBSTRING",
+    "INDEX_OF",
+    "STARTS_WITH",
+    "STARTSWITH",
+    "ENDS_WITH",
+    "ENDSWITH",
+    "CONTAINS",
+    "ARRAY_CONTAINS",
+    "ARRAY_LENGTH",
+];
 
 pub(super) fn query(text: &str) -> Result<Query, HubError> {
     if text.chars().count() > MAX_CHARS {
@@ -32,21 +65,33 @@ fn bad() -> HubError {
     HubError::invalid("BadRequest")
 }
 
+/// What two neighbours say that is not supported: a function, a clause, the collection of jobs.
+fn unsupported<'a>(token: &'a Token, next: &Token) -> Option<&'a str> {
+    let Token::Word(word) = token else { return None };
+    let is = |name: &str| word.eq_ignore_ascii_case(name);
+    let by = matches!(next, Token::Word(next) if next.eq_ignore_ascii_case("BY"));
+    let unsupported = match next {
+        Token::Sign("(") => FUNCTIONS.into_iter().any(is),
+        Token::Sign("+" | "/" | "%") => return Some("arithmetic"),
+        _ if by => is("GROUP") || is("ORDER"),
+        Token::Word(_) => is("JOIN"),
+        _ => false,
+    };
+    unsupported.then_some(word)
+}
+
 struct Parser {
     rest: VecDeque<Token>,
     depth: usize,
 }
 
 impl Parser {
+    /// Refuses by name what the language has and this emulator does not.
     fn refuse_unsupported(&self) -> Result<(), HubError> {
-        let words = self.rest.iter().filter_map(|token| match token {
-            Token::Word(word) => Some(word.as_str()),
-            _ => None,
-        });
-        let found =
-            words.into_iter().find(|word| UNSUPPORTED.iter().any(|name| name.eq_ignore_ascii_case(word)));
-        found.map_or(Ok(()), |word| {
-            let text = format!("{word} in queries is not supported by this emulator");
+        let pairs = self.rest.iter().zip(self.rest.iter().skip(1));
+        let found = pairs.into_iter().find_map(|(token, next)| unsupported(token, next));
+        found.map_or(Ok(()), |what| {
+            let text = format!("{what} in queries is not supported by this emulator");
             Err(HubError::new(ErrorCode::NotImplemented, text))
         })
     }
@@ -58,6 +103,10 @@ impl Parser {
         self.keyword("FROM")?;
         self.keyword("devices")?;
         let modules = self.take_sign(".");
+        if modules && self.take_keyword("jobs") {
+            let text = "devices.jobs in queries is not supported by this emulator";
+            return Err(HubError::new(ErrorCode::NotImplemented, text));
+        }
         if modules {
             self.keyword("modules")?;
         }
@@ -167,12 +216,12 @@ impl Parser {
         }
     }
 
-    /// `tags.site`, `tags['site']`, with or without `devices.` in front.
+    /// `tags.site`, `tags['site']`, `configurations.[[id]].status`, with or without `devices.` in front.
     fn path(&mut self) -> Result<Path, HubError> {
         let mut path = vec![self.word()?];
         loop {
             if self.take_sign(".") {
-                path.push(self.word()?);
+                path.push(self.step()?);
             } else if self.take_sign("[") {
                 path.push(self.text()?);
                 self.sign("]")?;
@@ -184,6 +233,18 @@ impl Parser {
             path.remove(0);
         }
         Ok(path)
+    }
+
+    /// What follows a dot: a word, or `[[id]]` as the hub's own queries name a configuration (documented).
+    fn step(&mut self) -> Result<String, HubError> {
+        if !self.take_sign("[") {
+            return self.word();
+        }
+        self.sign("[")?;
+        let word = self.word()?;
+        self.sign("]")?;
+        self.sign("]")?;
+        Ok(word)
     }
 
     fn take_keyword(&mut self, keyword: &str) -> bool {

@@ -14,7 +14,8 @@ pub(super) enum Token {
     Sign(&'static str),
 }
 
-const SIGNS: [&str; 15] = ["!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "*", ".", "-"];
+const SIGNS: [&str; 18] =
+    ["!=", "<>", "<=", ">=", "=", "<", ">", "(", ")", "[", "]", ",", "*", ".", "-", "+", "/", "%"];
 
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, HubError> {
     let mut rest = text.trim_start();
