@@ -121,14 +121,37 @@ impl Metadata {
     /// As the hub prints it.
     #[must_use]
     pub(super) fn to_json(&self) -> Value {
+        self.print(&mut Printed::new(self.written.at))
+    }
+
+    fn print(&self, printed: &mut Printed) -> Value {
         let mut node = Map::new();
-        node.insert("$lastUpdated".to_owned(), self.written.at.to_string().into());
+        node.insert("$lastUpdated".to_owned(), printed.text(self.written.at).into());
         if let Some(version) = self.written.version {
             node.insert("$lastUpdatedVersion".to_owned(), version.into());
         }
         for (key, child) in &self.children {
-            node.insert(key.to_string(), child.to_json());
+            node.insert(key.to_string(), child.print(printed));
         }
         Value::Object(node)
+    }
+}
+
+/// A time as text: neighbours were mostly written at once, and printing a time is what a twin's metadata costs.
+struct Printed {
+    at: Stamp,
+    text: String,
+}
+
+impl Printed {
+    fn new(at: Stamp) -> Self {
+        Self { at, text: at.to_string() }
+    }
+
+    fn text(&mut self, at: Stamp) -> &str {
+        if at != self.at {
+            *self = Self::new(at);
+        }
+        &self.text
     }
 }
