@@ -13,8 +13,10 @@ use crate::amqp::EventHubs;
 use crate::authority::{Authority, AuthorityError};
 use crate::cli::{self, AuthorityDir, HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
+use crate::data::Data;
 use crate::events::{self, Emitter};
 use crate::hosts::Hosts;
+use crate::journal::JournalError;
 use crate::listeners;
 use crate::mqtt;
 use crate::service::{self, Service};
@@ -26,6 +28,8 @@ use crate::tls::{self, TlsError};
 pub enum StartError {
     /// A port is taken, or not for this user.
     Port(IpAddr, u16, io::Error),
+    /// The directory of `--data` cannot be used.
+    Data(JournalError),
     /// No certificate authority, or no certificates.
     Tls(TlsError),
     /// Two hubs share a name.
@@ -48,6 +52,7 @@ impl std::fmt::Display for StartError {
                 )
             }
             Self::Port(ip, port, error) => write!(f, "cannot listen on {ip}:{port}: {error}"),
+            Self::Data(error) => write!(f, "--data: {error}"),
             Self::Tls(error) => write!(f, "{error}"),
             Self::SameName(name) => write!(f, "two hubs are called {name}"),
             Self::SameHost(host) => write!(
@@ -61,6 +66,12 @@ impl std::fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl From<JournalError> for StartError {
+    fn from(error: JournalError) -> Self {
+        Self::Data(error)
+    }
+}
 
 impl From<TlsError> for StartError {
     fn from(error: TlsError) -> Self {
@@ -106,11 +117,12 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     };
     let https = listeners::open(&options.hubs, options.https_port).await?;
     let mqtt = listeners::open(&options.hubs, options.mqtt_port).await?;
+    let mut data = open_data(options, &shared.emitter)?;
     let mut services = Vec::new();
     let mut lines = Vec::new();
     for (at, address) in options.hubs.iter().enumerate() {
         let ports = Ports::of(at, &https, &mqtt);
-        let service = hub(address, &ports, options, &shared);
+        let service = hub(address, &ports, options, &shared, data.as_mut())?;
         refuse_same_host(&services, &service)?;
         lines.push(line(&service.hub, &ports));
         services.push(service);
@@ -126,6 +138,11 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
         services.iter().map(|service| (Arc::clone(&service.hub), Arc::clone(&service.control))).collect();
     let (logs, logs_url) = bind_plain(0).await?;
     let (listener, control_url) = bind_plain(options.control_port).await?;
+    if let Some(data) = data {
+        let (hubs, emitter) =
+            (services.iter().map(|service| Arc::clone(&service.hub)).collect(), Arc::clone(&shared.emitter));
+        tokio::spawn(data.compact(options.partitions, hubs, emitter, shared.stop.clone()));
+    }
     tokio::spawn(events::serve(logs, Arc::clone(&shared.emitter), shared.stop.clone()));
     tokio::spawn(events::let_go_late(Arc::clone(&shared.emitter), shared.stop.clone()));
     let port = ControlPort { hubs, emitter: shared.emitter, switches: shared.switches };
@@ -136,6 +153,14 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     let ready = json!({"hubs": lines, "eventHubs": event_hubs(options, amqp_port), "eventLogs": logs_url,
         "control": control_url, "caFile": shared.authority.file()});
     Ok(Running { ready, stop: shared.stop })
+}
+
+/// The directory that everything is kept in, if one was asked for, with what it has.
+fn open_data(options: &Options, emitter: &Emitter) -> Result<Option<Data>, JournalError> {
+    let Some(directory) = &options.data else { return Ok(None) };
+    let slack = u64::from(options.data_slack_mib) << 20;
+    let names: Vec<&str> = options.hubs.iter().map(HubAddress::name).collect();
+    Data::open(directory, slack, options.partitions, &names, emitter).map(Some)
 }
 
 /// The authority of the directory that was asked for, or of the usual one.
@@ -191,14 +216,24 @@ impl Ports {
     }
 }
 
-fn hub(address: &HubAddress, ports: &Ports, options: &Options, shared: &Shared) -> Arc<Service> {
+fn hub(
+    address: &HubAddress,
+    ports: &Ports,
+    options: &Options,
+    shared: &Shared,
+    data: Option<&mut Data>,
+) -> Result<Arc<Service>, JournalError> {
     let host_name = address.host_name(ports.https);
     let (emitter, switches) = (Arc::clone(&shared.emitter), Arc::clone(&shared.switches));
     let hub = Hub::new(address.name(), &host_name, options.key_seed.as_deref(), emitter, switches)
         .called(address.other_names(&[ports.https, ports.mqtt], ports.alone));
+    let hub = match data {
+        Some(data) => data.restore(hub, options.key_seed.is_none())?,
+        None => hub,
+    };
     let control = Arc::new(HubControl::default());
     control.throttles().set(options.throttling(address.name()));
-    Arc::new(Service::new(Arc::new(hub), control))
+    Ok(Arc::new(Service::new(Arc::new(hub), control)))
 }
 
 fn line(hub: &Hub, ports: &Ports) -> Value {

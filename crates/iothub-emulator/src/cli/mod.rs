@@ -138,6 +138,15 @@ pub struct Options {
     /// A switch, such as connectionStateEvents=true; any number of them. The control port's GET /switches names all.
     #[arg(long = "switch", value_name = "NAME=VALUE")]
     pub switches: Vec<SwitchOption>,
+    /// Keep everything in this directory, and go on from what is there; in memory only unless given.
+    ///
+    /// Every write is with the kernel before it is answered: killing the emulator loses nothing that was acknowledged.
+    /// Power loss may. Ports must be the same again for connection strings to stay; the policies' keys do.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Compact the directory of --data when it could shrink by so many MiB, and by half.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    pub data_slack_mib: u32,
     /// Make the policies' keys the same at every start.
     #[arg(long, value_name = "TEXT")]
     pub key_seed: Option<String>,

@@ -90,13 +90,17 @@ impl Partition {
         self.lock().bounds()
     }
 
-    /// Appends; gives the sequence number.
+    /// Appends now; gives the sequence number.
     pub fn append(&self, event: Event) -> u64 {
+        self.append_at(event, Stamp::now())
+    }
+
+    /// Appends at a time, or at that of the last event when that is later; gives the sequence number.
+    pub fn append_at(&self, event: Event, now: Stamp) -> u64 {
         let mut log = self.lock();
         let sequence = log.next;
         let bounds = log.bounds();
         let offset = log.events.back().map_or(0, |last| last.offset + weight(&last.event));
-        let now = Stamp::now();
         let at = bounds.last.map_or(now, |(_, last)| last.max(now));
         log.push(Enqueued { sequence, offset, at, event }, self.retention);
         // Under the lock, so that the number never goes back.

@@ -4,6 +4,7 @@ mod event;
 mod event_hub;
 mod log;
 mod message;
+mod publish;
 mod rules;
 mod serve;
 mod trouble;
@@ -12,17 +13,19 @@ mod wording;
 pub use event::Event;
 pub use event_hub::EventHub;
 pub use log::{Bounds, Enqueued, Partition, Position};
+pub use publish::Happened;
 pub use rules::{Mode, Order, Rule};
 pub use serve::serve;
 pub use wording::{HubName, Wording};
 
 use serde_json::{Map, Value, json};
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::journal::Journal;
 use crate::stamp::Stamp;
 use crate::store::Id;
 use rules::Rules;
@@ -88,6 +91,7 @@ pub struct Emitter {
     grown: Arc<watch::Sender<()>>,
     late: Notify,
     state: Mutex<State>,
+    journal: OnceLock<Arc<Journal>>,
 }
 
 #[derive(Debug, Default)]
@@ -112,7 +116,7 @@ impl Emitter {
         let each = all / 2 / usize::from(partitions.max(1));
         let grown = Arc::new(watch::Sender::new(()));
         let hubs = [REGISTRY, DEVICE_TWIN].map(|name| EventHub::new(name, partitions, each, &grown));
-        Self { hubs, grown, late: Notify::new(), state: Mutex::default() }
+        Self { hubs, grown, late: Notify::new(), state: Mutex::default(), journal: OnceLock::new() }
     }
 
     /// Changes with every event that arrives anywhere.
@@ -123,80 +127,6 @@ impl Emitter {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// An identity was created or deleted. Event Grid tells of devices only (documented).
-    pub fn lifecycle(&self, event: Lifecycle<'_>) {
-        let mut state = self.lock();
-        let wording = state.wording;
-        if event.id.module.is_none() {
-            state.round_robin = state.round_robin.wrapping_add(1);
-            let at = state.round_robin;
-            self.pass(&mut state, REGISTRY, at, message::grid(&event, wording));
-        }
-        let at = partition_of(&event.id.device);
-        self.pass(&mut state, DEVICE_TWIN, at, message::lifecycle(&event, wording));
-    }
-
-    /// A twin was written by the service or by its device.
-    pub fn twin_changed(&self, event: TwinChanged<'_>) {
-        let mut state = self.lock();
-        let (at, wording) = (partition_of(&event.id.device), state.wording);
-        self.pass(&mut state, DEVICE_TWIN, at, message::twin_changed(&event, wording));
-    }
-
-    /// A device connected or disconnected.
-    pub fn connection_changed(&self, event: ConnectionChanged<'_>) {
-        let mut state = self.lock();
-        let wording = state.wording;
-        state.round_robin = state.round_robin.wrapping_add(1);
-        let at = state.round_robin;
-        let sequence = message::connection_sequence();
-        self.pass(&mut state, REGISTRY, at, message::grid_connection(&event, &sequence, wording));
-        let at = partition_of(&event.id.device);
-        self.pass(&mut state, DEVICE_TWIN, at, message::connection(&event, &sequence, wording));
-    }
-
-    /// Lets the rules decide, then the lasting trouble.
-    fn pass(&self, state: &mut State, event_hub: &'static str, at: usize, event: Event) {
-        for (at, event) in state.rules.pass(event_hub, at, event) {
-            let fate = state.trouble.fate(event_hub);
-            if let Some(overtaken_by) = fate.late {
-                state.trouble.delay(at, event, overtaken_by);
-                self.late.notify_one();
-                continue;
-            }
-            if fate.duplicate {
-                self.append(event_hub, at, event.clone());
-            }
-            self.append(event_hub, at, event);
-            self.rewind(event_hub, at, fate.rewind.unwrap_or(0));
-            if event_hub == REGISTRY {
-                for (at, event) in state.trouble.overtake() {
-                    self.append(REGISTRY, at, event);
-                }
-            }
-        }
-    }
-
-    fn append(&self, event_hub: &str, at: usize, event: Event) {
-        if let Some(partition) = self.partition(event_hub, at) {
-            partition.append(event);
-        }
-    }
-
-    fn partition(&self, event_hub: &str, at: usize) -> Option<&Partition> {
-        let hub = self.event_hub(event_hub)?;
-        hub.partitions.get(at % hub.partitions.len().max(1))
-    }
-
-    /// The last events of a partition come again, in their order.
-    fn rewind(&self, event_hub: &str, at: usize, count: usize) {
-        let Some(partition) = self.partition(event_hub, at).filter(|_| count > 0) else { return };
-        let from = partition.next().saturating_sub(u64::try_from(count).unwrap_or_default());
-        for enqueued in partition.from(from, count) {
-            partition.append(enqueued.event);
-        }
     }
 
     /// Sets a share of lasting trouble in percent, or its seed; `None` when there is nothing of that name.
@@ -216,9 +146,8 @@ impl Emitter {
     /// Lets go what is late, although too few events have overtaken it.
     pub fn let_go_late(&self) {
         let mut state = self.lock();
-        for (at, event) in state.trouble.let_go() {
-            self.append(REGISTRY, at, event);
-        }
+        let late = state.trouble.let_go().into_iter();
+        self.arrive_anyway(late.map(|(at, event)| (REGISTRY.to_owned(), at, event)).collect());
     }
 
     /// The event hub of that name.
@@ -243,14 +172,13 @@ impl Emitter {
         self.lock().rules.clear();
     }
 
-    /// Lets go what was kept back; how many events that were. Rules that hold end with it.
+    /// Lets go what was kept back; how many events that were. Rules that hold end with it. Events that the journal
+    /// does not take are lost.
     pub fn release(&self, order: Order) -> usize {
         let mut state = self.lock();
         let held = state.rules.release(order);
         let count = held.len();
-        for (event_hub, at, event) in held {
-            self.append(&event_hub, at, event);
-        }
+        self.arrive_anyway(held);
         count
     }
 

@@ -107,9 +107,12 @@ async fn append(
 ) -> Result<Json<Value>, (StatusCode, String)> {
     let not_found = || (StatusCode::NOT_FOUND, format!("there is no partition {id} of {name}"));
     let hub = emitter.event_hub(&name).ok_or_else(not_found)?;
-    let partition = hub.partition(&id).ok_or_else(not_found)?;
+    hub.partition(&id).ok_or_else(not_found)?;
     let body = STANDARD.decode(&event.body).map_err(|e| (StatusCode::BAD_REQUEST, format!("body: {e}")))?;
     let key = event.partition_key.unwrap_or_default();
     let event = Event::keyed(&body, &event.properties, &event.system_properties, &key);
-    Ok(Json(json!({"sequenceNumber": partition.append(event)})))
+    let partition = id.parse().map_err(|_| not_found())?;
+    let appended = emitter.append(&name, partition, event);
+    let sequence = appended.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(Json(json!({"sequenceNumber": sequence.ok_or_else(not_found)?})))
 }

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-use crate::events::{DEVICE_TWIN, Emitter, Lifecycle, REGISTRY, TwinChanged};
+use crate::events::{DEVICE_TWIN, Emitter, Happened, Lifecycle, REGISTRY, TwinChanged};
 use crate::stamp::Stamp;
 use crate::store::Id;
 use serde_json::{Value, json};
@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 fn write(emitter: &Emitter, device: &str, n: u64) {
     let (id, body) = (Id::device(device), json!({ "version": n }));
-    emitter.twin_changed(TwinChanged { hub: "h", id: &id, replaced: false, body: &body, at: Stamp::now() });
+    let changed = TwinChanged { hub: "h", id: &id, replaced: false, body: &body, at: Stamp::now() };
+    emitter.tell(Happened::TwinChanged(changed)).unwrap();
 }
 
 fn create(emitter: &Emitter, device: &str) {
     let (id, twin) = (Id::device(device), json!({ "deviceId": device }));
-    emitter.lifecycle(Lifecycle { hub: "h", id: &id, created: true, twin: &twin, at: Stamp::now() });
+    let came = Lifecycle { hub: "h", id: &id, created: true, twin: &twin, at: Stamp::now() };
+    emitter.tell(Happened::Lifecycle(came)).unwrap();
 }
 
 /// The versions in an event hub's only partition, in the order of their arrival.

@@ -2,22 +2,58 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Precondition;
 use super::configuration::{Configuration, ConfigurationBody, check_query, check_target, member, text};
+use super::devices::Change;
+use super::write::{encode, unkept};
 use crate::error::{ErrorCode, HubError};
+use crate::events::Emitter;
 
 /// Most configurations of a hub (documented for paid tiers).
 const MAX_CONFIGURATIONS: usize = 100;
 
 /// All configurations of a hub.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Configurations {
     by_id: Mutex<BTreeMap<String, Configuration>>,
+    hub: String,
+    emitter: Arc<Emitter>,
 }
 
 impl Configurations {
+    pub(super) fn new(hub: &str, emitter: Arc<Emitter>) -> Self {
+        Self { by_id: Mutex::default(), hub: hub.to_owned(), emitter }
+    }
+
+    /// Puts back what was kept.
+    pub(super) fn restore(&mut self, kept: BTreeMap<String, Configuration>) {
+        self.by_id = Mutex::new(kept);
+    }
+
+    /// Every configuration as a change that makes it.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        self.lock().iter().filter_map(|(id, found)| change(id, Some(found)).ok()).collect()
+    }
+
+    /// The one way a configuration comes, changes (`Some`) or goes (`None`).
+    fn write(
+        &self,
+        all: &mut BTreeMap<String, Configuration>,
+        id: &str,
+        new: Option<Configuration>,
+    ) -> Result<(), HubError> {
+        let changes = || encode(&[change(id, new.as_ref())?]);
+        self.emitter.publish(&self.hub, &changes, &[]).map_err(|error| unkept(&error))?;
+        match new {
+            Some(new) => drop(all.insert(id.to_owned(), new)),
+            None => drop(all.remove(id)),
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Configuration>> {
         self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,7 +90,7 @@ impl Configurations {
             }
         };
         let answer = new.to_json();
-        write(&mut all, id, Some(new));
+        self.write(&mut all, id, Some(new))?;
         Ok(answer)
     }
 
@@ -66,8 +102,7 @@ impl Configurations {
         let mut all = self.lock();
         let found = all.get(id).ok_or_else(|| not_found(id))?;
         demand.check_resource(&found.etag())?;
-        write(&mut all, id, None);
-        Ok(())
+        self.write(&mut all, id, None)
     }
 
     /// One line of a file to import: creates, or updates when the line's ETag is the current one or there is none
@@ -102,12 +137,11 @@ impl Configurations {
     }
 }
 
-/// The one way a configuration comes, changes (`Some`) or goes (`None`).
-fn write(all: &mut BTreeMap<String, Configuration>, id: &str, new: Option<Configuration>) {
-    match new {
-        Some(new) => drop(all.insert(id.to_owned(), new)),
-        None => drop(all.remove(id)),
-    }
+fn change(id: &str, new: Option<&Configuration>) -> io::Result<Change> {
+    Ok(match new {
+        Some(new) => Change::PutConfiguration(id.into(), serde_json::to_string(new)?.into()),
+        None => Change::RemoveConfiguration(id.into()),
+    })
 }
 
 fn newcomer(

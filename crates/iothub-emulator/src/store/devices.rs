@@ -63,6 +63,10 @@ pub(super) enum Change {
     RemoveDevice(Box<str>),
     /// A module of a device went.
     RemoveModule(Box<str>, Box<str>),
+    /// A configuration came or is now so, as JSON.
+    PutConfiguration(Box<str>, Box<str>),
+    /// A configuration went.
+    RemoveConfiguration(Box<str>),
 }
 
 impl Change {
@@ -112,6 +116,26 @@ impl Devices {
         self.by_id.get(id)
     }
 
+    /// Lets nobody be connected: what a start finds.
+    pub(super) fn disconnect_all(&mut self) {
+        for stored in self.by_id.values_mut() {
+            if stored.standing().is_some_and(|standing| standing.connected)
+                && let Some(mut device) = stored.device(Depth::Whole)
+            {
+                device.identity.connected = false;
+                stored.device = Packed::device(&device);
+            }
+            for packed in stored.modules.iter_mut().flat_map(|modules| modules.values_mut()) {
+                if let Some(mut module) =
+                    packed.to_module(Depth::Whole).filter(|module| module.identity.connected)
+                {
+                    module.identity.connected = false;
+                    *packed = Packed::module(&module);
+                }
+            }
+        }
+    }
+
     /// Makes a change. A module of a device that is not there goes nowhere.
     pub(super) fn apply(&mut self, change: Change) {
         match change {
@@ -132,6 +156,8 @@ impl Devices {
                     modules.remove(&id);
                 }
             }
+            // Kept elsewhere.
+            Change::PutConfiguration(..) | Change::RemoveConfiguration(_) => {}
         }
     }
 }
@@ -143,6 +169,14 @@ impl Stored {
 
     pub(super) fn standing(&self) -> Option<Standing> {
         self.device.standing()
+    }
+
+    /// The changes that make it, device first.
+    pub(super) fn changes(&self, id: &str) -> impl Iterator<Item = Change> {
+        let modules = self.modules.iter().flat_map(|modules| modules.iter());
+        let modules =
+            modules.map(move |(module, packed)| Change::PutModule(id.into(), module.clone(), packed.clone()));
+        std::iter::once(Change::PutDevice(id.into(), self.device.clone())).chain(modules)
     }
 
     pub(super) fn find(&self, module: Option<&str>, depth: Depth) -> Option<Found> {

@@ -135,7 +135,7 @@ impl Hub {
         if let Some(body) = told {
             change.tell(id, false, body);
         }
-        self.commit(&mut devices, change);
+        self.commit(&mut devices, change)?;
         if let Some((version, patch)) = effect.desired {
             self.sessions.publish(id, version, patch);
         }

@@ -12,6 +12,7 @@ mod export;
 mod id;
 mod import;
 mod item;
+mod kept;
 mod limits;
 mod merge;
 mod metadata;
@@ -37,6 +38,7 @@ pub use configurations::{Configurations, test_queries};
 pub use export::ExportPage;
 pub use id::{Id, check_id};
 pub use import::ImportError;
+pub(crate) use kept::KeptHub;
 pub use policy::{Permission, Policy};
 pub use precondition::Precondition;
 pub use query::{Page, Query};
@@ -53,7 +55,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use crate::error::{ErrorCode, HubError};
-use crate::events::{ConnectionChanged, Emitter};
+use crate::events::{ConnectionChanged, Emitter, Happened};
 use crate::stamp::Stamp;
 use devices::Devices;
 use sessions::Sessions;
@@ -125,7 +127,7 @@ impl Hub {
             policies: policy::built_in(name, seed),
             devices: Mutex::default(),
             index: Mutex::default(),
-            configurations: Configurations::default(),
+            configurations: Configurations::new(name, Arc::clone(&emitter)),
             sessions: Sessions::default(),
             emitter,
             switches,
@@ -222,7 +224,7 @@ impl Hub {
         let mut write = Write::new(at);
         write.change(found.put(id));
         write.tell(id, false, body);
-        self.commit(&mut devices, write);
+        self.commit(&mut devices, write)?;
         Ok(version)
     }
 
@@ -242,7 +244,10 @@ impl Hub {
         (identity.connection_updated, identity.last_activity) = (at, at);
         devices.apply(found.put(id));
         if changed && self.switches.connection_state_events() {
-            self.emitter.connection_changed(ConnectionChanged { hub: &self.name, id, connected, at });
+            let change = ConnectionChanged { hub: &self.name, id, connected, at };
+            if let Err(error) = self.emitter.tell(Happened::Connection(change)) {
+                tracing::error!(%error, %id, "a change of its connection is not told");
+            }
         }
     }
 

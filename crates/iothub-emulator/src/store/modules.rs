@@ -96,7 +96,7 @@ impl Hub {
         let mut write = Write::new(at);
         write.change(found.put(&id));
         write.announce(&found, &id, true);
-        self.commit(&mut devices, write);
+        self.commit(&mut devices, write)?;
         Ok(answer)
     }
 
@@ -118,7 +118,7 @@ impl Hub {
         found.identity.counter += 1;
         let mut write = Write::new(Stamp::now());
         write.change(Change::put_module(device, module, &found));
-        self.commit(&mut devices, write);
+        self.commit(&mut devices, write)?;
         Ok(module_identity(&found, device, module, Occasion::Written))
     }
 
@@ -146,9 +146,9 @@ impl Hub {
         let mut write = Write::new(Stamp::now());
         write.announce(&found, &id, false);
         write.change(Change::RemoveModule(device.into(), module.into()));
+        self.commit(&mut devices, write)?;
         self.sessions.close(&id);
         self.sessions.forget(&id);
-        self.commit(&mut devices, write);
         Ok(())
     }
 }

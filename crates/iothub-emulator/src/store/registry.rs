@@ -78,7 +78,7 @@ impl Hub {
         if found.device.is_edge() {
             add_edge_modules(&mut write, &found, id, at);
         }
-        self.commit(&mut devices, write);
+        self.commit(&mut devices, write)?;
         Ok(answer)
     }
 
@@ -112,9 +112,9 @@ impl Hub {
         } else if ceased {
             remove_edge_modules(&mut write, &devices, &found, id);
         }
-        self.commit(&mut devices, write);
+        self.commit(&mut devices, write)?;
         if !found.device.enabled {
-            self.close_sessions(&devices, id);
+            self.close_sessions(&identities(&devices, id));
         }
         Ok(answer)
     }
@@ -137,14 +137,15 @@ impl Hub {
         }
         write.announce(&found, &Id::device(id), false);
         write.change(Change::RemoveDevice(id.into()));
-        self.close_sessions(&devices, id);
-        identities(&devices, id).for_each(|id| self.sessions.forget(&id));
-        self.commit(&mut devices, write);
+        let identities = identities(&devices, id);
+        self.commit(&mut devices, write)?;
+        self.close_sessions(&identities);
+        identities.iter().for_each(|id| self.sessions.forget(id));
         Ok(())
     }
 
-    fn close_sessions(&self, devices: &Devices, id: &str) {
-        identities(devices, id).for_each(|id| self.sessions.close(&id));
+    fn close_sessions(&self, identities: &[Id]) {
+        identities.iter().for_each(|id| self.sessions.close(id));
     }
 
     /// How many devices there are, how many of them enabled, how many connected.
@@ -160,6 +161,12 @@ impl Hub {
         });
         (all, enabled, connected)
     }
+}
+
+/// A device and its modules.
+fn identities(devices: &Devices, id: &str) -> Vec<Id> {
+    let modules = devices.module_ids(id).into_iter().map(|module| Id::module(id, module));
+    std::iter::once(Id::device(id)).chain(modules).collect()
 }
 
 fn new_device(id: &str, body: IdentityBody, content: Option<TwinRecord>, at: Stamp) -> DeviceRecord {
@@ -232,10 +239,4 @@ fn scope_immutable() -> HubError {
 
 fn already_registered(id: &str) -> HubError {
     HubError::new(ErrorCode::DeviceAlreadyExists, format!("A device with ID '{id}' is already registered."))
-}
-
-/// A device and its modules.
-fn identities(devices: &Devices, id: &str) -> impl Iterator<Item = Id> {
-    let modules = devices.module_ids(id).into_iter().map(move |module| Id::module(id, module));
-    std::iter::once(Id::device(id)).chain(modules)
 }

@@ -100,7 +100,7 @@ impl Hub {
         };
         if effect.wrote {
             let change = found.put(id);
-            self.spread(&mut devices, id, effect, verb, change, at);
+            self.spread(&mut devices, id, effect, verb, change, at)?;
         }
         Ok(twin(&found, id, true))
     }
@@ -114,7 +114,7 @@ impl Hub {
         verb: TwinVerb,
         change: Change,
         at: Stamp,
-    ) {
+    ) -> Result<(), HubError> {
         let Effect { mut event, desired, .. } = effect;
         let replaced = verb == TwinVerb::Replace;
         if let (true, Value::Object(members)) = (replaced, &mut event) {
@@ -126,10 +126,11 @@ impl Hub {
         let mut write = Write::new(at);
         write.change(change);
         write.tell(id, replaced, event);
-        self.commit(devices, write);
+        self.commit(devices, write)?;
         if let Some((version, patch)) = desired {
             self.sessions.publish(id, version, patch);
         }
+        Ok(())
     }
 
     /// Every identity with its twin, sorted by id: `[{"identity": …, "twin": …}]`, keys included.

@@ -1,11 +1,13 @@
 //! How a write takes effect: the changes it makes and the events that tell of them, together.
 
 use serde_json::Value;
+use std::io;
 
 use super::devices::{Change, Devices, Found};
 use super::document::twin;
 use super::{Hub, Id};
-use crate::events::{Lifecycle, TwinChanged};
+use crate::error::{ErrorCode, HubError};
+use crate::events::{Happened, Lifecycle, TwinChanged};
 use crate::stamp::Stamp;
 
 /// What one call does to a hub.
@@ -49,23 +51,42 @@ impl Write {
 
 impl Hub {
     /// Makes a write take effect. The events are in the logs before anyone can see what they tell of.
-    pub(super) fn commit(&self, devices: &mut Devices, write: Write) {
+    ///
+    /// # Errors
+    /// `ServerError` when the journal cannot be written; then nothing took effect.
+    pub(super) fn commit(&self, devices: &mut Devices, write: Write) -> Result<(), HubError> {
         let Write { at, changes, told } = write;
-        for (id, told) in &told {
-            match told {
-                Told::Lifecycle { created, twin } => {
-                    let created = *created;
-                    self.emitter.lifecycle(Lifecycle { hub: &self.name, id, created, twin, at });
-                }
-                Told::TwinChanged { replaced, body } => {
-                    let replaced = *replaced;
-                    self.emitter.twin_changed(TwinChanged { hub: &self.name, id, replaced, body, at });
-                }
-            }
-        }
+        let happened: Vec<Happened<'_>> =
+            told.iter().map(|(id, told)| told.happened(&self.name, id, at)).collect();
+        let kept = self.emitter.publish(&self.name, &|| encode(&changes), &happened);
+        kept.map_err(|error| unkept(&error))?;
         for change in changes {
             self.before(&change, devices);
             devices.apply(change);
         }
+        Ok(())
     }
+}
+
+impl Told {
+    fn happened<'a>(&'a self, hub: &'a str, id: &'a Id, at: Stamp) -> Happened<'a> {
+        match self {
+            Self::Lifecycle { created, twin } => {
+                Happened::Lifecycle(Lifecycle { hub, id, created: *created, twin, at })
+            }
+            Self::TwinChanged { replaced, body } => {
+                Happened::TwinChanged(TwinChanged { hub, id, replaced: *replaced, body, at })
+            }
+        }
+    }
+}
+
+/// Changes as the journal keeps them.
+pub(super) fn encode(changes: &[Change]) -> io::Result<Vec<u8>> {
+    postcard::to_stdvec(changes).map_err(io::Error::other)
+}
+
+/// What a client is told when a write could not be kept.
+pub(super) fn unkept(error: &io::Error) -> HubError {
+    HubError::new(ErrorCode::ServerError, format!("the write could not be kept: {error}"))
 }

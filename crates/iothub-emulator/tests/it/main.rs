@@ -11,6 +11,7 @@ mod events;
 mod faults;
 mod hosts;
 mod http_surface;
+mod kept;
 mod over_tls;
 mod patience;
 mod preconditions;

@@ -19,7 +19,7 @@ use metadata::PackedMetadata;
 
 /// A packed device without its modules, or a packed module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Packed(Box<[u8]>);
+pub(super) struct Packed(#[serde(with = "serde_bytes")] Box<[u8]>);
 
 /// How much of a record is wanted: a query that never looks at properties need not read them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -97,6 +97,7 @@ fn device_of(change: &Change) -> Option<(&str, bool)> {
             Some((id, false))
         }
         Change::RemoveDevice(id) => Some((id, true)),
+        Change::PutConfiguration(..) | Change::RemoveConfiguration(_) => None,
     }
 }
 
