@@ -10,8 +10,8 @@ use crate::store::{Hub, Precondition};
 /// Most identities in one list (documented).
 const MAX_LIST: usize = 1000;
 
-pub(super) fn list(hub: &Hub, call: &Call) -> Answer {
-    Answer::json(200, &Value::Array(hub.list_devices(top(call))))
+pub(super) fn list(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(200, &Value::Array(hub.list_devices(top(call)))))
 }
 
 pub(super) fn device(hub: &Hub, call: &Call, verb: Verb, id: &str) -> Result<Answer, HubError> {
@@ -44,16 +44,16 @@ pub(super) fn bulk(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
     Ok(Answer::json(if successful { 200 } else { 400 }, &body))
 }
 
-pub(super) fn device_statistics(hub: &Hub) -> Answer {
+pub(super) fn device_statistics(hub: &Hub, _: &Call) -> Result<Answer, HubError> {
     let (total, enabled, _) = hub.count_devices();
     let disabled = total.saturating_sub(enabled);
     let body =
         json!({"totalDeviceCount": total, "enabledDeviceCount": enabled, "disabledDeviceCount": disabled});
-    Answer::json(200, &body)
+    Ok(Answer::json(200, &body))
 }
 
-pub(super) fn service_statistics(hub: &Hub) -> Answer {
-    Answer::json(200, &json!({"connectedDeviceCount": hub.count_devices().2}))
+pub(super) fn service_statistics(hub: &Hub, _: &Call) -> Result<Answer, HubError> {
+    Ok(Answer::json(200, &json!({"connectedDeviceCount": hub.count_devices().2})))
 }
 
 /// `top`; anything but 1 to 1000 means 1000 (documented).

@@ -2,7 +2,8 @@
 
 use super::{Answer, Call, Service, configurations, jobs, registry, twins};
 use crate::error::{ErrorCode, HubError};
-use crate::store::{Id, Permission};
+use crate::store::{Hub, Id, Permission};
+use std::sync::Arc;
 
 /// Answers one request.
 pub(super) async fn answer(service: &Service, call: &Call) -> Answer {
@@ -132,15 +133,15 @@ impl<'a> Route<'a> {
     async fn run(&self, service: &Service, call: &Call) -> Result<Answer, HubError> {
         let hub = &service.hub;
         match self {
-            Self::ListDevices => Ok(registry::list(hub, call)),
+            Self::ListDevices => aside(hub, call, registry::list).await,
             Self::Bulk => registry::bulk(hub, call),
             Self::Device(verb, id) => registry::device(hub, call, *verb, id),
             Self::ListModules(id) => registry::list_modules(hub, id),
             Self::Module(verb, id, module) => registry::module(hub, call, *verb, id, module),
-            Self::DeviceStatistics => Ok(registry::device_statistics(hub)),
-            Self::ServiceStatistics => Ok(registry::service_statistics(hub)),
+            Self::DeviceStatistics => aside(hub, call, registry::device_statistics).await,
+            Self::ServiceStatistics => aside(hub, call, registry::service_statistics).await,
             Self::Twin(verb, id) => twins::twin(hub, call, *verb, id),
-            Self::Query => twins::query(hub, call),
+            Self::Query => aside(hub, call, twins::query).await,
             Self::ApplyConfiguration(id) => configurations::apply(hub, call, id),
             Self::ListConfigurations => Ok(configurations::list(hub)),
             Self::Configuration(verb, id) => configurations::configuration(hub, call, *verb, id),
@@ -151,6 +152,17 @@ impl<'a> Route<'a> {
             Self::CancelJob(id) => jobs::cancel(service, id).await,
         }
     }
+}
+
+/// Looks at many devices on a thread apart: connections that share a worker with it would wait for it.
+async fn aside(
+    hub: &Arc<Hub>,
+    call: &Call,
+    look: fn(&Hub, &Call) -> Result<Answer, HubError>,
+) -> Result<Answer, HubError> {
+    let (hub, call) = (Arc::clone(hub), call.clone());
+    let looked = tokio::task::spawn_blocking(move || look(&hub, &call)).await;
+    looked.unwrap_or_else(|error| Err(HubError::new(ErrorCode::ServerError, error.to_string())))
 }
 
 /// What leads to no route: a resource that has other methods answers 405, everything else is refused by name.

@@ -7,7 +7,7 @@ use super::Hub;
 use super::devices::{Change, Stored};
 
 /// How many devices are looked at before others get their turn at the lock.
-const STRIDE: usize = 256;
+const STRIDE: usize = 64;
 
 impl Hub {
     /// The changes that make the devices of one stride, and where the next begins, when there is one. The lock is free

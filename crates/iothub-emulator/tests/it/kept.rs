@@ -58,8 +58,21 @@ fn command(scratch: &Path, arguments: &[&str]) -> Command {
 
 impl Process {
     fn start(scratch: &Scratch) -> Self {
+        Self::of(command(&scratch.0, &[]))
+    }
+
+    /// One whose files may not become larger than 128 KiB: writing fails then, as on a disk that is full.
+    fn confined(scratch: &Scratch) -> Self {
+        let whole = command(&scratch.0, &[]);
+        let mut command = Command::new("bash");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$0\" \"$@\""]).arg(whole.get_program());
+        command.args(whole.get_args()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Self {
         let _already = rustls::crypto::ring::default_provider().install_default();
-        let mut child = command(&scratch.0, &[]).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap();
@@ -215,6 +228,31 @@ async fn a_snapshot_under_load_loses_nothing() {
         let known = whole(&twin, &events[device]);
         assert!(known == last || known == last + 1, "{device} has {known}, {last} was acknowledged");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_cannot_be_kept_is_refused_and_does_not_take_effect() {
+    let scratch = Scratch::new();
+    let mut process = Process::confined(&scratch);
+    process.create("d").await;
+    let mut last = 0;
+    let refused = loop {
+        let body = json!({"tags": {"n": last + 1}, "properties": {"desired": {"n": last + 1, "text": "x".repeat(3000)}}});
+        match process.send(Method::PATCH, "/twins/d", body).await.unwrap() {
+            (StatusCode::OK, _) => last += 1,
+            refused => break refused,
+        }
+        assert!(last < 100, "128 KiB are full");
+    };
+    assert_eq!(refused.0, 500, "{refused:?}");
+    for _ in 0..2 {
+        let (_, twin) = process.send(Method::GET, "/twins/d", Value::Null).await.unwrap();
+        assert_eq!(whole(&twin, &process.events().await["d"]), last);
+        process.kill();
+        process = Process::start(&scratch);
+    }
+    // There is room again.
+    process.send(Method::PATCH, "/twins/d", json!({"tags": {"n": last + 1}})).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
