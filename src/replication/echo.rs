@@ -86,7 +86,6 @@ impl Echoes {
                     || (reported_only
                         && hint.reported_version.is_some_and(|v| v > 0 && entry.reported.contains(&low(v))))
             }
-            HintKind::Other => true,
         }
     }
 

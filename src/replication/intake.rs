@@ -7,7 +7,7 @@ use super::owed::Position;
 use super::pass::now;
 use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
-use crate::iothub::notification::{self, HintKind};
+use crate::iothub::notification;
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -52,10 +52,9 @@ impl Intake {
         for element in found {
             match element {
                 Err(why) => bad.push(why.0),
-                Ok(hint) if hint.identity.device.is_probe() || hint.kind == HintKind::Other => {
-                    self.ignored += 1;
-                }
-                Ok(hint) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
+                Ok(None) => self.ignored += 1,
+                Ok(Some(hint)) if hint.identity.device.is_probe() => self.ignored += 1,
+                Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
                     Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
                     None => bad.push(origin_unknown(hint.hub.as_deref())),
                 },

@@ -22,16 +22,16 @@ fn subject(members: &Object) -> Option<&str> {
     text(members, "subject")?.strip_prefix("devices/")
 }
 
-pub(crate) fn hint(members: &Object) -> Result<Hint, NotANotification> {
+pub(crate) fn hint(members: &Object) -> Result<Option<Hint>, NotANotification> {
     let nothing = Object::new();
     let data = object(members, "data").unwrap_or(&nothing);
-    let kind = kind(event_type(members).unwrap_or_default())?;
+    let Some(kind) = kind(event_type(members).unwrap_or_default())? else { return Ok(None) };
     let device = text(data, "deviceId").or_else(|| subject(members));
     let device = device.ok_or_else(|| not("an Event Grid event that names no device"))?;
     let twin = object(data, "twin").unwrap_or(&nothing);
     let [version, reported_version, desired_version] = versions(twin);
     let time = text(data, "operationTimestamp").or_else(|| text(members, "eventTime"));
-    Ok(Hint {
+    Ok(Some(Hint {
         identity: identity(device, text(data, "moduleId"))?,
         hub: text(data, "hubName").or_else(|| source_hub(members)).map(str::to_owned),
         kind,
@@ -41,7 +41,7 @@ pub(crate) fn hint(members: &Object) -> Result<Hint, NotANotification> {
         version,
         reported_version,
         desired_version,
-    })
+    }))
 }
 
 /// The last segment of `…/providers/Microsoft.Devices/IotHubs/{hub}`.
@@ -50,12 +50,14 @@ fn source_hub(members: &Object) -> Option<&str> {
     resource.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
 }
 
-fn kind(event_type: &str) -> Result<HintKind, NotANotification> {
+/// `None` for what a hub or Event Grid itself tells and what changes no identity.
+fn kind(event_type: &str) -> Result<Option<HintKind>, NotANotification> {
     let name = event_type.to_ascii_lowercase();
     match name.strip_prefix("microsoft.devices.") {
-        Some("devicecreated") => Ok(HintKind::Created),
-        Some("devicedeleted") => Ok(HintKind::Deleted),
-        Some(_) => Ok(HintKind::Other),
+        Some("devicecreated") => Ok(Some(HintKind::Created)),
+        Some("devicedeleted") => Ok(Some(HintKind::Deleted)),
+        Some(_) => Ok(None),
+        None if name.starts_with("microsoft.eventgrid.") => Ok(None),
         None => {
             let shown: String = event_type.chars().filter(|c| !c.is_control()).take(80).collect();
             Err(NotANotification(format!("an Event Grid event of the type {shown}")))

@@ -28,8 +28,6 @@ pub enum HintKind {
         /// The whole of tags and desired properties was replaced.
         replaced: bool,
     },
-    /// A connection state event or the like: names an identity, changes nothing.
-    Other,
 }
 
 /// One identity that may have changed.
@@ -68,11 +66,16 @@ impl fmt::Display for NotANotification {
 
 impl std::error::Error for NotANotification {}
 
-/// Hints in one event body (Event Grid arrays may hold several); errors apart, one per element.
+/// Hints in one event body (Event Grid arrays may hold several); errors apart, one per element. `None` is for an event
+/// that is understood and changes no identity: a connection state, telemetry and the like.
 ///
 /// `properties` are the application properties, `system` the system properties. There is always at
 /// least one result, so that no event is lost without a word.
-pub fn parse(body: &[u8], properties: &Object, system: &Object) -> Vec<Result<Hint, NotANotification>> {
+pub fn parse(
+    body: &[u8],
+    properties: &Object,
+    system: &Object,
+) -> Vec<Result<Option<Hint>, NotANotification>> {
     let properties = Properties { application: properties, system };
     if let Some(label) = routed::label(&properties) {
         return vec![routed::labelled(label, &properties, body)];
@@ -85,10 +88,10 @@ pub fn parse(body: &[u8], properties: &Object, system: &Object) -> Vec<Result<Hi
     }
 }
 
-fn element(event: Value, properties: &Properties<'_>) -> Result<Hint, NotANotification> {
+fn element(event: Value, properties: &Properties<'_>) -> Result<Option<Hint>, NotANotification> {
     match event {
         Value::Object(members) if event_grid::is_event(&members) => event_grid::hint(&members),
-        Value::Object(members) => routed::unlabelled(&members, properties),
+        Value::Object(members) => routed::unlabelled(&members, properties).map(Some),
         _ => Err(not("neither an event nor an array of events")),
     }
 }

@@ -47,14 +47,14 @@ pub(crate) fn label(properties: &Properties<'_>) -> Option<Label> {
         .or_else(|| properties.text("opType").map(|_| Label::Other))
 }
 
-/// A message whose properties say what it is. The body of one that changes nothing is not read.
+/// A message whose properties say what it is. Of one that changes nothing neither the body nor the ids are read.
 pub(crate) fn labelled(
     label: Label,
     properties: &Properties<'_>,
     body: &[u8],
-) -> Result<Hint, NotANotification> {
+) -> Result<Option<Hint>, NotANotification> {
     if label == Label::Other {
-        return hint(HintKind::Other, TwinChange::default(), &Object::new(), properties);
+        return Ok(None);
     }
     let Value::Object(body) = json(body)? else { return Err(not("the body is not a JSON object")) };
     let (kind, change) = match label {
@@ -68,7 +68,7 @@ pub(crate) fn labelled(
         Label::UpdateTwin | Label::SomeTwin => (HintKind::Twin { replaced: false }, patch(&body)),
         Label::SomeLifecycle | Label::Other => (HintKind::Twin { replaced: false }, TwinChange::default()),
     };
-    hint(kind, change, &body, properties)
+    hint(kind, change, &body, properties).map(Some)
 }
 
 /// A body without a word about what it is, as the host's admin trigger delivers it.

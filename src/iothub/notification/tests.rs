@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -10,6 +10,10 @@ fn object(value: Value) -> Object {
 }
 
 fn one(body: &Value, properties: Value, system: Value) -> Result<Hint, NotANotification> {
+    read(body, properties, system).map(|hint| hint.expect("a hint"))
+}
+
+fn read(body: &Value, properties: Value, system: Value) -> Result<Option<Hint>, NotANotification> {
     let mut hints = parse(body.to_string().as_bytes(), &object(properties), &object(system));
     assert_eq!(hints.len(), 1);
     hints.remove(0)
@@ -124,7 +128,7 @@ fn one_bad_element_harms_only_itself() {
     ]);
     let hints = parse(events.to_string().as_bytes(), &Object::new(), &Object::new());
     assert_eq!(hints.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true]);
-    assert_eq!(hints[3].as_ref().unwrap().kind, HintKind::Other);
+    assert_eq!(hints[3], Ok(None));
 }
 
 #[test]
@@ -142,7 +146,31 @@ fn a_message_that_changes_nothing_needs_no_readable_body() {
         (json!({}), json!({"iothub-message-source": "Telemetry", "iothub-connection-device-id": "d"})),
     ] {
         let hints = parse(b"\xff\x00", &object(properties), &object(system));
-        assert_eq!(hints[0].as_ref().unwrap().kind, HintKind::Other);
+        assert_eq!(hints, [Ok(None)]);
+    }
+}
+
+#[test]
+fn a_connection_state_is_told_in_three_forms_and_changes_nothing() {
+    let info = json!({"deviceConnectionStateEventInfo": {"sequenceNumber": "0001"}, "hubName": "C", "deviceId": "d"});
+    let grid = json!([{"id": "1", "subject": "devices/d", "eventType": "Microsoft.Devices.DeviceConnected", "data": info}]);
+    let cloud = json!({"specversion": "1.0", "type": "Microsoft.Devices.DeviceDisconnected", "data": info});
+    let routed = json!({"hubName": "c", "deviceId": "d", "opType": "deviceConnected", "operationTimestamp": "2026-07-01T08:00:00+00:00",
+        "iothub-message-schema": "deviceConnectionStateNotification"});
+    for (body, properties) in
+        [(grid, json!({})), (cloud, json!({})), (json!({"sequenceNumber": "0001"}), routed)]
+    {
+        assert_eq!(read(&body, properties, json!({})), Ok(None));
+    }
+}
+
+#[test]
+fn a_message_that_changes_nothing_need_not_name_a_device() {
+    let telemetry = json!({"iothub-message-source": "Telemetry"});
+    assert_eq!(parse(b"21.5", &Object::new(), &object(telemetry)), [Ok(None)]);
+    for kind in ["Microsoft.Devices.SomethingNew", "Microsoft.EventGrid.SubscriptionDeletedEvent"] {
+        let event = json!([{"id": "1", "subject": "hub", "eventType": kind, "data": {}}]);
+        assert_eq!(read(&event, json!({}), json!({})), Ok(None), "{kind}");
     }
 }
 

@@ -73,7 +73,10 @@ impl Engine {
             return;
         }
         match Performative::decode(frame.body) {
-            Ok(performative) => self.act(frame.channel, performative),
+            Ok(performative) => {
+                tracing::trace!(frame.channel, ?performative, "heard");
+                self.act(frame.channel, performative);
+            }
             Err(_) => self.close(Some(&Failure::new("amqp:decode-error", "A frame that cannot be read"))),
         }
     }

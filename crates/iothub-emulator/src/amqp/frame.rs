@@ -106,6 +106,7 @@ pub(crate) fn put(
     performative: Option<&Value>,
     payload: &[u8],
 ) {
+    tracing::trace!(channel, ?performative, payload = payload.len(), "said");
     let mut body = BytesMut::new();
     if let Some(performative) = performative {
         encode::value(performative, &mut body);
