@@ -20,8 +20,9 @@ use crate::error::{ErrorCode, HubError};
 use crate::hosts::{Hosts, begins_refusing};
 use crate::mqtt;
 
-/// How long a client may take for the head of a request, and let a connection rest between two.
-const HEAD_OR_REST: Duration = Duration::from_secs(30);
+/// How long a client may take for the head of a request, and let a connection rest between two. The service says that
+/// it runs on HTTP.sys, whose limit this is unless it is told otherwise (inferred).
+const HEAD_OR_REST: Duration = Duration::from_secs(120);
 
 /// Largest head of a request, in bytes, and how much is read ahead of what is being handled.
 const MAX_HEAD: usize = 64 * 1024;

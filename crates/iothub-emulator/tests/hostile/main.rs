@@ -7,6 +7,7 @@
 mod amqp;
 mod http;
 mod mqtt;
+mod opening;
 mod process;
 mod websocket;
 

@@ -136,6 +136,21 @@ async fn a_websocket_counts_as_a_devices_connection_and_closes_when_its_hub_refu
 }
 
 #[tokio::test]
+async fn trouble_strikes_in_a_websocket_as_it_does_over_tls() {
+    let world = world_with_device().await;
+    let fault = json!({"method": "MQTT-PATCH", "dropConnection": true, "afterApply": true});
+    world.control(Method::POST, "/hubs/primary/faults", fault).await;
+    let mut device = world.device_in_a_websocket("d", 8192).await;
+    assert!(device.report(&json!({"a": 1}), None).await.is_err());
+    let twin: Value = world.send(Method::GET, "/twins/d", None, Value::Null).await.json().await.unwrap();
+    assert_eq!(twin["properties"]["reported"]["a"], 1);
+    let mut device = world.device_in_a_websocket("d", 8192).await;
+    let disabled = json!({"deviceId": "d", "status": "disabled"});
+    assert_eq!(world.send(Method::PUT, "/devices/d", Some("*"), disabled).await.status(), 200);
+    device.closed().await;
+}
+
+#[tokio::test]
 async fn a_query_on_the_path_changes_nothing_and_the_subprotocol_is_agreed_on() {
     let world = world_with_device().await;
     let path = format!("{PATH}?iothub-no-client-cert=true");
