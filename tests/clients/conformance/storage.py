@@ -19,13 +19,28 @@ READY_SECONDS = 30
 
 def command(parts):
     """Starts it, in memory, on the port that `URL` has."""
-    return ["node", parts / "node_modules/azurite/dist/src/blob/main.js", "--inMemoryPersistence", "--silent", "--skipApiVersionCheck"]
+    return [
+        "node",
+        parts / "node_modules/azurite/dist/src/blob/main.js",
+        "--inMemoryPersistence",
+        "--silent",
+        "--skipApiVersionCheck",
+    ]
 
 
 def access():
     """The account's address, and an account signature for its containers and blobs as a query string."""
     expiry = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
-    fields = {"sp": "rwdlac", "ss": "b", "srt": "co", "st": "", "se": f"{expiry:%Y-%m-%dT%H:%M:%SZ}", "sip": "", "spr": "", "sv": VERSION}
+    fields = {
+        "sp": "rwdlac",
+        "ss": "b",
+        "srt": "co",
+        "st": "",
+        "se": f"{expiry:%Y-%m-%dT%H:%M:%SZ}",
+        "sip": "",
+        "spr": "",
+        "sv": VERSION,
+    }
     signed = "".join(f"{line}\n" for line in (ACCOUNT, *fields.values()))
     given = {name: value for name, value in fields.items() if value}
     given["sig"] = base64.b64encode(hmac.digest(KEY, signed.encode(), hashlib.sha256)).decode()

@@ -37,7 +37,12 @@ class Suite:
         with open(OUTPUT / f"{self.name}.log", "wb") as log:
             try:
                 code = subprocess.run(
-                    self.command, env={**world.environment(), **own}, stdout=log, stderr=log, timeout=SECONDS, check=False
+                    self.command,
+                    env={**world.environment(), **own},
+                    stdout=log,
+                    stderr=log,
+                    timeout=SECONDS,
+                    check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
                 code = f"no end within {SECONDS} s"
@@ -53,7 +58,17 @@ def _node(folder, **environment):
 def _python(folder, **environment):
     python = str(PARTS / "python/bin/python")
     own = {"PYTHONPATH": str(TESTS / "python"), "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    command = (python, "-W", "ignore::DeprecationWarning", "-m", "unittest", "discover", "--verbose", "--start-directory", str(TESTS / "python" / folder))
+    command = (
+        python,
+        "-W",
+        "ignore::DeprecationWarning",
+        "-m",
+        "unittest",
+        "discover",
+        "--verbose",
+        "--start-directory",
+        str(TESTS / "python" / folder),
+    )
     return {"command": command, "environment": tuple(own.items())}
 
 
@@ -63,7 +78,9 @@ def _all():
     yield Suite("node-service", "azure-iothub 1.16.6 (Node)", "HTTPS", hub="contoso", **_node("service"))
     yield Suite("python-service", "azure-iot-hub 2.7.0 (Python)", "HTTPS", hub="fabrikam", **_python("service"))
     yield Suite("node-device-tls", node_device, "MQTT", hub="contoso", **_node("device", TRANSPORT="Mqtt"))
-    yield Suite("node-device-ws", node_device, "MQTT over WebSockets", hub="contoso", **_node("device", TRANSPORT="MqttWs"))
+    yield Suite(
+        "node-device-ws", node_device, "MQTT over WebSockets", hub="contoso", **_node("device", TRANSPORT="MqttWs")
+    )
     yield Suite("python-device-tls", python_device, "MQTT", hub="fabrikam", **_python("device"))
     yield Suite(
         "python-device-ws", python_device, "MQTT over WebSockets", hub="fabrikam", **_python("device", WEBSOCKETS="1")

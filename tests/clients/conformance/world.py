@@ -59,14 +59,20 @@ class World:
         ca = self.ready["caFile"]
         trust = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), ca)
         hubs = {hub["hostName"].split(".")[0]: hub for hub in self.ready["hubs"]}
-        world = {"hubs": hubs, "eventHubs": self.ready["eventHubs"], "control": self.ready["control"], "storage": self.storage}
+        world = {
+            "hubs": hubs,
+            "eventHubs": self.ready["eventHubs"],
+            "control": self.ready["control"],
+            "storage": self.storage,
+        }
         return {**os.environ, **trust, "CONFORMANCE_WORLD": json.dumps(world)}
 
     def _start_emulator(self):
-        command = [self.binary, "--ca-dir", self.directory]
+        # It ends with its standard input, so never outlives this program.
+        command = [self.binary, "--exit-with-stdin", "--ca-dir", self.directory]
         for host, address in HOSTS.items():
             command += ["--hub", f"{host}@{address}"]
-        process = self._start(command, "emulator", stdout=subprocess.PIPE)
+        process = self._start(command, "emulator", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         readable, _, _ = select.select([process.stdout], [], [], READY_SECONDS)
         line = process.stdout.readline() if readable else b""
         if not line:
@@ -74,13 +80,13 @@ class World:
         return json.loads(line)
 
     def _start_storage(self):
-        self._start(storage.command(PARTS), "azurite", stdout=subprocess.DEVNULL)
+        self._start(storage.command(PARTS), "azurite", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         storage.wait()
         return storage.access()
 
-    def _start(self, command, name, stdout):
+    def _start(self, command, name, **streams):
+        words = [str(word) for word in command]
         with open(OUTPUT / f"{name}.log", "wb") as log:
-            process = subprocess.Popen([str(word) for word in command], stdout=stdout, stderr=log, cwd=self.directory)
+            process = subprocess.Popen(words, stderr=log, cwd=self.directory, **streams)
         self.processes.append(process)
         return process
-

@@ -41,6 +41,8 @@ async function connected(client, body) {
 
 /** `reported.update`, which only takes a callback. */
 const report = (twin, patch) =>
-  new Promise((resolve, reject) => twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve())));
+  new Promise((resolve, reject) =>
+    twin.properties.reported.update(patch, (error) => (error ? reject(error) : resolve())),
+  );
 
 module.exports = { connected, connectionString, device, made, module_, report, withToken };

@@ -19,7 +19,8 @@ async function container() {
   return {
     uri: address(name),
     read: (blob) => ask(address(`${name}/${blob}`)),
-    write: (blob, body) => ask(address(`${name}/${blob}`), { method: 'PUT', body, headers: { 'x-ms-blob-type': 'BlockBlob' } }),
+    write: (blob, body) =>
+      ask(address(`${name}/${blob}`), { method: 'PUT', body, headers: { 'x-ms-blob-type': 'BlockBlob' } }),
   };
 }
 

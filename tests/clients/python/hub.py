@@ -32,5 +32,7 @@ class OnHub(unittest.TestCase):
         with self.assertRaises(HttpOperationError) as raised:
             call(*arguments)
         response = raised.exception.response
-        self.assertEqual((response.status_code, response.headers.get("iothub-errorcode")), (status, error_code), response.text)
+        self.assertEqual(
+            (response.status_code, response.headers.get("iothub-errorcode")), (status, error_code), response.text
+        )
         return response

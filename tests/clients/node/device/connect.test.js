@@ -16,25 +16,39 @@ async function assertRefused(client) {
   assert.match(error.message, /Connection refused: Not authorized/);
 }
 
-fact({ area, call: 'open() with either device key', service: 'lets the device in', source: 'LAB; DOC sas' }, async () => {
-  const deviceId = await made();
-  for (const key of Object.values(KEYS)) {
-    assert.equal((await twinOf(device(connectionString(deviceId, key)))).properties.reported.$version, 1);
-  }
-});
+fact(
+  { area, call: 'open() with either device key', service: 'lets the device in', source: 'LAB; DOC sas' },
+  async () => {
+    const deviceId = await made();
+    for (const key of Object.values(KEYS)) {
+      assert.equal((await twinOf(device(connectionString(deviceId, key)))).properties.reported.$version, 1);
+    }
+  },
+);
 
-fact({ area, call: 'open() with a module key', service: 'lets the module in, to its own twin', source: 'LAB; NODEDEV' }, async () => {
-  const deviceId = await made();
-  await registry.addModule({ deviceId, moduleId: 'camera', ...sas(KEYS) });
-  await registry.updateModuleTwin(deviceId, 'camera', { properties: { desired: { lens: 50 } } }, '*');
-  const twin = await twinOf(module_(`${connectionString(deviceId)};ModuleId=camera`));
-  assert.equal(twin.properties.desired.lens, 50);
-});
+fact(
+  { area, call: 'open() with a module key', service: 'lets the module in, to its own twin', source: 'LAB; NODEDEV' },
+  async () => {
+    const deviceId = await made();
+    await registry.addModule({ deviceId, moduleId: 'camera', ...sas(KEYS) });
+    await registry.updateModuleTwin(deviceId, 'camera', { properties: { desired: { lens: 50 } } }, '*');
+    const twin = await twinOf(module_(`${connectionString(deviceId)};ModuleId=camera`));
+    assert.equal(twin.properties.desired.lens, 50);
+  },
+);
 
-fact({ area, call: "open() with a hub policy's key", service: 'lets it act as the device', source: 'LAB; NODEDEV sak_authentication_provider.ts; ORIG' }, async () => {
-  const deviceId = await made();
-  assert.equal((await twinOf(device(`${hub.connectionString};DeviceId=${deviceId}`))).properties.desired.$version, 1);
-});
+fact(
+  {
+    area,
+    call: "open() with a hub policy's key",
+    service: 'lets it act as the device',
+    source: 'LAB; NODEDEV sak_authentication_provider.ts; ORIG',
+  },
+  async () => {
+    const deviceId = await made();
+    assert.equal((await twinOf(device(`${hub.connectionString};DeviceId=${deviceId}`))).properties.desired.$version, 1);
+  },
+);
 
 fact({ area, call: 'open() with an odd id', service: 'takes the client id as it is', source: 'LAB' }, async () => {
   const deviceId = await made("a%41(),@$!*_:.'");
@@ -65,13 +79,21 @@ fact({ area, call: 'open() of a disabled device', service: refused, source: 'DOC
   await assertRefused(device(connectionString(await made('disabled', { status: 'disabled' }))));
 });
 
-fact({ area, call: 'open() a second time', service: 'closes the first connection', source: 'DOC troubleshoot; DOC iot-mqtt-connect' }, async () => {
-  const deviceId = await made();
-  const first = device(connectionString(deviceId));
-  await first.open();
-  const lost = new Promise((resolve) => first.once('disconnect', resolve));
-  await connected(device(connectionString(deviceId)), async (second) => {
-    await lost;
-    assert.equal((await second.getTwin()).properties.desired.$version, 1);
-  });
-});
+fact(
+  {
+    area,
+    call: 'open() a second time',
+    service: 'closes the first connection',
+    source: 'DOC troubleshoot; DOC iot-mqtt-connect',
+  },
+  async () => {
+    const deviceId = await made();
+    const first = device(connectionString(deviceId));
+    await first.open();
+    const lost = new Promise((resolve) => first.once('disconnect', resolve));
+    await connected(device(connectionString(deviceId)), async (second) => {
+      await lost;
+      assert.equal((await second.getTwin()).properties.desired.$version, 1);
+    });
+  },
+);

@@ -42,18 +42,36 @@ fact({ area: 'scheduled jobs', call: 'jobClient.cancelJob()', service, source, r
 // The client's AMQP is asked for without the client, which tries again for ever.
 const AMQP = 'AMQP of devices and services';
 
-fact({ area: AMQP, call: 'the WebSocket upgrade of client.open()', service, source: 'LAB; out of scope', refused: true }, async () => {
-  const headers = {
-    connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13',
-    'sec-websocket-key': Buffer.alloc(16).toString('base64'), 'sec-websocket-protocol': 'AMQPWSB10',
-  };
-  const [response] = await once(https.request(`https://${hub.hostName}/$iothub/websocket`, { headers, agent: false }).end(), 'response');
-  const body = (await response.setEncoding('utf8').toArray()).join('');
-  assert.equal(response.statusCode, 501);
-  assert.match(body, /AMQPWSB10/);
-});
+fact(
+  { area: AMQP, call: 'the WebSocket upgrade of client.open()', service, source: 'LAB; out of scope', refused: true },
+  async () => {
+    const headers = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': Buffer.alloc(16).toString('base64'),
+      'sec-websocket-protocol': 'AMQPWSB10',
+    };
+    const [response] = await once(
+      https.request(`https://${hub.hostName}/$iothub/websocket`, { headers, agent: false }).end(),
+      'response',
+    );
+    const body = (await response.setEncoding('utf8').toArray()).join('');
+    assert.equal(response.statusCode, 501);
+    assert.match(body, /AMQPWSB10/);
+  },
+);
 
-fact({ area: AMQP, call: 'the connection of client.open()', service: 'finds nobody on 5671', source: 'LAB; out of scope', refused: true }, async () => {
-  const [error] = await once(net.connect(5671, hub.hostName), 'error');
-  assert.equal(error.code, 'ECONNREFUSED');
-});
+fact(
+  {
+    area: AMQP,
+    call: 'the connection of client.open()',
+    service: 'finds nobody on 5671',
+    source: 'LAB; out of scope',
+    refused: true,
+  },
+  async () => {
+    const [error] = await once(net.connect(5671, hub.hostName), 'error');
+    assert.equal(error.code, 'ECONNREFUSED');
+  },
+);

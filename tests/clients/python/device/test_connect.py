@@ -32,7 +32,12 @@ class Connect(WithDevices):
             self.assertEqual(self.twin(client)["reported"]["$version"], 1)
             client.disconnect()
 
-    @fact(area=AREA, call="connect() with a module key", service="lets the module in, to its own twin", source="LAB; PYDEV")
+    @fact(
+        area=AREA,
+        call="connect() with a module key",
+        service="lets the module in, to its own twin",
+        source="LAB; PYDEV",
+    )
     def test_module_key(self):
         device = self.device()
         self.hub.create_module_with_sas(device, "camera", "", KEY, OTHER_KEY)
@@ -42,7 +47,10 @@ class Connect(WithDevices):
         self.assertEqual(self.hub.get_module_twin(device, "camera").properties.reported["lens"], 50)
 
     @fact(
-        area=AREA, call="connect() with a hub policy's key", service="is refused: the token does not name the policy", source="LAB; PYDEV",
+        area=AREA,
+        call="connect() with a hub policy's key",
+        service="is refused: the token does not name the policy",
+        source="LAB; PYDEV",
         difference="The Python device client drops `SharedAccessKeyName`: a hub policy's key cannot act as a device.",
     )
     def test_policy_key(self):
@@ -62,7 +70,10 @@ class Connect(WithDevices):
         self.assert_not_let_in(connection_string(unique("none")))
 
     @fact(
-        area=AREA, call="create_from_sastoken(expired)", service="never leaves the client", source="PYDEV abstract_clients.py",
+        area=AREA,
+        call="create_from_sastoken(expired)",
+        service="never leaves the client",
+        source="PYDEV abstract_clients.py",
         difference="The Python device client refuses an expired token itself, before it connects.",
     )
     def test_expired_token(self):
@@ -80,7 +91,12 @@ class Connect(WithDevices):
     def test_disabled(self):
         self.assert_not_let_in(connection_string(self.device(status="disabled")))
 
-    @fact(area=AREA, call="connect() a second time", service="closes the first connection", source="DOC troubleshoot; DOC iot-mqtt-connect")
+    @fact(
+        area=AREA,
+        call="connect() a second time",
+        service="closes the first connection",
+        source="DOC troubleshoot; DOC iot-mqtt-connect",
+    )
     def test_takeover(self):
         lost = threading.Event()
         with self.connected() as (first, device):

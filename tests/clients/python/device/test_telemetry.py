@@ -11,7 +11,9 @@ AREA = "telemetry"
 class Telemetry(WithDevices):
     @fact(area=AREA, call="send_message()", service="is acknowledged with PUBACK", source="DOC iot-mqtt-connect; LAB")
     def test_message(self):
-        message = Message('{"temperature":21.5}', message_id="one", content_type="application/json", content_encoding="utf-8")
+        message = Message(
+            '{"temperature":21.5}', message_id="one", content_type="application/json", content_encoding="utf-8"
+        )
         message.custom_properties["alert"] = "a/b & c=d"
         with self.connected() as (client, _):
             client.send_message(message)

@@ -21,7 +21,12 @@ class Together(WithDevices):
             registry.update_twin(device, Twin(properties=TwinProperties(desired={"hub": hub["hostName"]})))
             yield f"HostName={hub['hostName']};DeviceId={device};SharedAccessKey={key}"
 
-    @fact(area=AREA, call="connect() to either", service="reaches the hub that the user name says", source="LAB (SNI and MQTT user name)")
+    @fact(
+        area=AREA,
+        call="connect() to either",
+        service="reaches the hub that the user name says",
+        source="LAB (SNI and MQTT user name)",
+    )
     def test_either(self):
         for hub, text in zip(HUBS, self.on_both(), strict=True):
             client = self.client(text)

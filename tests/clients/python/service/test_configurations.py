@@ -30,17 +30,32 @@ class Configurations(OnHub):
         self.assertEqual((configuration.priority, configuration.labels), (10, {"made": "here"}))
         self.assertTrue(configuration.etag)
 
-    @fact(area=AREA, call="create_configuration() of what is there", service="answers 409 ConfigurationAlreadyExists", source="TF §11.1")
+    @fact(
+        area=AREA,
+        call="create_configuration() of what is there",
+        service="answers 409 ConfigurationAlreadyExists",
+        source="TF §11.1",
+    )
     def test_create_twice(self):
         self.assert_refused(409, "ConfigurationAlreadyExists", self.configurations.create_configuration, self.made())
 
-    @fact(area=AREA, call="get_configuration() and get_configurations()", service="answer what was stored", source="SWAGGER")
+    @fact(
+        area=AREA,
+        call="get_configuration() and get_configurations()",
+        service="answer what was stored",
+        source="SWAGGER",
+    )
     def test_read(self):
         made = self.made()
         self.assertEqual(self.configurations.get_configuration(made.id).etag, made.etag)
         self.assertIn(made.id, [configuration.id for configuration in self.configurations.get_configurations()])
 
-    @fact(area=AREA, call="update_configuration(quoted etag)", service="updates, and refuses a stale etag with 412", source="TF §11.1")
+    @fact(
+        area=AREA,
+        call="update_configuration(quoted etag)",
+        service="updates, and refuses a stale etag with 412",
+        source="TF §11.1",
+    )
     def test_update(self):
         made = self.made()
         etag, made.priority = f'"{made.etag}"', 20
@@ -48,14 +63,24 @@ class Configurations(OnHub):
         self.assert_refused(412, "PreconditionFailed", self.configurations.update_configuration, made, etag)
 
     @fact(
-        area=AREA, call="update_configuration(etag)", service="answers a misleading 409: the client does not quote", source="TF §11.1; PYHUB",
+        area=AREA,
+        call="update_configuration(etag)",
+        service="answers a misleading 409: the client does not quote",
+        source="TF §11.1; PYHUB",
         difference="The Python service client does not quote a configuration's ETag: give it one with quotes.",
     )
     def test_update_unquoted(self):
         made = self.made()
-        self.assert_refused(409, "ConfigurationAlreadyExists", self.configurations.update_configuration, made, made.etag)
+        self.assert_refused(
+            409, "ConfigurationAlreadyExists", self.configurations.update_configuration, made, made.etag
+        )
 
-    @fact(area=AREA, call="update_configuration('*') of the content", service="answers 200 and keeps the old content", source="TF")
+    @fact(
+        area=AREA,
+        call="update_configuration('*') of the content",
+        service="answers 200 and keeps the old content",
+        source="TF",
+    )
     def test_content(self):
         made = self.made()
         made.content = ConfigurationContent(device_content={"properties.desired.rate": 6})
@@ -63,7 +88,7 @@ class Configurations(OnHub):
         kept = self.configurations.get_configuration(made.id).content.device_content
         self.assertEqual(kept, {"properties.desired.rate": 5})
 
-    @fact(area=AREA, call="delete_configuration()", service="deletes by \"*\"", source="TF §11.1")
+    @fact(area=AREA, call="delete_configuration()", service='deletes by "*"', source="TF §11.1")
     def test_delete(self):
         made = self.made()
         self.configurations.delete_configuration(made.id)
@@ -71,7 +96,9 @@ class Configurations(OnHub):
             self.configurations.get_configuration(made.id)
         self.assertEqual(raised.exception.response.status_code, 404)
 
-    @fact(area=AREA, call="test_configuration_queries()", service="says what is wrong with a condition", source="SWAGGER")
+    @fact(
+        area=AREA, call="test_configuration_queries()", service="says what is wrong with a condition", source="SWAGGER"
+    )
     def test_queries(self):
         good = ConfigurationQueriesTestInput(target_condition="tags.site = 'A'", custom_metric_queries={})
         self.assertFalse(self.configurations.test_configuration_queries(good).target_condition_error)

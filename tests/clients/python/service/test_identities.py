@@ -32,12 +32,26 @@ class Identities(OnHub):
         device = self.hub.create_device_with_certificate_authority(unique("ca"), "enabled")
         self.assertEqual(device.authentication.type, "certificateAuthority")
 
-    @fact(area=AREA, call="create_device_with_sas() of what is there", service="answers 409 DeviceAlreadyExists", source="REC; TF §11.1")
+    @fact(
+        area=AREA,
+        call="create_device_with_sas() of what is there",
+        service="answers 409 DeviceAlreadyExists",
+        source="REC; TF §11.1",
+    )
     def test_create_twice(self):
         refused = self.assert_refused(
-            409, "DeviceAlreadyExists", self.hub.create_device_with_sas, device := self.device(), KEY, OTHER_KEY, "enabled"
+            409,
+            "DeviceAlreadyExists",
+            self.hub.create_device_with_sas,
+            device := self.device(),
+            KEY,
+            OTHER_KEY,
+            "enabled",
         )
-        self.assertEqual(refused.json()["Message"], f"ErrorCode:DeviceAlreadyExists;A device with ID '{device}' is already registered.")
+        self.assertEqual(
+            refused.json()["Message"],
+            f"ErrorCode:DeviceAlreadyExists;A device with ID '{device}' is already registered.",
+        )
 
     @fact(area=AREA, call="get_device()", service="answers the identity with its keys", source="REC")
     def test_get(self):
@@ -60,7 +74,12 @@ class Identities(OnHub):
         self.assertEqual(len(self.hub.get_devices(2)), 2)
         self.assertLessEqual(made, {device.device_id for device in self.hub.get_devices()})
 
-    @fact(area=AREA, call="update_device_with_sas(etag)", service="moves the ETag, and refuses a stale one with 412", source="REC; TF §11.1")
+    @fact(
+        area=AREA,
+        call="update_device_with_sas(etag)",
+        service="moves the ETag, and refuses a stale one with 412",
+        source="REC; TF §11.1",
+    )
     def test_update(self):
         created = self.hub.get_device(self.device("updated"))
         call, device = self.hub.update_device_with_sas, created.device_id
@@ -88,11 +107,18 @@ class Identities(OnHub):
         call = self.hub.update_device_with_sas
         self.assert_refused(404, "DeviceNotFound", call, unique("none"), "*", KEY, OTHER_KEY, "enabled")
 
-    @fact(area=AREA, call="protocol.devices.delete_identity() without If-Match", service="answers 412: the ETag is missing", source="TF §11.1")
+    @fact(
+        area=AREA,
+        call="protocol.devices.delete_identity() without If-Match",
+        service="answers 412: the ETag is missing",
+        source="TF §11.1",
+    )
     def test_delete_without_etag(self):
         self.assert_refused(412, "PreconditionFailed", self.hub.protocol.devices.delete_identity, self.device())
 
-    @fact(area=AREA, call="delete_device(etag)", service="deletes, and refuses a stale etag with 412", source="TF §11.1")
+    @fact(
+        area=AREA, call="delete_device(etag)", service="deletes, and refuses a stale etag with 412", source="TF §11.1"
+    )
     def test_delete(self):
         device = self.device("deleted")
         etag = self.hub.get_device(device).etag

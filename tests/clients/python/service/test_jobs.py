@@ -40,8 +40,12 @@ class Jobs(OnHub):
         job = self.run_job(type="import", **uris)
         return job, output
 
-    @fact(area=AREA, call="create_import_export_job(export)", service="writes one line of JSON a device and a module, with keys and twin",
-          source="DOC bulk-identity-mgmt; TF")
+    @fact(
+        area=AREA,
+        call="create_import_export_job(export)",
+        service="writes one line of JSON a device and a module, with keys and twin",
+        source="DOC bulk-identity-mgmt; TF",
+    )
     def test_export(self):
         device, output = self.device("exported"), Container()
         self.hub.create_module_with_sas(device, "camera", "", KEY, OTHER_KEY)
@@ -52,14 +56,24 @@ class Jobs(OnHub):
         self.assertEqual(found[0]["authentication"]["symmetricKey"], KEYS["symmetricKey"])
         self.assertEqual(found[0]["properties"]["reported"]["$version"], 1)
 
-    @fact(area=AREA, call="create_import_export_job(export) with a blob name", service="writes there", source="SWAGGER JobProperties")
+    @fact(
+        area=AREA,
+        call="create_import_export_job(export) with a blob name",
+        service="writes there",
+        source="SWAGGER JobProperties",
+    )
     def test_blob_name(self):
         self.device("exported")
         output = Container()
         self.export(output, output_blob_name="mine.txt")
         self.assertTrue(output.read("mine.txt"))
 
-    @fact(area=AREA, call="create_import_export_job(import) of every mode", service="creates, updates and deletes", source="DOC bulk-identity-mgmt; SWAGGER")
+    @fact(
+        area=AREA,
+        call="create_import_export_job(import) of every mode",
+        service="creates, updates and deletes",
+        source="DOC bulk-identity-mgmt; SWAGGER",
+    )
     def test_modes(self):
         new, there, gone = unique("imported"), self.device(), self.device()
         device = {"status": "enabled", "authentication": KEYS}
@@ -71,20 +85,35 @@ class Jobs(OnHub):
         )
         self.assertEqual((job.type, job.status), ("import", "completed"))
         self.assertEqual(self.hub.get_twin(new).tags, {"site": "A"})
-        self.assertEqual((self.hub.get_device(there).status, self.hub.get_twin(there).tags), ("disabled", {"site": "B"}))
+        self.assertEqual(
+            (self.hub.get_device(there).status, self.hub.get_twin(there).tags), ("disabled", {"site": "B"})
+        )
         self.assert_refused(404, "DeviceNotFound", self.hub.get_device, gone)
 
-    @fact(area=AREA, call="create_import_export_job(import) of failing lines only", service="completes without a reason, and importErrors.log has numbers",
-          source="TF; DOC bulk-identity-mgmt")
+    @fact(
+        area=AREA,
+        call="create_import_export_job(import) of failing lines only",
+        service="completes without a reason, and importErrors.log has numbers",
+        source="TF; DOC bulk-identity-mgmt",
+    )
     def test_errors(self):
         there = self.device()
         job, output = self.import_lines({"id": there, "importMode": "create", "status": "enabled"})
         self.assertEqual((job.status, job.failure_reason), ("completed", None))
-        self.assertIn((there, 409001), [
-            (error["deviceId"], error["errorCode"]) for error in map(json.loads, output.read("importErrors.log").splitlines())
-        ])
+        self.assertIn(
+            (there, 409001),
+            [
+                (error["deviceId"], error["errorCode"])
+                for error in map(json.loads, output.read("importErrors.log").splitlines())
+            ],
+        )
 
-    @fact(area=AREA, call="create_import_export_job(import) of an export", service="takes the lines as they were written", source="DOC bulk-identity-mgmt")
+    @fact(
+        area=AREA,
+        call="create_import_export_job(import) of an export",
+        service="takes the lines as they were written",
+        source="DOC bulk-identity-mgmt",
+    )
     def test_round_trip(self):
         device, output = self.device("exported"), Container()
         self.export(output, exclude_keys_in_export=False)
@@ -102,12 +131,22 @@ class Jobs(OnHub):
     def test_nothing(self):
         self.assert_refused(404, "JobNotFound", self.jobs.get_import_export_job, unique("none"))
 
-    @fact(area=AREA, call="create_import_export_job() with a bad signature", service="answers 400 BlobContainerValidationError at once", source="TF")
+    @fact(
+        area=AREA,
+        call="create_import_export_job() with a bad signature",
+        service="answers 400 BlobContainerValidationError at once",
+        source="TF",
+    )
     def test_bad_signature(self):
         uri = f"{Container().uri.partition('sig=')[0]}sig=AAAA"
         job = JobProperties(type="export", output_blob_container_uri=uri)
         self.assert_refused(400, "BlobContainerValidationError", self.jobs.create_import_export_job, job)
 
-    @fact(area=AREA, call="cancel_import_export_job()", service="is taken also when the job has ended", source="SWAGGER (200 or 204)")
+    @fact(
+        area=AREA,
+        call="cancel_import_export_job()",
+        service="is taken also when the job has ended",
+        source="SWAGGER (200 or 204)",
+    )
     def test_cancel(self):
         self.jobs.cancel_import_export_job(self.export(Container()).job_id)

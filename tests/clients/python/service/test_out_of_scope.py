@@ -32,7 +32,11 @@ class OutOfScope(OnHub):
         runtime = IoTHubHttpRuntimeManager.from_connection_string(HUB["connectionString"])
         self.assert_named("/messages/serviceBound/feedback", runtime.receive_feedback_notification)
 
-    @fact(area="cloud-to-device messages", call="protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue()", **REFUSED)
+    @fact(
+        area="cloud-to-device messages",
+        call="protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue()",
+        **REFUSED
+    )
     def test_purge(self):
         purge = self.hub.protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue
         self.assert_named("/commands", purge, self.device())
@@ -41,7 +45,9 @@ class OutOfScope(OnHub):
     def test_scheduled_job(self):
         jobs = IoTHubJobManager.from_connection_string(HUB["connectionString"])
         job = unique("job")
-        self.assert_named("/jobs/v2/", jobs.create_scheduled_job, job, JobRequest(job_id=job, type="scheduleUpdateTwin"))
+        self.assert_named(
+            "/jobs/v2/", jobs.create_scheduled_job, job, JobRequest(job_id=job, type="scheduleUpdateTwin")
+        )
 
     @fact(area="scheduled jobs", call="get_scheduled_job(), cancel_scheduled_job(), query_scheduled_jobs()", **REFUSED)
     def test_other_scheduled_jobs(self):

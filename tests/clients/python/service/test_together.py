@@ -10,9 +10,16 @@ NORTHWIND, ADVENTURE = WORLD["hubs"]["northwind"], WORLD["hubs"]["adventure"]
 
 
 class Together(OnHub):
-    @fact(area=AREA, call="create_device_with_sas()", service="reaches the hub that the host name says", source="LAB (SNI and Host header)")
+    @fact(
+        area=AREA,
+        call="create_device_with_sas()",
+        service="reaches the hub that the host name says",
+        source="LAB (SNI and Host header)",
+    )
     def test_apart(self):
-        here, there = (IoTHubRegistryManager.from_connection_string(hub["connectionString"]) for hub in (NORTHWIND, ADVENTURE))
+        here, there = (
+            IoTHubRegistryManager.from_connection_string(hub["connectionString"]) for hub in (NORTHWIND, ADVENTURE)
+        )
         device = unique("together")
         here.create_device_with_sas(device, "", "", "enabled")
         self.assertEqual(here.get_device(device).device_id, device)
