@@ -34,6 +34,12 @@ pub(crate) enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Measure how the app lives under the limits of S1, S2 and S3.
+    Tiers {
+        /// Small numbers: shows that it works, not how fast.
+        #[arg(long)]
+        quick: bool,
+    },
     /// The benchmark's yardstick: serve a constant.
     #[command(hide = true)]
     Constant,

@@ -13,9 +13,16 @@ const AT_ONCE: usize = 16;
 
 /// Creates devices in bulk, each with tags and a desired property.
 pub(crate) async fn create(hub: &Hub, pumps: &[Pump]) -> Result<(), LabError> {
-    let item = |pump: &Pump| pump.bulk_item(&json!({ "site": "north" }), &json!({ "rate": 0 }));
-    let items: Vec<Value> = pumps.iter().map(item).collect();
-    all(items.chunks(BULK_LIMIT).map(|chunk| hub.create_bulk(chunk))).await
+    all(items(pumps).chunks(BULK_LIMIT).map(|chunk| hub.create_bulk(chunk))).await
+}
+
+/// Creates the same devices, keys included, on both hubs.
+pub(crate) async fn create_on_both(hubs: [&Hub; 2], pumps: &[Pump]) -> Result<(), LabError> {
+    let items = items(pumps);
+    for hub in hubs {
+        all(items.chunks(BULK_LIMIT).map(|chunk| hub.create_bulk(chunk))).await?;
+    }
+    Ok(())
 }
 
 /// Changes one desired property of each.
@@ -26,6 +33,11 @@ pub(crate) async fn change(hub: &Hub, pumps: &[Pump], round: u64) -> Result<(), 
         async move { hub.patch_twin(&pump.named(), &patch).await.map(|_| ()) }
     }))
     .await
+}
+
+fn items(pumps: &[Pump]) -> Vec<Value> {
+    let item = |pump: &Pump| pump.bulk_item(&json!({ "site": "north" }), &json!({ "rate": 0 }));
+    pumps.iter().map(item).collect()
 }
 
 async fn all<F>(work: impl Iterator<Item = F>) -> Result<(), LabError>

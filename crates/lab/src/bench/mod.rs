@@ -10,6 +10,7 @@ mod memory;
 mod router;
 mod startup;
 mod table;
+pub(crate) mod tiers;
 
 use std::path::PathBuf;
 
@@ -69,8 +70,20 @@ async fn speed_and_costs(size: Size, logs: Option<PathBuf>, table: &mut Table) -
 
 /// Hubs and storage with the app laid out and initialised; the functions host is not started.
 async fn begin(in_flight: u32, logs: Option<PathBuf>) -> Result<World, LabError> {
+    begin_with(in_flight, &[], logs).await
+}
+
+/// The same with more settings of the app.
+async fn begin_with(
+    in_flight: u32,
+    settings: &[(&str, &str)],
+    logs: Option<PathBuf>,
+) -> Result<World, LabError> {
     let mut world = World::start(logs).await?;
     world.set("HADR_MAX_IN_FLIGHT", in_flight);
+    for (name, value) in settings {
+        world.set(name, value);
+    }
     world.app(&["init"]).await?;
     Ok(world)
 }

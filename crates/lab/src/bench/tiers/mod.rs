@@ -1,0 +1,167 @@
+//! `cargo lab -- tiers`: how the app lives under the limits of a tier, on hubs that throttle as the service does.
+//!
+//! A backlog is built while the host is paused and the hubs have no limits; then the limits begin, the host goes on, and the
+//! clock runs until both hubs are equal and nothing is owed. Creations are measured on a fast hub clock, because their
+//! limits are per minute; changes of twins on the real one, because theirs are per second.
+
+mod usage;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{IN_FLIGHT, begin_with, feed};
+use crate::error::LabError;
+use crate::folders::{self, Profile};
+use crate::hubs::compare;
+use crate::processes;
+use crate::story::cast::Pump;
+use crate::terminal::{Line, say};
+use crate::world::World;
+use usage::Usage;
+
+/// More events than any run makes.
+const ALL: u32 = 10_000_000;
+/// The app's own default: half of the active hub's limits.
+const PART_OF_ACTIVE: f64 = 0.5;
+/// Convergence later than this is a failure, not a figure.
+const GIVE_UP: Duration = Duration::from_secs(600);
+
+/// What is measured at one tier.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    tier: &'static str,
+    /// Seconds of the hubs' clocks in a real one, for creations.
+    scale: u32,
+    creations: u32,
+    changes: u32,
+}
+
+const WHOLE: [Plan; 3] = [
+    Plan { tier: "S1x1", scale: 30, creations: 300, changes: 600 },
+    Plan { tier: "S2x20", scale: 6, creations: 900, changes: 900 },
+    Plan { tier: "S3x1", scale: 2, creations: 900, changes: 900 },
+];
+const QUICK: [Plan; 3] = [
+    Plan { tier: "S1x1", scale: 60, creations: 60, changes: 60 },
+    Plan { tier: "S2x20", scale: 10, creations: 60, changes: 60 },
+    Plan { tier: "S3x1", scale: 4, creations: 60, changes: 60 },
+];
+
+/// Measures and prints the tables.
+///
+/// # Errors
+/// When a program fails, or hubs do not become equal; a 429 is a figure.
+pub(crate) async fn run(quick: bool, logs: Option<PathBuf>) -> Result<(), LabError> {
+    processes::build(&folders::app_root()?, Profile::Own).await?;
+    let mut runs = Vec::new();
+    for plan in if quick { QUICK } else { WHOLE } {
+        runs.push(creations(plan, logs.clone()).await?);
+        runs.push(changes(plan, logs.clone()).await?);
+    }
+    say(&usage::tables(&runs));
+    Ok(())
+}
+
+async fn creations(plan: Plan, logs: Option<PathBuf>) -> Result<Usage, LabError> {
+    let Plan { tier, scale, creations, .. } = plan;
+    let title = format!("{tier}, {creations} creations");
+    let line = Line::start(&title);
+    let world = world(tier, scale, logs).await?;
+    world.host("POST", "/pause").await?;
+    feed::create(&world.primary, &pumps(creations)).await?;
+    let usage = converge(&world, plan, scale, title).await?;
+    line.done(&usage.in_short());
+    Ok(usage)
+}
+
+async fn changes(plan: Plan, logs: Option<PathBuf>) -> Result<Usage, LabError> {
+    let Plan { tier, changes, .. } = plan;
+    let title = format!("{tier}, {changes} changes");
+    let line = Line::start(&title);
+    let world = world(tier, 1, logs).await?;
+    let pumps = pumps(changes);
+    // Both hubs have them already, and nobody hears of it.
+    for event_hub in ["registry", "devicetwin"] {
+        let rule = json!({ "eventHub": event_hub, "mode": "drop", "times": ALL });
+        world.emulator("POST", "/events", Some(rule)).await?;
+    }
+    feed::create_on_both([&world.primary, &world.secondary], &pumps).await?;
+    world.emulator("DELETE", "/events", None).await?;
+    world.host("POST", "/pause").await?;
+    feed::change(&world.primary, &pumps, 1).await?;
+    let usage = converge(&world, plan, 1, title).await?;
+    line.done(&usage.in_short());
+    Ok(usage)
+}
+
+/// A running world whose app knows the tier; the hubs have no limits yet.
+async fn world(tier: &str, scale: u32, logs: Option<PathBuf>) -> Result<World, LabError> {
+    let known = format!("{tier}@{scale}");
+    let settings = [("HADR_HUB1_TIER", known.as_str()), ("HADR_HUB2_TIER", known.as_str())];
+    let mut world = begin_with(IN_FLIGHT, &settings, logs).await?;
+    world.start_host().await?;
+    world.settle().await?;
+    Ok(world)
+}
+
+fn pumps(count: u32) -> Vec<Pump> {
+    (1..=count).map(Pump::new).collect()
+}
+
+/// From the paused backlog to equal hubs, under the limits.
+async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Result<Usage, LabError> {
+    set_tier(world, json!({ "tier": plan.tier, "timeScale": scale })).await?;
+    super::calls::forget(world).await?;
+    let started = Instant::now();
+    world.host("POST", "/resume").await?;
+    let mut sweeps = 0;
+    loop {
+        world.settle().await?;
+        if owed(world).await? == 0 {
+            break;
+        }
+        if started.elapsed() > GIVE_UP {
+            return Err(LabError::Late(format!("for the hubs to become equal at {}", plan.tier)));
+        }
+        sweeps += 1;
+        world.host("POST", "/timers/fleet-sweep/run").await?;
+    }
+    let minutes = started.elapsed().as_secs_f64() * f64::from(scale) / 60.0;
+    let requests = super::calls::counted(world).await?.total();
+    let hubs = [
+        usage::classes(&tier_of(world, &world.primary.name).await?, minutes, PART_OF_ACTIVE),
+        usage::classes(&tier_of(world, &world.secondary.name).await?, minutes, 1.0),
+    ];
+    set_tier(world, json!({ "tier": null })).await?;
+    equal(world).await?;
+    Ok(Usage { title, minutes, sweeps, requests, hubs })
+}
+
+async fn set_tier(world: &World, body: Value) -> Result<(), LabError> {
+    for hub in [&world.primary, &world.secondary] {
+        world.emulator("POST", &format!("/hubs/{}/tier", hub.name), Some(body.clone())).await?;
+    }
+    Ok(())
+}
+
+async fn tier_of(world: &World, hub: &str) -> Result<Value, LabError> {
+    world.emulator("GET", &format!("/hubs/{hub}/tier"), None).await
+}
+
+async fn owed(world: &World) -> Result<usize, LabError> {
+    let listed = world.app(&["owed", "list", "--json"]).await?;
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
+    Ok(listed.len())
+}
+
+/// A figure of hubs that differ would mean nothing.
+async fn equal(world: &World) -> Result<(), LabError> {
+    let (primary, secondary) =
+        futures::try_join!(compare::snapshot(&world.primary), compare::snapshot(&world.secondary))?;
+    match compare::differences(("primary", &primary), ("secondary", &secondary)).first() {
+        None => Ok(()),
+        Some(first) => Err(LabError::Late(format!("for both hubs to be equal: {first}"))),
+    }
+}
