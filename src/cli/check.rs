@@ -172,7 +172,13 @@ fn denied(answer: &Result<(), HubError>) -> bool {
 /// What says nothing about permissions.
 fn silent(answer: &Result<(), HubError>) -> Option<&HubError> {
     answer.as_ref().err().filter(|error| {
-        matches!(error.kind, HubErrorKind::Unavailable | HubErrorKind::Malformed | HubErrorKind::Throttled)
+        let nothing = [
+            HubErrorKind::Unavailable,
+            HubErrorKind::Malformed,
+            HubErrorKind::Throttled,
+            HubErrorKind::NoTurn,
+        ];
+        nothing.contains(&error.kind)
     })
 }
 

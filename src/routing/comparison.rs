@@ -8,11 +8,15 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{HubRole, Hubs};
-use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
+use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind, OperationClass};
 use crate::model::{IdentityId, Object, TwinDocument};
 
 /// For one call, its retries included.
 const CALL: Duration = Duration::from_secs(30);
+/// For the turn of one page: the smallest share of the smallest tier is one a minute.
+const TURN: Duration = Duration::from_secs(150);
+/// What [`HubClient::query`] asks for.
+const ROWS_PER_PAGE: u64 = 100;
 /// Direct reads at a time, two per identity.
 const CONCURRENT: usize = 8;
 const QUERIES: [&str; 2] = ["SELECT * FROM devices", "SELECT * FROM devices.modules"];
@@ -64,9 +68,27 @@ async fn fingerprints(hubs: &Hubs, role: HubRole) -> Result<Fingerprints, Cannot
     Ok(found)
 }
 
+/// About how long the queries of a comparison take under our own limits, as the scarcer hub has it; `None` when there is
+/// no limit, or nothing is known of how many there are. Counts lag, and modules are not counted: a forecast.
+pub(super) async fn forecast(hubs: &Hubs) -> Option<(u64, Duration)> {
+    let mut longest: Option<(u64, Duration)> = None;
+    for role in [HubRole::Primary, HubRole::Secondary] {
+        let hub = hubs.get(role);
+        let Some(per_minute) = hub.per_minute(OperationClass::Query) else { continue };
+        let Ok(counts) = hub.statistics(Deadline::after(CALL)).await else { continue };
+        let pages = counts.total.div_ceil(ROWS_PER_PAGE).max(1) + 1;
+        let time = Duration::from_secs_f64(60.0 * pages as f64 / per_minute);
+        if longest.is_none_or(|(_, most)| time > most) {
+            longest = Some((counts.total, time));
+        }
+    }
+    longest
+}
+
 async fn page_through(hub: &HubClient, query: &str, found: &mut Fingerprints) -> Result<(), HubError> {
     let mut continuation = None;
     loop {
+        let hub = hub.turn(OperationClass::Query, Deadline::after(TURN)).await?;
         let page = hub.query(query, continuation.as_deref(), Deadline::after(CALL)).await?;
         found.extend(page.rows.into_iter().filter_map(fingerprint));
         match page.continuation {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use percent_encoding::percent_decode_str;
 
-use super::comparison::{CannotCompare, apparent_differences, still_different};
+use super::comparison::{CannotCompare, apparent_differences, forecast, still_different};
 use super::genesis::confirm;
 use super::lease::{BootTime, PromotionWatch};
 use super::record::{
@@ -17,6 +17,9 @@ use super::witness::Witness;
 use super::{HubRole, Hubs, authorship, probe_present};
 use crate::iothub::{Deadline, HubError};
 use crate::model::IdentityId;
+
+/// A comparison that takes at least so long is announced.
+const WORTH_SAYING: Duration = Duration::from_secs(5);
 
 /// Between looks at the record, and between looks at what is not drained.
 const POLL: Duration = Duration::from_millis(500);
@@ -287,7 +290,7 @@ async fn drained(
     say: &impl Fn(&str),
 ) -> Result<(), PromotionError> {
     let until = Instant::now() + request.drain_timeout;
-    let mut differing = if request.compare { apparent_differences(hubs).await? } else { BTreeSet::new() };
+    let mut differing = if request.compare { compared(hubs, say).await? } else { BTreeSet::new() };
     let mut said = None;
     loop {
         differing = still_different(hubs, differing).await?;
@@ -309,6 +312,17 @@ async fn drained(
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// The first comparison, which a small hub's limits may make a long one: then it is said how long.
+async fn compared(hubs: &Hubs, say: &impl Fn(&str)) -> Result<BTreeSet<IdentityId>, PromotionError> {
+    if let Some((devices, time)) = forecast(hubs).await.filter(|(_, time)| *time >= WORTH_SAYING) {
+        let seconds = time.as_secs();
+        say(&format!(
+            "comparing {devices} devices: about {seconds} s, because of the hubs' limits for queries"
+        ));
+    }
+    Ok(apparent_differences(hubs).await?)
 }
 
 /// The identity that an owed note is about: its blob is named so.

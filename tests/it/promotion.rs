@@ -34,6 +34,12 @@ async fn a_planned_promotion_is_refused_while_something_is_missing_on_the_standb
     let world = World::start().await;
     world.host_post("/pause").await;
     world.primary.create("not-there-yet").await;
+    // A comparison begins with a query; what queries do not show yet is caught later, as backlog.
+    world
+        .eventually("queries show the new device", || async {
+            world.primary.is_listed("not-there-yet").await
+        })
+        .await;
     let arguments = ["promote", "--to", "secondary", "--reason", "too early", "--drain-timeout-seconds", "2"];
     let refused = world.app(&arguments).await;
     assert_ne!(refused.code, 0);

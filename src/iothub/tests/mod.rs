@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod broker;
+mod limits;
 mod server;
 mod service;
 mod sessions;

@@ -154,6 +154,14 @@ impl Hub {
         self.expect(Method::PUT, &Self::twin_path(identity), None, Some(twin)).await
     }
 
+    /// Whether queries show a device, which may be later than it is there.
+    pub async fn is_listed(&self, device: &str) -> bool {
+        let query = format!("SELECT deviceId FROM devices WHERE deviceId = '{device}'");
+        let (_, rows) =
+            self.call(Method::POST, "/devices/query", None, Some(json!({ "query": query }))).await;
+        rows.as_array().is_some_and(|rows| !rows.is_empty())
+    }
+
     // The control port.
 
     pub async fn control_post(&self, path: &str, body: Value) -> Value {

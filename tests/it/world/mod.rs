@@ -7,6 +7,7 @@ pub mod handler;
 pub mod hub;
 pub mod processes;
 pub mod storage;
+pub mod weather;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -57,7 +58,7 @@ impl Default for Options {
             partitions: 4,
             max_restarts: 1000,
             max_batch: None,
-            tier: None,
+            tier: weather::tier(),
         }
     }
 }
@@ -77,6 +78,9 @@ impl World {
         command.args(["--partitions", &options.partitions.to_string()]).arg("--ca-dir").arg(&folder);
         if let Some(tier) = &options.tier {
             command.args(["--tier", tier]);
+        }
+        for switch in weather::switches() {
+            command.args(["--switch", switch]);
         }
         // Its standard input ends with this process, however that ends.
         command.arg("--exit-with-stdin");
