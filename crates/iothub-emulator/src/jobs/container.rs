@@ -11,6 +11,9 @@ use crate::error::{ErrorCode, HubError};
 /// The version of the storage API: old enough for every Azurite and all that is needed here.
 const VERSION: &str = "2019-12-12";
 
+/// Longest address of a container, in bytes: jobs are remembered with it. Signatures have a few hundred.
+const LONGEST: usize = 4096;
+
 /// How long storage may take to let a connection in.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long it may be silent.
@@ -28,6 +31,8 @@ pub(super) enum StorageError {
         /// `x-ms-error-code`, if it has one.
         code: String,
     },
+    /// It has nothing to do with it: the emulator itself failed.
+    Interrupted(String),
 }
 
 impl fmt::Display for StorageError {
@@ -35,6 +40,7 @@ impl fmt::Display for StorageError {
         match self {
             Self::Unreachable(why) => write!(f, "blob storage cannot be reached: {why}"),
             Self::Refused { status, code } => write!(f, "blob storage answered {status} {code}"),
+            Self::Interrupted(why) => write!(f, "the job was interrupted: {why}"),
         }
     }
 }
@@ -77,6 +83,9 @@ impl Container {
     /// `BlobContainerValidationError` when it is no address over HTTP or HTTPS.
     pub(super) fn parse(text: &str) -> Result<Self, HubError> {
         let bad = |why: &str| HubError::new(ErrorCode::BlobContainerValidationError, why);
+        if text.len() > LONGEST {
+            return Err(bad("The blob container's URI is too long"));
+        }
         let uri = Url::parse(text).map_err(|_| bad("The blob container's URI is not valid"))?;
         if !matches!(uri.scheme(), "http" | "https") || !uri.has_host() {
             return Err(bad("The blob container's URI is not one over HTTP or HTTPS"));

@@ -1,6 +1,7 @@
 //! The registry to blobs.
 
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 use super::blob::BlobWriter;
 use super::container::{Container, StorageError};
@@ -16,13 +17,14 @@ const WARNING: &str =
 /// # Errors
 /// What storage says, here and below.
 pub(super) async fn devices(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     output: &Container,
     blob: &str,
     keys: bool,
     job: &Job,
 ) -> Result<(), StorageError> {
-    let total = u64::try_from(hub.count_devices().0).unwrap_or(u64::MAX).max(1);
+    let total = apart(hub, |hub| hub.count_devices().0).await?;
+    let total = u64::try_from(total).unwrap_or(u64::MAX).max(1);
     let mut writer = BlobWriter::new(output, blob);
     if !keys {
         writer.line(WARNING).await?;
@@ -30,9 +32,9 @@ pub(super) async fn devices(
     let mut done: u64 = 0;
     let mut after = None;
     loop {
-        let page = hub.export(after.as_deref(), keys);
+        let page = apart(hub, move |hub| hub.export(after.as_deref(), keys)).await?;
         for line in &page.lines {
-            writer.line(&line.to_string()).await?;
+            writer.line(line).await?;
         }
         done += page.devices;
         job.advance(done.saturating_mul(100) / total);
@@ -40,9 +42,17 @@ pub(super) async fn devices(
             Some(last) => after = Some(last),
             None => return writer.finish().await,
         }
-        // A page is much work without a wait: others have this thread, too.
-        tokio::task::yield_now().await;
     }
+}
+
+/// Looks at many devices on a thread apart: requests that share a worker with it would wait for it.
+async fn apart<T: Send + 'static>(
+    hub: &Arc<Hub>,
+    look: impl FnOnce(&Hub) -> T + Send + 'static,
+) -> Result<T, StorageError> {
+    let hub = Arc::clone(hub);
+    let looked = tokio::task::spawn_blocking(move || look(&hub)).await;
+    looked.map_err(|error| StorageError::Interrupted(error.to_string()))
 }
 
 /// Writes every configuration; the names of its members begin with capitals (documented).

@@ -126,7 +126,7 @@ async fn run(hub: Arc<Hub>, request: Request, job: Arc<Job>, slot: OwnedSemaphor
     job.end(outcome);
 }
 
-async fn work(hub: &Hub, request: &Request, job: &Job) -> Result<(), StorageError> {
+async fn work(hub: &Arc<Hub>, request: &Request, job: &Job) -> Result<(), StorageError> {
     match &request.kind {
         Kind::Export { blob, keys } => {
             export::devices(hub, &request.output, blob, *keys, job).await?;

@@ -10,6 +10,9 @@ const DEVICES: &str = "devices.txt";
 /// Where configurations do (documented).
 const CONFIGURATIONS: &str = "configurations.txt";
 
+/// Longest name of a blob, in characters (documented for blob storage).
+const LONGEST_NAME: usize = 1024;
+
 /// What a job does.
 #[derive(Debug)]
 pub(super) enum Kind {
@@ -105,7 +108,11 @@ fn flag(body: &Value, name: &str) -> Result<bool, HubError> {
 }
 
 fn name(body: &Value, member: &str, default: &str) -> Result<String, HubError> {
-    Ok(text(body, member)?.unwrap_or(default).to_owned())
+    let name = text(body, member)?.unwrap_or(default);
+    if name.chars().count() > LONGEST_NAME {
+        return Err(HubError::invalid(format!("{member} may have {LONGEST_NAME} characters at most")));
+    }
+    Ok(name.to_owned())
 }
 
 fn container(body: &Value, member: &str) -> Result<Container, HubError> {
@@ -142,10 +149,14 @@ mod tests {
         assert_eq!(code(json!({"type": "scheduleUpdateTwin"})), ErrorCode::ArgumentInvalid);
         assert_eq!(code(json!({"type": "export"})), ErrorCode::ArgumentNull);
         assert_eq!(code(json!({"type": "import", "outputBlobContainerUri": URI})), ErrorCode::ArgumentNull);
-        for uri in ["container", "file:///tmp", "https://"] {
+        let long = format!("{URI}{}", "x".repeat(4096));
+        for uri in ["container", "file:///tmp", "https://", &long] {
             let body = json!({"type": "export", "outputBlobContainerUri": uri});
             assert_eq!(code(body), ErrorCode::BlobContainerValidationError, "{uri}");
         }
+        let named =
+            json!({"type": "export", "outputBlobContainerUri": URI, "outputBlobName": "n".repeat(1025)});
+        assert_eq!(code(named), ErrorCode::ArgumentInvalid);
         let by_identity = json!({"type": "export", "outputBlobContainerUri": URI, "storageAuthenticationType": "identityBased"});
         assert_eq!(code(by_identity), ErrorCode::NotImplemented);
     }

@@ -9,13 +9,13 @@ use super::packed::Depth;
 use super::{Hub, Id};
 
 /// How many devices are in one page: they are printed while others wait for the hub.
-const PAGE: u64 = 64;
+const PAGE: u64 = 128;
 
 /// Some devices, and where to go on.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExportPage {
-    /// Devices and modules, each of them a line; modules follow their device.
-    pub lines: Vec<Value>,
+    /// Devices and modules, each of them a line of JSON; modules follow their device.
+    pub lines: Vec<String>,
     /// How many devices that are.
     pub devices: u64,
     /// The last of them, when there may be more.
@@ -39,11 +39,11 @@ impl Hub {
     }
 }
 
-fn lines(device: &str, stored: &Stored, keys: bool) -> impl Iterator<Item = Value> {
+fn lines(device: &str, stored: &Stored, keys: bool) -> impl Iterator<Item = String> {
     let modules = stored.module_ids().map(move |module| Id::module(device, module));
-    std::iter::once(Id::device(device))
-        .chain(modules)
-        .filter_map(move |id| Some(line(&stored.find(id.module.as_deref(), Depth::Whole)?, &id, keys)))
+    std::iter::once(Id::device(device)).chain(modules).filter_map(move |id| {
+        Some(line(&stored.find(id.module.as_deref(), Depth::Whole)?, &id, keys).to_string())
+    })
 }
 
 fn line(found: &Found, id: &Id, keys: bool) -> Value {
