@@ -103,7 +103,7 @@ pub struct AuthorityDir {
 /// Which hubs to run, and how.
 #[derive(Debug, Clone, Parser)]
 pub struct Options {
-    /// A hub: <dns name>@<loopback ip>, or only the name for 127.0.0.1. Once per hub.
+    /// A hub: its DNS name and a loopback address, or only the name for 127.0.0.1. Once per hub.
     ///
     /// Events call it by the first label of its name. A name without a dot would not resolve: the address stands in
     /// connection strings then.

@@ -1,7 +1,7 @@
 //! Import and export jobs: the registry to and from blob storage, by shared access signatures, one job at a time.
 //!
-//! In reading order: [`request`] (what is asked for), [`container`] and [`blob`] (storage, by plain REST calls),
-//! [`export`] and [`import`] (the work), [`job`] (what a client sees of it).
+//! In reading order: `request` (what is asked for), `container` and `blob` (storage, by plain REST calls),
+//! `export` and `import` (the work), `job` (what a client sees of it).
 //!
 //! Python (`IoTHubJobManager.create_import_export_job`) sends the members it was given, Node
 //! (`Registry.importDevicesFromBlob`, `exportDevicesToBlob`) its own choice of them, both in camel case.
