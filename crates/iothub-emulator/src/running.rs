@@ -36,6 +36,8 @@ pub enum StartError {
     SameName(String),
     /// Two hubs share a host name, as in connection strings.
     SameHost(String),
+    /// Others could reach a hub, and nobody said that they may.
+    Reachable(IpAddr),
     /// A tier is for a hub that there is not.
     NoSuchHub(String),
     /// A switch that is not there or does not take that: why.
@@ -60,6 +62,12 @@ impl std::fmt::Display for StartError {
                 "two hubs would be reached as {host}: give them names with a dot, or an address each"
             ),
             Self::Switch(why) => write!(f, "--switch: {why}"),
+            Self::Reachable(ip) => {
+                write!(
+                    f,
+                    "{ip} is not a loopback address: other machines can reach it; --beyond-loopback allows that"
+                )
+            }
             Self::NoSuchHub(name) => write!(f, "--tier is for {name}, and no hub is called that"),
         }
     }
@@ -109,6 +117,7 @@ struct Shared {
 pub async fn start(options: &Options) -> Result<Running, StartError> {
     refuse_same_names(&options.hubs)?;
     refuse_lost_tiers(options)?;
+    refuse_reachable(options)?;
     let shared = Shared {
         authority: authority(&options.authority)?,
         emitter: Arc::new(Emitter::with_retention(options.partitions, options.retention_mib)),
@@ -136,8 +145,9 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     }
     let hubs =
         services.iter().map(|service| (Arc::clone(&service.hub), Arc::clone(&service.control))).collect();
-    let (logs, logs_url) = bind_plain(0).await?;
-    let (listener, control_url) = bind_plain(options.control_port).await?;
+    let ip = control_address(options);
+    let (logs, logs_url) = bind_plain(ip, 0).await?;
+    let (listener, control_url) = bind_plain(ip, options.control_port).await?;
     if let Some(data) = data {
         let (hubs, emitter) =
             (services.iter().map(|service| Arc::clone(&service.hub)).collect(), Arc::clone(&shared.emitter));
@@ -191,7 +201,7 @@ async fn start_event_hubs(options: &Options, shared: &Shared) -> Result<u16, Sta
 /// The connection string of the event hubs, in the form of a local one; the key is any.
 fn event_hubs(options: &Options, port: u16) -> String {
     let ip = options.hubs.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |hub| hub.ip);
-    let host = cli::as_host(ip);
+    let host = reached_here(ip);
     let endpoint = if port == 5672 { host } else { format!("{host}:{port}") };
     format!(
         "Endpoint=sb://{endpoint};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;\
@@ -282,7 +292,23 @@ fn refuse_lost_tiers(options: &Options) -> Result<(), StartError> {
     named.filter(|name| !known(name)).try_for_each(|name| Err(StartError::NoSuchHub(name.clone())))
 }
 
-async fn bind_plain(port: u16) -> Result<(TcpListener, String), StartError> {
-    let (listener, port) = listeners::bind(IpAddr::V4(Ipv4Addr::LOCALHOST), port).await?;
-    Ok((listener, format!("http://127.0.0.1:{port}")))
+async fn bind_plain(ip: IpAddr, port: u16) -> Result<(TcpListener, String), StartError> {
+    let (listener, port) = listeners::bind(ip, port).await?;
+    Ok((listener, format!("http://{}:{port}", reached_here(ip))))
+}
+
+/// Where the control port and the event logs listen: with the hubs when those go beyond this machine.
+fn control_address(options: &Options) -> IpAddr {
+    let first = options.hubs.first().map(|hub| hub.ip).filter(|_| options.beyond_loopback);
+    first.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+/// A listener's address as a host that this machine reaches it by.
+fn reached_here(ip: IpAddr) -> String {
+    if ip.is_unspecified() { "localhost".to_owned() } else { cli::as_host(ip) }
+}
+
+fn refuse_reachable(options: &Options) -> Result<(), StartError> {
+    let reachable = options.hubs.iter().map(|hub| hub.ip).find(|ip| !ip.is_loopback());
+    reachable.filter(|_| !options.beyond_loopback).map_or(Ok(()), |ip| Err(StartError::Reachable(ip)))
 }

@@ -147,6 +147,11 @@ pub struct Options {
     /// Compact the directory of --data when it could shrink by so many MiB, and by half.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub data_slack_mib: u32,
+    /// Take hubs on addresses that other machines can reach, as in a container; the control port listens there too.
+    ///
+    /// Whoever reaches them can read every key and do everything.
+    #[arg(long)]
+    pub beyond_loopback: bool,
     /// Make the policies' keys the same at every start.
     #[arg(long, value_name = "TEXT")]
     pub key_seed: Option<String>,

@@ -17,6 +17,7 @@ mod patience;
 mod preconditions;
 mod queries;
 mod raw;
+mod reach;
 mod registry;
 mod signatures;
 mod subscriptions;
