@@ -113,14 +113,21 @@ impl Journal {
     }
 
     fn remind(&self, active: &Active) {
-        if !active.compacting && active.since > self.slack.max(active.base) {
+        if self.is_due(active) {
             self.due.notify_one();
         }
     }
 
+    fn is_due(&self, active: &Active) -> bool {
+        !active.broken && !active.compacting && active.since > self.slack.max(active.base)
+    }
+
     /// Resolves when the journal is much larger than what lives: a snapshot is due.
     pub(crate) async fn due(&self) {
-        self.due.notified().await;
+        // A reminder may be left from before the last snapshot.
+        while !self.is_due(&self.active.lock()) {
+            self.due.notified().await;
+        }
     }
 
     /// Begins a new log, and the snapshot that will stand for all before it. Whatever is appended from now on is read
