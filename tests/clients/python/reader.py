@@ -24,7 +24,12 @@ class Reader:
         self.events, self.errors, self.last = [], [], None
         self._wanted, self._changed = wanted, threading.Condition()
         self._client = EventHubConsumerClient.from_connection_string(
-            WORLD["eventHubs"], group or unique("group"), eventhub_name=event_hub, checkpoint_store=checkpoint_store, load_balancing_interval=0.2, **OPTIONS
+            WORLD["eventHubs"],
+            group or unique("group"),
+            eventhub_name=event_hub,
+            checkpoint_store=checkpoint_store,
+            load_balancing_interval=0.2,
+            **OPTIONS,
         )
         # Batches: one by one, this client waits for each quiet partition before the next event.
         arguments = {"on_event_batch": self._batch, "on_error": self._error, "starting_position": position, **options}
@@ -78,7 +83,9 @@ class OnEventHubs(OnHub):
         return reader
 
     def client(self, event_hub):
-        client = EventHubConsumerClient.from_connection_string(WORLD["eventHubs"], "$Default", eventhub_name=event_hub, **OPTIONS)
+        client = EventHubConsumerClient.from_connection_string(
+            WORLD["eventHubs"], "$Default", eventhub_name=event_hub, **OPTIONS
+        )
         self.addCleanup(client.close)
         return client
 
