@@ -18,6 +18,7 @@ mod preconditions;
 mod queries;
 mod raw;
 mod reach;
+mod readme;
 mod registry;
 mod signatures;
 mod subscriptions;
