@@ -7,8 +7,32 @@ use std::collections::{BTreeMap, VecDeque};
 /// How many requests are remembered whole; counts are exact whatever came.
 const REMEMBERED: usize = 20_000;
 
-/// Most bytes of bodies remembered.
-const REMEMBERED_BODIES: usize = 64 * 1024 * 1024;
+/// Most bytes of requests remembered.
+const REMEMBERED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Segments of paths that are counted by their name; all others are ids, or none of this hub's resources.
+const WORDS: [&str; 14] = [
+    "devices",
+    "twins",
+    "modules",
+    "query",
+    "statistics",
+    "service",
+    "jobs",
+    "create",
+    "v2",
+    "configurations",
+    "testQueries",
+    "applyConfigurationContent",
+    "digitaltwins",
+    "messages",
+];
+
+/// Those that are no ids although they follow a collection.
+const OF_COLLECTIONS: [&str; 4] = ["query", "create", "v2", "testQueries"];
+
+/// Longest path that is counted by its shape, in segments.
+const SEGMENTS: usize = 8;
 
 /// Largest body shown, in bytes.
 const SHOWN_BODY: usize = 64 * 1024;
@@ -30,11 +54,18 @@ pub struct RequestRecord {
     pub body: Bytes,
 }
 
+impl RequestRecord {
+    fn size(&self) -> usize {
+        let texts = [Some(&self.method), Some(&self.path), self.query.as_ref(), self.if_match.as_ref()];
+        self.body.len() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     count: u64,
     requests: VecDeque<(u64, RequestRecord)>,
-    body_bytes: usize,
+    bytes: usize,
     shapes: BTreeMap<(String, u16), u64>,
 }
 
@@ -44,11 +75,12 @@ impl Memory {
         *self.shapes.entry((shape(&record.method, &record.path), record.status)).or_default() += 1;
         // A body may be a slice of a read buffer, and would keep all of it.
         let body = Bytes::copy_from_slice(&record.body);
-        self.body_bytes += body.len();
-        self.requests.push_back((self.count, RequestRecord { body, ..record }));
-        while self.requests.len() > REMEMBERED || self.body_bytes > REMEMBERED_BODIES {
+        let record = RequestRecord { body, ..record };
+        self.bytes += record.size();
+        self.requests.push_back((self.count, record));
+        while self.requests.len() > REMEMBERED || self.bytes > REMEMBERED_BYTES {
             let Some((_, oldest)) = self.requests.pop_front() else { break };
-            self.body_bytes -= oldest.body.len();
+            self.bytes -= oldest.size();
         }
     }
 
@@ -69,29 +101,29 @@ impl Memory {
     }
 }
 
-/// `GET /twins/{id}`: ids replaced; the app's own probes are told apart.
+/// `GET /twins/{id}`: ids replaced, so that shapes are few whatever is sent; the app's own probes are told apart.
 fn shape(method: &str, path: &str) -> String {
     if method.starts_with("MQTT") {
         let module = if path.contains('/') { "/{module}" } else { "" };
         return format!("{method} {{id}}{module}");
     }
+    let method =
+        if matches!(method, "GET" | "PUT" | "POST" | "PATCH" | "DELETE") { method } else { "(other)" };
     let mut shape = String::from(method);
     shape.push(' ');
-    let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let mut after_collection = false;
-    for segment in &segments {
+    let statistics = path.trim_start_matches('/').starts_with("statistics");
+    for segment in path.split('/').filter(|segment| !segment.is_empty()).take(SEGMENTS) {
+        let id = after_collection && !OF_COLLECTIONS.contains(&segment);
         shape.push('/');
-        let fixed = !after_collection || *segment == "query";
-        shape.push_str(match segment.starts_with("hadr-probe-") {
-            true => "{probe}",
-            false if fixed => segment,
-            false => "{id}",
+        shape.push_str(match segment {
+            probe if probe.starts_with("hadr-probe-") => "{probe}",
+            _ if id => "{id}",
+            word if WORDS.contains(&word) => word,
+            _ => "{other}",
         });
-        after_collection =
-            !after_collection && matches!(*segment, "devices" | "twins" | "modules" | "statistics");
-        if matches!(segments.first(), Some(&"statistics")) {
-            after_collection = false;
-        }
+        let collection = matches!(segment, "devices" | "twins" | "modules" | "jobs" | "configurations");
+        after_collection = !id && !statistics && collection;
     }
     shape
 }
@@ -144,6 +176,23 @@ mod tests {
         assert_eq!(shape("GET", "/statistics/devices"), "GET /statistics/devices");
         assert_eq!(shape("GET", "/twins/hadr-probe-1"), "GET /twins/{probe}");
         assert_eq!(shape("MQTT-PATCH", "d/m"), "MQTT-PATCH {id}/{module}");
+        assert_eq!(shape("GET", "/jobs/7c1f"), "GET /jobs/{id}");
+        assert_eq!(shape("POST", "/jobs/create"), "POST /jobs/create");
+        assert_eq!(shape("PUT", "/configurations/c"), "PUT /configurations/{id}");
+        assert_eq!(shape("BREW", "/x/y"), "(other) /{other}/{other}");
+        assert_eq!(shape("GET", &"/a".repeat(10_000)), format!("GET {}", "/{other}".repeat(SEGMENTS)));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_by_all_its_bytes() {
+        let mut memory = Memory::default();
+        for _ in 0..2000 {
+            let (method, path) = ("GET".to_owned(), "/".repeat(64 * 1024));
+            let body = Bytes::new();
+            memory.record(RequestRecord { method, path, query: None, if_match: None, status: 404, body });
+        }
+        assert!(memory.bytes <= REMEMBERED_BYTES && memory.requests.len() < 1100);
+        assert_eq!(memory.shapes.len(), 1);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) struct BlobReader {
     response: Response,
     codec: LinesCodec,
     buffer: BytesMut,
+    /// In bytes, as far as storage told it.
+    length: Option<u64>,
     read: u64,
     ended: bool,
 }
@@ -84,12 +86,14 @@ impl BlobReader {
     pub(super) async fn open(container: &Container, name: &str) -> Result<Self, StorageError> {
         let response = container.open(name).await?;
         let codec = LinesCodec::new_with_max_length(LINE);
-        Ok(Self { response, codec, buffer: BytesMut::new(), read: 0, ended: false })
+        // Now: what is left of the body is what the response tells later.
+        let length = response.content_length();
+        Ok(Self { response, codec, buffer: BytesMut::new(), length, read: 0, ended: false })
     }
 
     /// How much of the blob has been read, in percent.
     pub(super) fn percent(&self) -> u64 {
-        let length = self.response.content_length().unwrap_or(0).max(1);
+        let length = self.length.unwrap_or(0).max(1);
         (self.read.saturating_mul(100) / length).min(100)
     }
 

@@ -142,11 +142,15 @@ impl Journal {
         }
         let number = active.number + 1;
         let unfinished = files::unfinished(&self.directory, number);
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(unfinished)?);
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
         file.write_all(frame::MAGIC)?;
         let path = files::log(&self.directory, number);
         // A log that begins in vain must not stand behind the one that goes on.
-        active.file = begin(&path, 0).inspect_err(|_| drop(fs::remove_file(&path)))?;
+        active.file = begin(&path, 0).inspect_err(|_| {
+            for path in [&path, &unfinished] {
+                drop(fs::remove_file(path));
+            }
+        })?;
         active.number = number;
         active.length = frame::MAGIC.len() as u64;
         active.compacting = true;
@@ -170,10 +174,17 @@ impl Journal {
     }
 
     /// A snapshot that came to nothing: the logs go on, and it is tried again after as much has been written once more.
+    /// What there is of it goes at once: the disk may be full, and the log needs the room.
     pub(crate) fn abandon_snapshot(&self) {
         let mut active = self.active.lock();
         active.compacting = false;
-        active.base = active.base.max(active.since);
+        active.base = active.since.saturating_add(self.slack.max(active.base));
+        match fs::remove_file(files::unfinished(&self.directory, active.number)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::error!(%error, "what there is of a snapshot cannot be removed");
+            }
+            _ => {}
+        }
     }
 
     fn settle(&self, file: BufWriter<File>, number: u64) -> io::Result<()> {

@@ -177,6 +177,24 @@ async fn a_snapshot_is_due_when_much_more_was_written_than_lives() {
     assert!(due().await);
 }
 
+#[tokio::test]
+async fn a_snapshot_that_came_to_nothing_leaves_no_file_and_is_not_tried_again_at_once() {
+    let scratch = Scratch::new();
+    let journal = Journal::open(&scratch.0, 1000, &mut |_| Ok(())).unwrap();
+    let due = || async { tokio::time::timeout(std::time::Duration::ZERO, journal.due()).await.is_ok() };
+    journal.append(&[0; 1000]).unwrap();
+    assert!(due().await);
+    let mut snapshot = journal.begin_snapshot().unwrap();
+    snapshot.append(b"half").unwrap();
+    drop(snapshot);
+    journal.abandon_snapshot();
+    assert_eq!(scratch.names(), ["1.log", "2.log", "lock"]);
+    journal.append(&[0; 900]).unwrap();
+    assert!(!due().await);
+    journal.append(&[0; 200]).unwrap();
+    assert!(due().await);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Call;
+use crate::store::Precondition;
 use crate::throttle::{Class, Demand};
 
 /// The classes of a request and how much of each; a path that leads nowhere counts as nothing.
@@ -21,8 +22,8 @@ pub(super) fn counted(call: &Call) -> Vec<Demand> {
         ("GET", ["devices", ..]) => Class::IdentityRead,
         ("DELETE", ["devices", ..]) => Class::IdentityDelete,
         // Without a precondition a PUT makes, with one it overwrites.
-        ("PUT", ["devices", ..]) => match call.if_match.as_deref().unwrap_or_default() {
-            "" => Class::IdentityCreate,
+        ("PUT", ["devices", ..]) => match Precondition::for_identity(call.if_match.as_deref()) {
+            Precondition::Absent => Class::IdentityCreate,
             _ => Class::IdentityUpdate,
         },
         ("GET", ["twins" | "digitaltwins", ..]) => Class::TwinRead,

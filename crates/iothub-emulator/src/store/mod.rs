@@ -237,6 +237,10 @@ impl Hub {
     /// Notes whether an identity is connected; no version moves. It is told as an event when that is switched on.
     pub fn set_connection_state(&self, id: &Id, connected: bool) {
         let mut devices = self.lock();
+        // It may be back already, before it was noted that it had gone.
+        if !connected && self.sessions.is_open(id) {
+            return;
+        }
         let Some(mut found) = devices.find(id) else { return };
         let identity = found.identity_mut();
         let changed = std::mem::replace(&mut identity.connected, connected) != connected;

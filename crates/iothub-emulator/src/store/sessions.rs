@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct Subscriptions {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     table: Mutex<HashMap<Id, Session>>,
+    /// Of all sessions, so that none is taken for a later one.
+    serials: AtomicU64,
     /// Subscriptions that outlive connections, until the identity is deleted.
     kept: Mutex<HashMap<Id, Subscriptions>>,
 }
@@ -84,8 +87,13 @@ impl Sessions {
         if let Some(first) = session.closed.replace(token.clone()) {
             first.cancel();
         }
-        session.serial += 1;
+        session.serial = self.serials.fetch_add(1, Ordering::Relaxed) + 1;
         (session.serial, token)
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_open(&self, id: &Id) -> bool {
+        self.lock().get(id).is_some_and(|session| session.closed.is_some())
     }
 
     /// Whether the leaving session was the one that counts.
@@ -159,5 +167,24 @@ impl Drop for SessionGuard {
         if self.hub.sessions.leave(&self.id, self.serial) {
             self.hub.set_connection_state(&self.id, false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_leaves_late_ends_no_later_one() {
+        let sessions = Sessions::default();
+        let id = Id::device("d");
+        let (first, _) = sessions.register(&id);
+        let (second, _) = sessions.register(&id);
+        assert!(sessions.leave(&id, second));
+        let (third, _) = sessions.register(&id);
+        assert!(!sessions.leave(&id, first));
+        assert!(sessions.is_open(&id));
+        assert!(sessions.leave(&id, third));
+        assert!(!sessions.is_open(&id));
     }
 }

@@ -105,11 +105,7 @@ impl Hub {
         let size = size.filter(|size| *size > 0).unwrap_or(PAGE.0).min(PAGE.1);
         let Cursor { after, given } = continuation.map_or(Ok(Cursor::default()), Cursor::read)?;
         if let Selection::Count(name) = &query.select {
-            let mut count: u64 = 0;
-            self.scan(query, None, &mut |_, _| {
-                count += 1;
-                true
-            });
+            let count = self.count(query);
             return Ok(Page { rows: vec![json!({ name: count })], item_type: "Raw", continuation: None });
         }
         let left = query.top.map_or(usize::MAX, |top| top.saturating_sub(given));
@@ -130,6 +126,23 @@ impl Hub {
         let continuation = last.filter(|_| !ended).map(|id| Cursor { after: Some(id), given }.write());
         let item_type = if query.select == Selection::Everything { "Twin" } else { "Raw" };
         Ok(Page { rows, item_type, continuation })
+    }
+
+    /// How many match; without a condition nobody needs to be looked at.
+    fn count(&self, query: &Query) -> u64 {
+        let mut count: u64 = 0;
+        if query.condition.is_some() {
+            self.scan(query, None, &mut |_, _| {
+                count += 1;
+                true
+            });
+            return count;
+        }
+        self.each_seen(Bound::Unbounded, &mut |_, stored| {
+            count += if query.modules { stored.module_ids().count() as u64 } else { 1 };
+            true
+        });
+        count
     }
 
     /// Shows every matching document in id order until `visit` has enough.
