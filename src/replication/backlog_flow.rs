@@ -15,7 +15,7 @@ use super::debt::{Debt, Reason, in_words};
 use super::owed::{OwedNote, note_id};
 use super::pass::{Fate, Flow, Stop};
 use crate::iothub::notification::HintKind;
-use crate::iothub::{HubErrorKind, OperationClass};
+use crate::iothub::{Deadline, HubClient, HubErrorKind, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinChange, TwinDocument};
 use crate::storage::{Precondition, StorageError};
 
@@ -221,8 +221,7 @@ impl Flow<'_> {
         if patch.is_empty() {
             return Ok(());
         }
-        let (active_hub, deadline) =
-            self.pass.for_write(self.pass.source(), OperationClass::TwinWrite).await?;
+        let (active_hub, deadline) = self.for_backlog(OperationClass::TwinWrite).await?;
         let written = active_hub.patch_twin(id, &patch, &active.etag, deadline).await;
         self.backlog_written(written.map(|_| ()))
     }
@@ -236,10 +235,16 @@ impl Flow<'_> {
         if settled.reported.is_empty() {
             return Ok(());
         }
-        let (hub, deadline) = self.pass.for_write(self.pass.source(), OperationClass::ReportedWrite).await?;
+        let (hub, deadline) = self.for_backlog(OperationClass::ReportedWrite).await?;
         let version = active.reported.version;
         let written = hub.patch_reported(id, &settled.reported, version, deadline).await;
         self.backlog_written(written.map(|_| ()))
+    }
+
+    /// The active hub to write to. Without a turn it stays backlog: under any other reason the next attempt would
+    /// overwrite the former active's change with what the active hub has.
+    async fn for_backlog(&self, class: OperationClass) -> Result<(HubClient, Deadline), Stop> {
+        self.pass.for_write(self.pass.source(), class).await.map_err(still_backlog)
     }
 
     fn backlog_written(&mut self, written: Result<(), crate::iothub::HubError>) -> Result<(), Stop> {
@@ -284,5 +289,12 @@ impl Flow<'_> {
 
     fn backlog_blob(&self, id: &IdentityId) -> String {
         format!("backlog/{:010}/{}.json", self.pass.warrant.authority().epoch, note_id(id))
+    }
+}
+
+fn still_backlog(stop: Stop) -> Stop {
+    match stop {
+        Stop::At(Fate::Owed(debt)) => Stop::owe(Debt::new(Reason::Backlog, debt.detail)),
+        other => other,
     }
 }

@@ -137,3 +137,54 @@ async fn a_planned_promotion_is_refused_while_something_is_owed_unless_that_is_a
     assert_eq!(accepted.code, 0, "{accepted:?}");
     assert!(world.app(&["status"]).await.stdout.contains("in-sync"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_gets_no_turn_at_the_new_active_hub_stays_backlog_until_it_is_there() {
+    // A refusal means a pause of 10 s, longer than a batch or a sweep of this world works.
+    let short = [("HADR_INVOCATION_SECONDS", "8"), ("HADR_SWEEP_SECONDS", "5")];
+    let environment = short.map(|(name, value)| (name, value.to_owned())).to_vec();
+    let world = World::with(Options { environment, tier: None, ..Options::default() }).await;
+    world.primary.create("late").await;
+    world.primary.patch_twin("late", json!({"properties": {"desired": {"n": 1}}})).await;
+    world.settle().await;
+    world.host_post("/pause").await;
+    world.primary.patch_twin("late", json!({"properties": {"desired": {"n": 2}}})).await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "region lost", "--force"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let refusal = json!({"method": "PATCH", "pathContains": "/twins/late", "status": 429, "times": 1});
+    world.secondary.fault(refusal).await;
+    world.host_post("/resume").await;
+    world.settle().await;
+    world.sweep().await;
+    let notes = world.owed().await;
+    let note = notes.iter().find(|note| note["identity"]["deviceId"] == "late").unwrap();
+    assert_eq!(note["reason"], "backlog", "{note}");
+    assert!(note["detail"].as_str().unwrap().contains("no turn"), "{note}");
+    world
+        .eventually("the backlog is on the new active hub", || async {
+            world.sweep().await;
+            world.secondary.fleet().await["late"]["desired"]["n"] == 2
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_change_from_before_the_cut_is_kept_when_the_former_active_hub_cannot_be_read() {
+    let world = World::start().await;
+    world.primary.create("late").await;
+    world.settle().await;
+    let before_the_cut = jiff::Timestamp::now();
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world.settle().await;
+    let unreadable = json!({"method": "GET", "pathContains": "/twins/late", "status": 401, "times": 1000});
+    world.primary.fault(unreadable).await;
+    let body = json!({"version": 9, "tags": {"said": "before the cut"}}).to_string();
+    let properties = json!({
+        "hubName": "primary", "deviceId": "late", "opType": "updateTwin",
+        "iothub-message-schema": "twinChangeNotification", "operationTimestamp": before_the_cut.to_string(),
+    });
+    world.append("devicetwin", 0, body.as_bytes(), properties).await;
+    world.settle().await;
+    assert_eq!(world.secondary.fleet().await["late"]["tags"]["said"], "before the cut");
+}
