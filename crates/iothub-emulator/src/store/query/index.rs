@@ -113,6 +113,18 @@ impl Hub {
         }
     }
 
+    /// How many devices queries see.
+    pub(super) fn seen_count(&self) -> usize {
+        let devices = self.lock();
+        let (mut unseen, mut ghosts) = (0, 0);
+        for (id, seen) in self.index.lock().from(Bound::Unbounded, Instant::now()) {
+            let (is, seen) = (devices.stored(&id).is_some(), seen.is_some());
+            unseen += usize::from(is && !seen);
+            ghosts += usize::from(!is && seen);
+        }
+        devices.len() - unseen + ghosts
+    }
+
     /// Shows one device as queries see it.
     pub(super) fn seen_device(&self, id: &str, visit: &mut dyn FnMut(&Stored)) {
         let devices = self.lock();
@@ -224,6 +236,19 @@ mod tests {
         put(&hub, "short");
         hub.delete_device("short", &Precondition::Any).unwrap();
         assert!(listed(&hub).is_empty());
+    }
+
+    #[test]
+    fn what_queries_do_not_see_yet_is_not_counted() {
+        let hub = late("queryGhostMs");
+        ["a", "b", "c"].iter().for_each(|id| put(&hub, id));
+        set(&hub, "queryLagMs", 1_800_000);
+        put(&hub, "new");
+        hub.delete_device("a", &Precondition::Any).unwrap();
+        assert_eq!((hub.seen_count(), ids(&hub).len()), (3, 3));
+        set(&hub, "queryGhostMs", 0);
+        hub.delete_device("b", &Precondition::Any).unwrap();
+        assert_eq!((hub.seen_count(), ids(&hub).len()), (2, 2));
     }
 
     #[test]

@@ -138,8 +138,11 @@ impl Hub {
             });
             return count;
         }
+        if !query.modules {
+            return self.seen_count() as u64;
+        }
         self.each_seen(Bound::Unbounded, &mut |_, stored| {
-            count += if query.modules { stored.module_ids().count() as u64 } else { 1 };
+            count += stored.module_ids().count() as u64;
             true
         });
         count
