@@ -35,10 +35,12 @@ impl Failure {
         Self { error, passing: None }
     }
 
-    /// The wait that a 429 means, by the hub's clock.
+    /// The wait that a 429 means, by the hub's clock; never longer than the longest there is.
     pub(crate) fn throttled(&self) -> Option<Duration> {
         match self.passing {
-            Some(Passing::Throttled(asked)) => Some(asked.unwrap_or(retry::FIRST_WAIT_THROTTLED)),
+            Some(Passing::Throttled(asked)) => {
+                Some(asked.unwrap_or(retry::FIRST_WAIT_THROTTLED).min(retry::LONGEST_WAIT))
+            }
             _ => None,
         }
     }
@@ -119,5 +121,19 @@ impl Attempts {
         self.last = Some(error);
         tokio::time::sleep(wait).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_names_an_absurd_wait_stops_nobody_for_longer_than_a_minute() {
+        for seconds in [61, u64::MAX] {
+            let error = HubError::new(HubErrorKind::Throttled, "");
+            let passing = Some(Passing::Throttled(Some(Duration::from_secs(seconds))));
+            assert_eq!(Failure { error, passing }.throttled(), Some(Duration::from_secs(60)));
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const MOST_RETRIES: u32 = 3;
 pub(crate) const FIRST_WAIT_THROTTLED: Duration = Duration::from_secs(5);
 
 /// No wait is longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// Why an attempt failed, as far as another one may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

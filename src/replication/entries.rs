@@ -78,6 +78,10 @@ impl Flow<'_> {
             Look::Unreachable(error) if refused_for_its_device(id, error.kind) => {
                 return Ok(Entries::Unreadable(device_disabled()));
             }
+            Look::Unreachable(error) if error.kind == HubErrorKind::NoTurn => {
+                self.take_place().await;
+                return Ok(Entries::Unreadable(Debt::of(&error)));
+            }
             Look::Unreachable(error) => return Err(Stop::target(&error)),
         };
         match self.source_entry(id).await? {

@@ -82,9 +82,8 @@ impl Flow<'_> {
     /// All modules of a device: those of the source, and those that only the target has.
     pub(crate) async fn modules_of(&mut self, device: &IdentityId) -> Result<(), Stop> {
         self.step_aside();
-        let deadline = self.pass.work_ends;
         let source = match self.pass.turn(self.pass.source(), OperationClass::RegistryList).await {
-            Ok(source) => source.modules(&device.device, deadline).await,
+            Ok(source) => source.modules(&device.device, self.pass.patience()).await,
             Err(late) => Err(late),
         };
         let source = match source {
@@ -94,7 +93,7 @@ impl Flow<'_> {
             Err(error) => return Err(Stop::owe(Debt::of_source(&error))),
         };
         let target = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
-            Ok(target) => target.modules(&device.device, deadline).await,
+            Ok(target) => target.modules(&device.device, self.pass.patience()).await,
             Err(late) => Err(late),
         };
         let target = match target {

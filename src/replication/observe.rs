@@ -44,6 +44,8 @@ impl Health {
             Err(error) if error.kind == HubErrorKind::Unavailable => {
                 self.silent.fetch_add(1, Ordering::Relaxed);
             }
+            // Never sent: it says nothing of the hub.
+            Err(error) if error.kind == HubErrorKind::NoTurn => {}
             _ => {
                 self.answered.store(true, Ordering::Relaxed);
                 self.silent.store(0, Ordering::Relaxed);

@@ -17,7 +17,7 @@ use crate::model::{IdentityDocument, IdentityId, TwinChange, TwinDocument};
 use crate::routing::HubRole;
 use crate::storage::StorageError;
 
-/// How long one read of the source may take, its retries included: three of the service's own
+/// How long one read of the source, or of a registry, may take, its retries included: three of the service's own
 /// pauses of 10 s (observed).
 const SOURCE_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -160,8 +160,9 @@ impl<'a> Pass<'a> {
     }
 
     /// A source that keeps saying "later" is as good as one that says nothing: the batch goes on
-    /// without it, and what it owes is written down.
-    fn patience(&self) -> Deadline {
+    /// without it, and what it owes is written down. A registry's reads have no more time either: after a 429 they
+    /// stand in its line again.
+    pub(crate) fn patience(&self) -> Deadline {
         Deadline::after(SOURCE_PATIENCE).or(self.work_ends)
     }
 
@@ -205,7 +206,7 @@ impl<'a> Pass<'a> {
             return Look::Unreachable(error);
         }
         let result = match self.turn(&self.target, OperationClass::RegistryRead).await {
-            Ok(target) => target.identity(id, self.work_ends).await,
+            Ok(target) => target.identity(id, self.patience()).await,
             Err(late) => return Look::Unreachable(late),
         };
         self.target_health.note(&result);

@@ -177,7 +177,7 @@ impl<'a> Pass<'a> {
         let Some(id) = probe_identity() else { return false };
         match self.target().twin(&id, self.work_ends).await {
             Ok(_) => true,
-            Err(error) => error.kind != HubErrorKind::Unavailable,
+            Err(error) => !matches!(error.kind, HubErrorKind::Unavailable | HubErrorKind::NoTurn),
         }
     }
 

@@ -75,10 +75,11 @@ impl Bucket {
     /// The hub has refused one and named a wait: nobody goes before, and then fewer than until now. What was under
     /// way already is refused with it and slows nothing further.
     pub(super) fn refused(&mut self, now: Duration, wait: Duration) {
+        let until = now.saturating_add(wait);
         if now >= self.paused_until {
-            self.slowed = Some(((self.rate(now) / 2.0).max(SLOWEST), now + wait));
+            self.slowed = Some(((self.rate(now) / 2.0).max(SLOWEST), until));
         }
-        self.paused_until = self.paused_until.max(now + wait);
+        self.paused_until = self.paused_until.max(until);
     }
 
     /// The part of the allowed rate that is used at `now`: it comes back evenly after a refusal.

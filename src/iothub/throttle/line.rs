@@ -77,12 +77,16 @@ impl Line {
     }
 
     /// Items that go before one that comes now. What the background gets meanwhile is not counted for the live lane:
-    /// it is at most a quarter.
+    /// it is at most a quarter; and of the live lane no more than go before the background's places up to this one.
     fn ahead(&self, lane: Lane) -> u32 {
         let items = |lane: &VecDeque<Waiter>| lane.iter().map(|waiter| waiter.items).sum::<u32>();
         match lane {
             Lane::Live => items(&self.live),
-            Lane::Background => items(&self.live).saturating_add(items(&self.background)),
+            Lane::Background => {
+                let most = (self.background.len() + 1).saturating_mul(LIVE_IN_A_ROW as usize);
+                let live = self.live.iter().take(most).map(|waiter| waiter.items).sum::<u32>();
+                live.saturating_add(items(&self.background))
+            }
         }
     }
 
@@ -188,6 +192,20 @@ mod tests {
         let patience = Duration::from_secs(10);
         assert!(line.join(Duration::ZERO, (Lane::Live, 1), patience).is_err());
         assert!(line.join(Duration::ZERO, (Lane::Live, 1), Duration::from_secs(60)).is_ok());
+    }
+
+    #[test]
+    fn a_long_live_lane_does_not_keep_the_background_out() {
+        let mut line = line();
+        for _ in 0..100 {
+            join(&mut line, Lane::Live);
+        }
+        // Six go at once, and then about one a second.
+        let patience = Duration::from_secs(5);
+        let join = |line: &mut Line| line.join(Duration::ZERO, (Lane::Background, 1), patience);
+        assert!(join(&mut line).is_ok(), "it is the fourth");
+        assert!(join(&mut line).is_ok(), "it is the eighth");
+        assert!(join(&mut line).is_err(), "it is the twelfth");
     }
 
     #[test]
