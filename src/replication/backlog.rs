@@ -39,7 +39,8 @@ pub(crate) struct Settlement {
 type Leaf = (Vec<String>, Option<Value>);
 
 /// Settles `change` field by field: a field that the active changed after the cut stays, unless it
-/// was this program that wrote it from an earlier event of the same backlog (`applied`).
+/// was this program that wrote it from an earlier event of the same backlog (`applied`). What was brought
+/// over once is not brought over again: whatever the active says of it by now was said later.
 pub(crate) fn settle(
     change: &TwinChange,
     applied: &TwinChange,
@@ -68,10 +69,10 @@ fn settle_tags(change: &Change, applied: Option<&Change>, tags: &Object, losses:
     let mut patch = Object::new();
     for (path, value) in leaves(change, tags) {
         let current = at(tags, &path);
-        if current == value.as_ref() {
+        if current == value.as_ref() || is_applied(&ours, &path, value.as_ref()) {
             continue;
         }
-        if current.is_some() && !is_ours(&ours, &path, current) {
+        if current.is_some() && !is_applied(&ours, &path, current) {
             losses.push(loss("tags", &path, current, value.as_ref(), "former-active"));
         }
         insert(&mut patch, &path, value.unwrap_or_default());
@@ -91,11 +92,11 @@ fn settle_section(
     let mut patch = Object::new();
     for (path, value) in leaves(change, &active.values) {
         let current = at(&active.values, &path);
-        if current == value.as_ref() {
+        if current == value.as_ref() || is_applied(&ours, &path, value.as_ref()) {
             continue;
         }
         let later = current.is_some() && last_updated(&active.metadata, &path).is_some_and(|t| t > cut);
-        if later && !is_ours(&ours, &path, current) {
+        if later && !is_applied(&ours, &path, current) {
             losses.push(loss(name, &path, current, value.as_ref(), "active"));
         } else {
             insert(&mut patch, &path, value.unwrap_or_default());
@@ -104,8 +105,9 @@ fn settle_section(
     patch
 }
 
-fn is_ours(ours: &[Leaf], path: &[String], current: Option<&Value>) -> bool {
-    ours.iter().any(|(ours, value)| ours == path && value.as_ref() == current)
+/// Whether this program wrote this value to this member, from the same backlog.
+fn is_applied(applied: &[Leaf], path: &[String], value: Option<&Value>) -> bool {
+    applied.iter().any(|(member, applied)| member == path && applied.as_ref() == value)
 }
 
 fn loss(section: &str, path: &[String], active: Option<&Value>, former: Option<&Value>, kept: &str) -> Loss {

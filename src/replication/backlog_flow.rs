@@ -22,7 +22,7 @@ use crate::storage::{Precondition, StorageError};
 /// Rounds of compare-and-swap, and of observing the active hub again.
 const ROUNDS: u32 = 6;
 
-/// What the backlog of one identity carried in one epoch.
+/// What the backlog of one identity carried before one cut.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BacklogNote {
@@ -88,6 +88,15 @@ impl Backlog<'_> {
 }
 
 impl Flow<'_> {
+    /// Settles what a note says of an earlier attempt, or of an epoch in which the other hub was active.
+    pub(crate) async fn owed_backlog(&mut self, id: &IdentityId, note: &OwedNote) -> Fate {
+        self.take_place().await;
+        match self.backlog(id, Backlog::Owed(note)).await {
+            Ok(fate) | Err(Stop::At(fate)) => fate,
+            Err(Stop::Again) => Fate::Owed(Debt::new(Reason::Backlog, Debt::contended().detail)),
+        }
+    }
+
     /// Settles backlog of one identity with the active hub.
     pub(crate) async fn backlog(&mut self, id: &IdentityId, from: Backlog<'_>) -> Result<Fate, Stop> {
         let (note, etag) = self.fold_backlog(id, from).await?;
@@ -287,8 +296,10 @@ impl Flow<'_> {
         Ok(written.etag)
     }
 
+    /// By the cut and not by the epoch: a promotion that is given up makes new epochs and leaves the cut.
     fn backlog_blob(&self, id: &IdentityId) -> String {
-        format!("backlog/{:010}/{}.json", self.pass.warrant.authority().epoch, note_id(id))
+        let cut = self.pass.warrant.authority().cut.unwrap_or_default();
+        format!("backlog/{}/{}.json", cut.strftime("%Y%m%dT%H%M%S.%6fZ"), note_id(id))
     }
 }
 

@@ -60,6 +60,13 @@ fn what_the_backlog_itself_wrote_after_the_cut_may_be_replaced_by_a_later_event_
 }
 
 #[test]
+fn what_was_brought_over_is_not_brought_over_again() {
+    let tags = Change::replacement(&object(json!({"row": 7})));
+    let change = TwinChange { tags: Some(tags), ..desired(json!({"late": 2, "early": null})) };
+    assert_eq!(settle(&change, &change, &active(), cut()), Settlement::default());
+}
+
+#[test]
 fn tags_are_written_and_what_they_replace_is_reported() {
     let tags = Change::from_patch(&object(json!({"site": "B", "row": 7})));
     let change = TwinChange { tags: Some(tags), ..TwinChange::default() };

@@ -1,7 +1,7 @@
 //! Deletes: the most careful write of all.
 //!
 //! A definite `Absent` from an active hub that has just answered `Present` for the app's own probe
-//! identity; a durable budget, charged first; a snapshot to undo from; the ETag it was planned on;
+//! identity; a durable budget, charged before; a snapshot to undo from; the ETag it was planned on;
 //! and one more look at the source before it is acknowledged.
 
 use std::time::Instant;
@@ -25,6 +25,9 @@ impl Flow<'_> {
         let engine = self.pass.engine;
         engine.pairs.forget(id);
         self.registry_agrees(id).await?;
+        // Its turn first: what gets none now has cost nothing, neither the budget nor a snapshot's reads.
+        let target_hub = self.pass.turn(self.pass.target(), OperationClass::RegistryDelete).await;
+        let target_hub = target_hub.map_err(|error| Stop::target(&error))?;
         let after = Instant::now();
         if !engine
             .probe(self.pass.source_role)
@@ -43,8 +46,7 @@ impl Flow<'_> {
         let kept = snapshot::keep(self.pass, id, target).await?;
         // A twin that does not tell its registry entry's ETag: the entry that was kept does.
         let etag = kept.as_ref().filter(|_| etag.is_nothing()).unwrap_or(etag);
-        let (target_hub, deadline) =
-            self.pass.for_write(self.pass.target(), OperationClass::RegistryDelete).await?;
+        let deadline = self.pass.authority().await?;
         let result = target_hub.delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;

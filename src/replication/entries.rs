@@ -78,7 +78,9 @@ impl Flow<'_> {
             Look::Unreachable(error) if refused_for_its_device(id, error.kind) => {
                 return Ok(Entries::Unreadable(device_disabled()));
             }
-            Look::Unreachable(error) if error.kind == HubErrorKind::NoTurn => {
+            Look::Unreachable(error)
+                if matches!(error.kind, HubErrorKind::NoTurn | HubErrorKind::Throttled) =>
+            {
                 self.take_place().await;
                 return Ok(Entries::Unreadable(Debt::of(&error)));
             }

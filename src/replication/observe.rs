@@ -68,3 +68,24 @@ impl Health {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(kind: HubErrorKind) -> Result<(), HubError> {
+        Err(HubError { kind, code: None, tracking_id: None, message: String::new() })
+    }
+
+    #[test]
+    fn a_call_that_was_never_sent_tells_nothing_of_the_hub() {
+        let health = Health::default();
+        (0..PATIENCE).for_each(|_| health.note(&failed(HubErrorKind::NoTurn)));
+        assert!(!health.has_answered() && health.given_up().is_none());
+        (0..PATIENCE).for_each(|_| health.note(&failed(HubErrorKind::Unavailable)));
+        health.note(&failed(HubErrorKind::NoTurn));
+        assert!(!health.has_answered() && health.given_up().is_some());
+        health.note(&failed(HubErrorKind::Absent));
+        assert!(health.has_answered() && health.given_up().is_none());
+    }
+}

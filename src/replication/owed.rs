@@ -112,10 +112,13 @@ impl OwedNote {
         note
     }
 
-    /// Owed again.
+    /// Owed again. Backlog stays backlog until it is settled: under any other reason the next attempt would overwrite
+    /// the former active's change with what the active hub has.
     pub(crate) fn owe(&mut self, debt: &Debt, at: &Position, era: Era, now: Timestamp) {
-        self.reason = debt.reason;
-        self.detail.clone_from(&debt.detail);
+        if self.reason != Reason::Backlog || debt.reason == Reason::Backlog {
+            self.reason = debt.reason;
+            self.detail.clone_from(&debt.detail);
+        }
         if !at.log.is_empty() {
             let (event_hub, partition) = at.event_hub_and_partition();
             (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
@@ -128,6 +131,17 @@ impl OwedNote {
         self.last_tried = now;
         self.attempts = self.attempts.saturating_add(1);
         (self.epoch, self.active) = (era.epoch, Some(era.active));
+    }
+
+    /// Whether it stands for something that the former active hub said and the active one does not know yet: owed as
+    /// such, or carried when the other hub was active, and perhaps never applied.
+    pub(crate) fn is_backlog(&self, active: HubRole) -> bool {
+        self.reason == Reason::Backlog || self.is_of_the_other_direction(active) && !self.change.is_empty()
+    }
+
+    /// The active hub knows it: from now on it is owed for other reasons.
+    pub(crate) fn backlog_is_settled(&mut self) {
+        self.reason = Reason::NotReached;
     }
 
     /// Whether what it carries came from the hub that is the standby now. A new epoch alone does not
@@ -354,6 +368,21 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         assert!(note.change.is_empty() && note.newest.is_empty());
+    }
+
+    #[test]
+    fn backlog_stays_backlog_until_it_is_settled() {
+        let era = Era { epoch: 2, active: HubRole::Secondary };
+        let owe = |note: &mut OwedNote, reason| {
+            note.owe(&Debt::new(reason, "why"), &Position::default(), era, Timestamp::UNIX_EPOCH);
+        };
+        let mut note = empty();
+        owe(&mut note, Reason::Backlog);
+        owe(&mut note, Reason::SourceUnreachable);
+        assert!(note.is_backlog(era.active) && note.attempts == 3);
+        note.backlog_is_settled();
+        owe(&mut note, Reason::SourceUnreachable);
+        assert_eq!((note.reason, note.is_backlog(era.active)), (Reason::SourceUnreachable, false));
     }
 
     #[test]

@@ -239,8 +239,12 @@ impl<'a> Pass<'a> {
         class: OperationClass,
     ) -> Result<(HubClient, Deadline), Stop> {
         let hub = self.turn(hub, class).await.map_err(|error| Stop::target(&error))?;
-        let ends = self.warrant.for_write(self.work_ends).await.map_err(|why| Stop::At(Fate::Hold(why)))?;
-        Ok((hub, ends))
+        Ok((hub, self.authority().await?))
+    }
+
+    /// When a write that is sent now must have ended. `Hold` without authority.
+    pub(crate) async fn authority(&self) -> Result<Deadline, Stop> {
+        self.warrant.for_write(self.work_ends).await.map_err(|why| Stop::At(Fate::Hold(why)))
     }
 }
 

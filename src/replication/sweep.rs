@@ -6,15 +6,14 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
-use super::backlog_flow::Backlog;
 use super::debt::Reason;
 use super::engine::{Engine, Inner, work_ends};
 use super::owed::OwedNote;
-use super::pass::{Fate, Flow, Pass, Stop, Task};
+use super::pass::{Fate, Flow, Pass, Task};
 use super::tally::Tally;
 use super::worked::Worked;
 use crate::host::Reply;
-use crate::iothub::{Deadline, Lane};
+use crate::iothub::{Deadline, HubClient, Lane, OperationClass};
 use crate::model::{ETag, IdentityId};
 use crate::routing::{StandbyState, probe_identity};
 
@@ -23,6 +22,15 @@ const AT_A_TIME: usize = 2_000;
 
 /// Owed notes read at a time.
 const READ_AT_A_TIME: usize = 16;
+
+/// Owed identities tried at a time.
+const MANY_AT_ONCE: usize = 64;
+
+/// The same under a small tier's limits; one alone asks a registry for two entries in some milliseconds.
+const FEW_AT_ONCE: usize = 8;
+
+/// Registry reads a minute from which on limits are no reason to try few at a time.
+const MANY_A_MINUTE: f64 = 1_200.0;
 
 /// How long a sweep waits for a hub that may be down.
 const WAKING: Duration = Duration::from_secs(10);
@@ -125,6 +133,7 @@ impl Inner {
         }
         let pass = Pass::new(self, self.warrant().await?, work_ends(deadline), Lane::Background);
         pass.wake().await;
+        let at_once = pass.retries_at_once();
         let mut running = FuturesUnordered::new();
         let mut waiting = notes.into_iter();
         let mut done = Retried::default();
@@ -132,7 +141,7 @@ impl Inner {
         // Where the limits leave no turn for one, they leave none for those behind it: those keep their notes as they are.
         let mut turns = true;
         loop {
-            while running.len() < 64
+            while running.len() < at_once
                 && turns
                 && Instant::now() < pass.work_ends.0
                 && let Some((note, etag)) = waiting.next()
@@ -163,22 +172,33 @@ impl<'a> Pass<'a> {
         let _ = futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
     }
 
+    /// How many are tried at a time. Each holds its device's lock, also while it waits for its turn at a registry, and
+    /// an event of that device waits with it: where registries have limits, only as many as keep the lines from
+    /// running dry.
+    fn retries_at_once(&self) -> usize {
+        let is_limited = |hub: &HubClient| {
+            hub.per_minute(OperationClass::RegistryRead).is_some_and(|limit| limit < MANY_A_MINUTE)
+        };
+        if is_limited(self.source()) || is_limited(self.target()) { FEW_AT_ONCE } else { MANY_AT_ONCE }
+    }
+
     async fn retry_one(&'a self, note: OwedNote, etag: ETag) -> Worked {
         let id = note.identity.clone();
         let _held = self.engine.locks.hold(&id.device).await;
         let mut flow = Flow::new(self);
         let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
-        flow.take_place().await;
-        let fate = match note.reason {
-            Reason::Backlog => settled(flow.backlog(&id, Backlog::Owed(&note)).await),
-            // Carried when the other hub was active, and perhaps never applied: it is backlog by now.
-            _ if note.is_of_the_other_direction(self.source_role) && !note.change.is_empty() => {
-                settled(flow.backlog(&id, Backlog::Owed(&note)).await)
-            }
-            // Nothing is written to a rejoining hub; the note stays.
-            _ if rejoining => Fate::Ignored,
-            _ => flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await,
-        };
+        let is_backlog = note.is_backlog(self.source_role);
+        // Nothing is written to a rejoining hub; its note stays.
+        let mut fate = Fate::Ignored;
+        if is_backlog {
+            fate = flow.owed_backlog(&id, &note).await;
+        }
+        let backlog_settled = fate == Fate::Backlog;
+        // The note may stand for more than its backlog: for whatever came while that was owed.
+        if !rejoining && (backlog_settled || !is_backlog) {
+            flow.take_place().await;
+            fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
+        }
         let source_read = flow.source_read || fate == Fate::Backlog;
         Worked {
             id: note.identity.clone(),
@@ -186,14 +206,8 @@ impl<'a> Pass<'a> {
             at: Default::default(),
             source_read,
             note: Some((note, etag)),
+            backlog_settled,
             unread: Vec::new(),
         }
-    }
-}
-
-fn settled(result: Result<Fate, Stop>) -> Fate {
-    match result {
-        Ok(fate) | Err(Stop::At(fate)) => fate,
-        Err(Stop::Again) => Fate::Owed(super::debt::Debt::contended()),
     }
 }

@@ -7,6 +7,7 @@ use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::debt::{Debt, Reason};
 use super::owed::{Era, OwedNote, Position};
 use super::pass::{Fate, Flow, Pass, Task, now};
+use super::standby::is_backlog;
 use super::tally::Tally;
 use crate::iothub::HubErrorKind;
 use crate::iothub::notification::HintKind;
@@ -29,11 +30,27 @@ pub(crate) struct Worked {
     pub(crate) source_read: bool,
     /// The owed note as it was before.
     pub(crate) note: Option<(OwedNote, ETag)>,
+    /// Whether the backlog that the note stood for is with the active hub now.
+    pub(crate) backlog_settled: bool,
     /// What its events carry, when there was no time to find out whether the source can be read.
     pub(crate) unread: Vec<(Position, TwinChange, bool)>,
 }
 
 impl Worked {
+    fn is_unsure(&self) -> bool {
+        matches!(self.fate, Fate::Owed(_) | Fate::NoAnswer(_))
+    }
+
+    /// Whether how the standby's events ended says more than how those of the active hub did.
+    fn is_outweighed_by(&self, of_standby: &Fate) -> bool {
+        match of_standby {
+            Fate::Hold(_) => true,
+            Fate::Echo | Fate::Noted => false,
+            Fate::Owed(debt) if debt.reason == Reason::Backlog => true,
+            _ => !self.is_unsure(),
+        }
+    }
+
     /// Whether it is owed for this reason.
     pub(crate) fn is_owed_for(&self, reason: Reason) -> bool {
         matches!(&self.fate, Fate::Owed(debt) if debt.reason == reason)
@@ -65,39 +82,76 @@ impl<'a> Pass<'a> {
         let at = work.hints.last().map(|placed| placed.at.clone()).unwrap_or_default();
         let (active, standby): (Vec<&Placed>, Vec<&Placed>) =
             work.hints.iter().partition(|placed| placed.hub == self.source_role);
-        let note = match self.note_of(&work.id).await {
-            Ok(note) => note,
-            Err(fate) => {
-                return Worked { id: work.id, fate, at, source_read: false, note: None, unread: Vec::new() };
-            }
+        let mut worked = Worked {
+            id: work.id,
+            fate: Fate::Ignored,
+            at,
+            source_read: false,
+            note: None,
+            backlog_settled: false,
+            unread: Vec::new(),
         };
+        if let Err(why) = self.owed_before(flow, &mut worked).await {
+            worked.fate = Fate::Hold(why);
+            return worked;
+        }
+        let before = std::mem::replace(&mut worked.fate, Fate::Ignored);
         flow.begin_identity();
-        let mut fate = Fate::Ignored;
         if !active.is_empty() {
-            fate = self.active_hints(flow, &work.id, &active, note.is_some()).await;
+            worked.fate = self.active_hints(flow, &worked.id, &active, worked.note.is_some()).await;
         }
-        let source_read = flow.source_read;
-        let unread = match &fate {
-            Fate::Owed(debt) if debt.reason == Reason::NotReached && !source_read => carried_by(&active),
-            _ => Vec::new(),
-        };
-        if !standby.is_empty() && !matches!(fate, Fate::Hold(_) | Fate::NoAnswer(_) | Fate::Owed(_)) {
+        worked.source_read = flow.source_read;
+        if worked.is_owed_for(Reason::NotReached) && !worked.source_read {
+            worked.unread = carried_by(&active);
+        }
+        // Of all that the standby says, only a change from before the cut is in nobody else's keeping.
+        let heard = !worked.is_unsure() || standby.iter().any(|placed| self.is_backlog(placed));
+        if !standby.is_empty() && heard && !matches!(worked.fate, Fate::Hold(_)) {
             // What was only remembered to be equal may have been changed by just these events.
-            let equal = source_read && matches!(fate, Fate::Equal | Fate::Written);
-            let of_standby = flow.standby(&work.id, &standby, equal).await;
-            if active.is_empty() || !matches!(of_standby, Fate::Echo | Fate::Noted) {
-                fate = of_standby;
+            let equal = worked.source_read && matches!(worked.fate, Fate::Equal | Fate::Written);
+            let of_standby = flow.standby(&worked.id, &standby, equal).await;
+            if active.is_empty() || worked.is_outweighed_by(&of_standby) {
+                worked.fate = of_standby;
             }
         }
-        Worked { id: work.id, fate, at, source_read, note, unread }
+        if matches!(before, Fate::Owed(_)) && !matches!(worked.fate, Fate::Hold(_)) {
+            worked.fate = before;
+        }
+        worked
+    }
+
+    /// Reads the note of an identity that is owed. What it says of a former active hub goes to the active one before
+    /// that one's own changes overwrite it on the standby; `fate` is how that ended.
+    async fn owed_before(&self, flow: &mut Flow<'a>, worked: &mut Worked) -> Result<(), String> {
+        worked.note = self.note_of(&worked.id).await?;
+        if self.warrant.authority().standby_state == StandbyState::Rejoining {
+            return Ok(());
+        }
+        let backlog = worked.note.as_ref().filter(|(note, _)| note.is_backlog(self.source_role));
+        let Some((note, _)) = backlog else { return Ok(()) };
+        let reason = note.reason;
+        worked.fate = flow.owed_backlog(&worked.id, note).await;
+        match &worked.fate {
+            Fate::Hold(why) => Err(why.clone()),
+            // The note must say so before anything else is written to it.
+            Fate::Owed(debt) if reason != Reason::Backlog => self.owe(worked, debt).await,
+            fate => {
+                worked.backlog_settled = *fate == Fate::Backlog;
+                Ok(())
+            }
+        }
+    }
+
+    fn is_backlog(&self, placed: &Placed) -> bool {
+        is_backlog(placed.hint.occurred, self.warrant.authority())
     }
 
     /// The note of an identity that is known to be owed, as it was before this work.
-    async fn note_of(&self, id: &IdentityId) -> Result<Option<(OwedNote, ETag)>, Fate> {
+    async fn note_of(&self, id: &IdentityId) -> Result<Option<(OwedNote, ETag)>, String> {
         if !self.engine.is_owed(id) {
             return Ok(None);
         }
-        self.engine.owed.of(id).await.map_err(|error| Fate::Hold(format!("storage: {error:?}")))
+        self.engine.owed.of(id).await.map_err(|error| format!("storage: {error:?}"))
     }
 
     async fn active_hints(
@@ -203,6 +257,9 @@ impl<'a> Pass<'a> {
             .write(&one.id, |before| {
                 let mut note = match before {
                     Some(mut note) => {
+                        if one.backlog_settled && one.note.as_ref().is_some_and(|(was, _)| *was == note) {
+                            note.backlog_is_settled();
+                        }
                         if one.source_read {
                             note.source_was_read();
                         }

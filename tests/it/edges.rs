@@ -1,14 +1,17 @@
 //! Events of both hubs in one batch, events out of order, and accidents in storage.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::handler::{grid_event, twin_event};
+use crate::world::handler::{Handler, grid_event, twin_event};
 use crate::world::{Options, World, storage};
 
 /// A world without a host, with one device on both hubs.
 async fn with_a_device(id: &str, environment: Vec<(&'static str, String)>) -> World {
-    let options = Options { host: false, partitions: 1, environment, ..Options::default() };
-    let world = World::with(options).await;
+    with_a_device_in(Options { environment, ..Options::default() }, id).await
+}
+
+async fn with_a_device_in(options: Options, id: &str) -> World {
+    let world = World::with(Options { host: false, partitions: 1, ..options }).await;
     let init = world.app(&["init"]).await;
     assert_eq!(init.code, 0, "{init:?}");
     world.primary.create(id).await;
@@ -209,6 +212,110 @@ async fn a_backlog_that_the_new_active_could_not_take_is_settled_later_and_then_
     assert_eq!(retried.code, 0, "{retried:?} {:?}", world.owed().await);
     assert_eq!(world.secondary.twin("back").await.unwrap()["tags"]["n"], 1);
     assert!(world.owed().await.is_empty());
+}
+
+/// A planned promotion, after which the former active hub has a change from before the cut that the active one lacks.
+async fn with_a_straggler(id: &str) -> (World, Handler, Value) {
+    let world = with_a_device(id, Vec::new()).await;
+    let handler = world.handler("straggler").await;
+    let created = grid_event("primary", id, "DeviceCreated", 1);
+    assert_eq!(handler.deliver("registry", 0, &[created]).await.0, 200);
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world.primary.patch_twin(id, json!({"tags": {"n": 1}})).await;
+    world
+        .eventually("the new roles are known", async || {
+            let unknown = twin_event("secondary", "nobody", &json!({"version": 3}), LATER, 2);
+            handler.deliver("devicetwin", 0, &[unknown]).await.0 == 200
+        })
+        .await;
+    let event = twin_event("primary", id, &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    (world, handler, event)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_change_does_not_take_the_place_of_an_owed_backlog() {
+    let (world, handler, straggler) = with_a_straggler("kept").await;
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/kept", "status": 400, "times": 1});
+    world.secondary.fault(refuse.clone()).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    let owed = world.owed().await;
+    assert_eq!((owed.len(), owed[0]["reason"].clone()), (1, json!("backlog")), "{owed:?}");
+    // The hub goes on refusing it while its own changes arrive.
+    world.secondary.patch_twin("kept", json!({"tags": {"live": true}})).await;
+    world.secondary.fault(refuse).await;
+    let live = twin_event("secondary", "kept", &json!({"version": 3, "tags": {"live": true}}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, &[live]).await.0, 200);
+    let owed = world.owed().await;
+    assert_eq!((owed.len(), owed[0]["reason"].clone()), (1, json!("backlog")), "{owed:?}");
+    assert_eq!(world.primary.twin("kept").await.unwrap()["tags"]["live"], true, "others wait for nothing");
+    let retried = world.app(&["owed", "retry"]).await;
+    assert_eq!(retried.code, 0, "{retried:?} {:?}", world.owed().await);
+    assert_eq!(world.secondary.twin("kept").await.unwrap()["tags"], json!({"n": 1, "live": true}));
+    assert!(world.owed().await.is_empty());
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_change_settles_an_owed_backlog_first() {
+    let (world, handler, straggler) = with_a_straggler("first").await;
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/first", "status": 400, "times": 1});
+    world.secondary.fault(refuse).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    assert_eq!(world.owed().await.len(), 1);
+    world.secondary.patch_twin("first", json!({"tags": {"live": true}})).await;
+    let live = twin_event("secondary", "first", &json!({"version": 3, "tags": {"live": true}}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, &[live]).await.0, 200);
+    assert_eq!(world.secondary.twin("first").await.unwrap()["tags"], json!({"n": 1, "live": true}));
+    assert!(world.owed().await.is_empty());
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_from_before_the_cut_is_kept_beside_a_live_one_that_ends_as_owed() {
+    let (world, handler, straggler) = with_a_straggler("both").await;
+    world.secondary.patch_twin("both", json!({"tags": {"live": true}})).await;
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/both", "status": 400, "times": 1});
+    world.primary.fault(refuse).await;
+    let live = twin_event("secondary", "both", &json!({"version": 3, "tags": {"live": true}}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler, live]).await.0, 200);
+    let owed = world.owed().await;
+    assert_eq!((owed.len(), owed[0]["reason"].clone()), (1, json!("rejected")), "{owed:?}");
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    assert_eq!(world.secondary.twin("both").await.unwrap()["tags"], json!({"n": 1, "live": true}));
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_delivered_again_does_not_undo_what_the_new_active_hub_said_since() {
+    let (world, handler, straggler) = with_a_straggler("since").await;
+    assert_eq!(handler.deliver("devicetwin", 0, std::slice::from_ref(&straggler)).await.0, 200);
+    assert_eq!(world.secondary.twin("since").await.unwrap()["tags"]["n"], 1);
+    world.secondary.patch_twin("since", json!({"tags": {"n": 2}})).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    assert_eq!(world.secondary.twin("since").await.unwrap()["tags"]["n"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_twin_follows_though_the_registry_of_the_standby_throttles() {
+    // A refusal means a pause of 10 s, longer than this batch lasts.
+    let environment = vec![("HADR_INVOCATION_SECONDS", "8".to_owned())];
+    let world = with_a_device_in(Options { environment, tier: None, ..Options::default() }, "calm").await;
+    let created = grid_event("primary", "calm", "DeviceCreated", 1);
+    let first = world.handler("first").await;
+    assert_eq!(first.deliver("registry", 0, std::slice::from_ref(&created)).await.0, 200);
+    world.primary.patch_twin("calm", json!({"tags": {"n": 1}})).await;
+    let refuse = json!({"method": "GET", "pathContains": "/devices/calm", "status": 429, "times": 1});
+    world.secondary.fault(refuse).await;
+    // Another process, which does not know the pair of entries to be equal.
+    let second = world.handler("second").await;
+    let changed = twin_event("primary", "calm", &json!({"version": 3, "tags": {"n": 1}}), LATER, 7);
+    assert_eq!(second.deliver("registry", 0, &[created, changed]).await.0, 200);
+    assert_eq!(world.secondary.twin("calm").await.unwrap()["tags"]["n"], 1);
+    let owed = world.owed().await;
+    assert_eq!(owed.first().map(|note| note["reason"].clone()), Some(json!("throttled")), "{owed:?}");
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    world.assert_hubs_equal().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
