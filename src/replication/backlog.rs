@@ -35,44 +35,59 @@ pub(crate) struct Settlement {
     pub(crate) losses: Vec<Loss>,
 }
 
+impl Settlement {
+    /// Whether anything is to be written.
+    pub(crate) fn writes_something(&self) -> bool {
+        !(self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty())
+    }
+}
+
 /// A member somewhere in a section: its new value, or `None` when it is removed.
 type Leaf = (Vec<String>, Option<Value>);
 
+/// What this program did with a backlog before.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Done {
+    /// What was written to the active.
+    pub(crate) applied: TwinChange,
+    /// What was about to be written when it was last heard of; perhaps it was.
+    #[serde(default, skip_serializing_if = "TwinChange::is_empty")]
+    pub(crate) begun: TwinChange,
+}
+
 /// Settles `change` field by field: a field that the active changed after the cut stays, unless it
-/// was this program that wrote it from an earlier event of the same backlog (`applied`). What was brought
-/// over once is not brought over again: whatever the active says of it by now was said later.
-pub(crate) fn settle(
-    change: &TwinChange,
-    applied: &TwinChange,
-    active: &TwinDocument,
-    cut: Timestamp,
-) -> Settlement {
+/// was this program that wrote it from an earlier event of the same backlog. What was brought over
+/// once is not brought over again: whatever the active says of it by now was said later.
+pub(crate) fn settle(change: &TwinChange, done: &Done, active: &TwinDocument, cut: Timestamp) -> Settlement {
     let mut settled = Settlement::default();
     let losses = &mut settled.losses;
     if let Some(change) = &change.tags {
-        settled.tags = settle_tags(change, applied.tags.as_ref(), &active.tags, losses);
+        let ours = Ours::new(done.applied.tags.as_ref(), done.begun.tags.as_ref(), &active.tags);
+        settled.tags = settle_tags(change, &ours, &active.tags, losses);
     }
     if let Some(change) = &change.desired {
-        let applied = applied.desired.as_ref();
-        settled.desired = settle_section("desired", change, applied, &active.desired, cut, losses);
+        let (applied, begun) = (done.applied.desired.as_ref(), done.begun.desired.as_ref());
+        let ours = Ours::new(applied, begun, &active.desired.values);
+        settled.desired = settle_section("desired", change, &ours, &active.desired, cut, losses);
     }
     if let Some(change) = &change.reported {
-        let applied = applied.reported.as_ref();
-        settled.reported = settle_section("reported", change, applied, &active.reported, cut, losses);
+        let (applied, begun) = (done.applied.reported.as_ref(), done.begun.reported.as_ref());
+        let ours = Ours::new(applied, begun, &active.reported.values);
+        settled.reported = settle_section("reported", change, &ours, &active.reported, cut, losses);
     }
     settled
 }
 
 /// Tags carry no times: they are written, and what they replace goes to the loss report.
-fn settle_tags(change: &Change, applied: Option<&Change>, tags: &Object, losses: &mut Vec<Loss>) -> Object {
-    let ours = applied.map(|change| leaves(change, tags)).unwrap_or_default();
+fn settle_tags(change: &Change, ours: &Ours, tags: &Object, losses: &mut Vec<Loss>) -> Object {
     let mut patch = Object::new();
     for (path, value) in leaves(change, tags) {
         let current = at(tags, &path);
-        if current == value.as_ref() || is_applied(&ours, &path, value.as_ref()) {
+        if current == value.as_ref() || ours.is_over(&path, value.as_ref()) {
             continue;
         }
-        if current.is_some() && !is_applied(&ours, &path, current) {
+        if current.is_some() && !ours.wrote(&path, current) {
             losses.push(loss("tags", &path, current, value.as_ref(), "former-active"));
         }
         insert(&mut patch, &path, value.unwrap_or_default());
@@ -83,20 +98,19 @@ fn settle_tags(change: &Change, applied: Option<&Change>, tags: &Object, losses:
 fn settle_section(
     name: &str,
     change: &Change,
-    applied: Option<&Change>,
+    ours: &Ours,
     active: &Section,
     cut: Timestamp,
     losses: &mut Vec<Loss>,
 ) -> Object {
-    let ours = applied.map(|change| leaves(change, &active.values)).unwrap_or_default();
     let mut patch = Object::new();
     for (path, value) in leaves(change, &active.values) {
         let current = at(&active.values, &path);
-        if current == value.as_ref() || is_applied(&ours, &path, value.as_ref()) {
+        if current == value.as_ref() || ours.is_over(&path, value.as_ref()) {
             continue;
         }
         let later = current.is_some() && last_updated(&active.metadata, &path).is_some_and(|t| t > cut);
-        if later && !is_applied(&ours, &path, current) {
+        if later && !ours.wrote(&path, current) {
             losses.push(loss(name, &path, current, value.as_ref(), "active"));
         } else {
             insert(&mut patch, &path, value.unwrap_or_default());
@@ -105,9 +119,34 @@ fn settle_section(
     patch
 }
 
-/// Whether this program wrote this value to this member, from the same backlog.
-fn is_applied(applied: &[Leaf], path: &[String], value: Option<&Value>) -> bool {
-    applied.iter().any(|(member, applied)| member == path && applied.as_ref() == value)
+/// What this program wrote to one section of the active, or was about to.
+struct Ours {
+    applied: Vec<Leaf>,
+    begun: Vec<Leaf>,
+}
+
+impl Ours {
+    fn new(applied: Option<&Change>, begun: Option<&Change>, current: &Object) -> Self {
+        let leaves =
+            |change: Option<&Change>| change.map(|change| leaves(change, current)).unwrap_or_default();
+        Self { applied: leaves(applied), begun: leaves(begun) }
+    }
+
+    /// Whether this program wrote this value to this member, as far as it knows.
+    fn wrote(&self, path: &[String], value: Option<&Value>) -> bool {
+        self.applied.iter().chain(&self.begun).any(|leaf| is_leaf(leaf, path, value))
+    }
+
+    /// Whether this value was brought over, and nothing else has been begun since.
+    fn is_over(&self, path: &[String], value: Option<&Value>) -> bool {
+        let begun = self.begun.iter().find(|(member, _)| member == path);
+        self.applied.iter().any(|leaf| is_leaf(leaf, path, value))
+            && begun.is_none_or(|leaf| is_leaf(leaf, path, value))
+    }
+}
+
+fn is_leaf((member, is): &Leaf, path: &[String], value: Option<&Value>) -> bool {
+    member == path && is.as_ref() == value
 }
 
 fn loss(section: &str, path: &[String], active: Option<&Value>, former: Option<&Value>, kept: &str) -> Loss {

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::backlog::{Loss, Settlement, settle};
+use super::backlog::{Done, Loss, Settlement, settle};
 use super::batch::Placed;
 use super::debt::{Debt, Reason, in_words};
+use super::observe::Look;
 use super::owed::{OwedNote, note_id};
 use super::pass::{Fate, Flow, Stop};
 use crate::iothub::notification::HintKind;
@@ -28,10 +30,22 @@ const ROUNDS: u32 = 6;
 struct BacklogNote {
     /// The newest sequence number folded, per `event hub/partition`.
     newest: BTreeMap<String, i64>,
+    /// Since when the owed note was owed whose carried changes are in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    carried_since: Option<Timestamp>,
     /// All of it, folded.
     change: TwinChange,
-    /// What of it was written to the active.
-    applied: TwinChange,
+    /// What was done with it.
+    #[serde(flatten)]
+    done: Done,
+}
+
+/// What was lost on either side, and where it was kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct LossReport {
+    identity: IdentityId,
+    epoch: u64,
+    losses: Vec<Loss>,
 }
 
 impl BacklogNote {
@@ -47,11 +61,14 @@ impl BacklogNote {
 
     /// What an owed note of an earlier epoch carried: the former active said it, before the cut.
     fn fold_carried(&mut self, carried: &OwedNote) {
-        let known = |(log, sequence): (&String, &i64)| self.newest.get(log).is_some_and(|n| n >= sequence);
-        if carried.newest.iter().all(known) {
+        if self.carried_since == Some(carried.since) {
             return;
         }
-        self.newest.extend(carried.newest.iter().map(|(log, sequence)| (log.clone(), *sequence)));
+        self.carried_since = Some(carried.since);
+        for (log, sequence) in &carried.newest {
+            let newest = self.newest.entry(log.clone()).or_insert(*sequence);
+            *newest = (*newest).max(*sequence);
+        }
         self.change = carried.change.clone().then(std::mem::take(&mut self.change));
     }
 }
@@ -99,16 +116,10 @@ impl Flow<'_> {
 
     /// Settles backlog of one identity with the active hub.
     pub(crate) async fn backlog(&mut self, id: &IdentityId, from: Backlog<'_>) -> Result<Fate, Stop> {
-        let (note, etag) = self.fold_backlog(id, from).await?;
+        let (mut note, mut etag) = self.fold_backlog(id, from).await?;
         for _ in 0..ROUNDS {
-            match self.settle_once(id, &note, from).await {
+            match self.settle_once(id, &mut note, &mut etag, from).await {
                 Ok(()) => {
-                    if note.applied != note.change
-                        && let Some(etag) = etag
-                    {
-                        let done = BacklogNote { applied: note.change.clone(), ..note };
-                        self.store_backlog(id, &done, Precondition::At(etag)).await?;
-                    }
                     return if from.lifecycle() { self.lifecycle(id).await } else { Ok(Fate::Backlog) };
                 }
                 Err(Stop::Again) => {}
@@ -121,20 +132,12 @@ impl Flow<'_> {
     /// A creation or deletion on the former active is not brought over by itself: it needs the
     /// comparison that ends the rejoining.
     async fn lifecycle(&self, id: &IdentityId) -> Result<Fate, Stop> {
-        let active = match self.pass.source().twin(id, self.pass.work_ends).await {
-            Ok(_) => true,
-            Err(error) if error.kind == HubErrorKind::Absent => false,
-            Err(error) => return Ok(Fate::Owed(Debt::new(Reason::Backlog, in_words(&error)))),
-        };
-        let former = self.pass.target().twin(id, self.pass.work_ends).await;
-        let gone = former.as_ref().is_err_and(|error| error.kind == HubErrorKind::Absent);
-        if active && former.is_ok() || !active && gone {
-            return Ok(Fate::Backlog);
-        }
-        if let Err(error) = &former
-            && !gone
-        {
+        let (active, former) = (self.pass.source_twin(id).await, self.pass.target_twin(id).await);
+        if let (Look::Unreachable(error), _) | (_, Look::Unreachable(error)) = (&active, &former) {
             return Ok(Fate::Owed(Debt::new(Reason::Backlog, in_words(error))));
+        }
+        if matches!(active, Look::Absent) == matches!(former, Look::Absent) {
+            return Ok(Fate::Backlog);
         }
         let why = "created or deleted on the former active before the cut";
         Ok(Fate::Owed(Debt::new(Reason::Backlog, why)))
@@ -165,9 +168,9 @@ impl Flow<'_> {
             if note == before {
                 return Ok((note, etag));
             }
-            let precondition = etag.map_or(Precondition::Absent, Precondition::At);
-            match self.store_backlog(id, &note, precondition).await {
-                Ok(etag) => return Ok((note, Some(etag))),
+            let mut etag = etag;
+            match self.store_backlog(id, &note, &mut etag).await {
+                Ok(()) => return Ok((note, etag)),
                 Err(StorageError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -178,24 +181,51 @@ impl Flow<'_> {
     async fn settle_once(
         &mut self,
         id: &IdentityId,
-        note: &BacklogNote,
+        note: &mut BacklogNote,
+        etag: &mut Option<ETag>,
         from: Backlog<'_>,
     ) -> Result<(), Stop> {
+        let Some(cut) = self.pass.warrant.authority().cut else { return Ok(()) };
         if note.change.is_empty() {
             return Ok(());
         }
-        let Some(cut) = self.pass.warrant.authority().cut else { return Ok(()) };
-        let active = match self.pass.source().twin(id, self.pass.work_ends).await {
-            Ok(active) => active,
-            Err(error) => {
-                return Err(Stop::owe(Debt::new(Reason::Backlog, in_words(&error))));
-            }
+        let active = match self.pass.source_twin(id).await {
+            Look::Present(active) => active,
+            // Nothing to write to: it is right when the former active has none either.
+            Look::Absent => return Err(Stop::At(self.lifecycle(id).await?)),
+            Look::Unreachable(error) => return Err(Stop::owe(Debt::new(Reason::Backlog, in_words(&error)))),
         };
-        let mut settled = settle(&note.change, &note.applied, &active, cut);
+        let mut settled = settle(&note.change, &note.done, &active, cut);
         self.leave_reported_to_a_connected_device(&active, &mut settled);
         self.report(id, &settled.losses, from).await?;
-        self.write_twin(id, &active, &settled).await?;
-        self.write_reported(id, &active, &settled).await
+        if settled.writes_something() && note.done.begun != note.change {
+            note.done.begun = note.change.clone();
+            self.store_backlog(id, note, etag).await?;
+        }
+        let before = note.done.clone();
+        let written = self.write(id, note, &active, &settled).await;
+        if written.is_ok() {
+            note.done = Done { applied: note.change.clone(), begun: TwinChange::default() };
+        }
+        if note.done != before {
+            self.store_backlog(id, note, etag).await?;
+        }
+        written
+    }
+
+    /// Writes both parts, each noted as soon as it is there: what one of them is refused shall not bring the other
+    /// over again.
+    async fn write(
+        &mut self,
+        id: &IdentityId,
+        note: &mut BacklogNote,
+        active: &TwinDocument,
+        settled: &Settlement,
+    ) -> Result<(), Stop> {
+        self.write_twin(id, active, settled).await?;
+        note.done.applied.tags.clone_from(&note.change.tags);
+        note.done.applied.desired.clone_from(&note.change.desired);
+        self.write_reported(id, active, settled).await
     }
 
     fn leave_reported_to_a_connected_device(&self, active: &TwinDocument, settled: &mut Settlement) {
@@ -278,9 +308,23 @@ impl Flow<'_> {
         let place = from.place();
         let epoch = self.pass.warrant.authority().epoch;
         let name = format!("losses/{epoch:010}/{}/{place}.json", note_id(id));
-        let report = serde_json::json!({"identity": id, "epoch": epoch, "losses": losses});
-        tracing::warn!(identity = %id, fields = losses.len(), report = name, "two hubs changed the same fields");
-        self.pass.engine.store.put(&name, Bytes::from(report.to_string()), Precondition::None).await?;
+        // An attempt that got half way has reported what it then replaced.
+        let mut all: Vec<Loss> = match self.pass.engine.store.get(&name).await? {
+            Some(before) => {
+                serde_json::from_slice::<LossReport>(&before.bytes).map_or_else(|_| Vec::new(), |r| r.losses)
+            }
+            None => Vec::new(),
+        };
+        let is_new = |loss: &&Loss| !all.iter().any(|l| (&l.section, &l.path) == (&loss.section, &loss.path));
+        let new: Vec<Loss> = losses.iter().filter(is_new).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(identity = %id, fields = new.len(), report = name, "two hubs changed the same fields");
+        all.extend(new);
+        let report = LossReport { identity: id.clone(), epoch, losses: all };
+        let bytes = serde_json::to_vec(&report).map_err(|e| StorageError::Rejected(e.to_string()))?;
+        self.pass.engine.store.put(&name, Bytes::from(bytes), Precondition::None).await?;
         Ok(())
     }
 
@@ -288,12 +332,13 @@ impl Flow<'_> {
         &self,
         id: &IdentityId,
         note: &BacklogNote,
-        precondition: Precondition,
-    ) -> Result<ETag, StorageError> {
+        etag: &mut Option<ETag>,
+    ) -> Result<(), StorageError> {
         let bytes = serde_json::to_vec(note).map_err(|e| StorageError::Rejected(e.to_string()))?;
-        let written =
-            self.pass.engine.store.put(&self.backlog_blob(id), Bytes::from(bytes), precondition).await?;
-        Ok(written.etag)
+        let at = etag.clone().map_or(Precondition::Absent, Precondition::At);
+        let written = self.pass.engine.store.put(&self.backlog_blob(id), Bytes::from(bytes), at).await?;
+        *etag = Some(written.etag);
+        Ok(())
     }
 
     /// By the cut and not by the epoch: a promotion that is given up makes new epochs and leaves the cut.

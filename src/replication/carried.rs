@@ -26,6 +26,9 @@ impl Flow<'_> {
             return Ok(Fate::Owed(Debt::not_reached()));
         }
         let note = self.note_what_is_carried(id, task, error).await?;
+        if note.is_of_the_other_direction(self.pass.source_role) {
+            return Ok(Fate::Hold(of_another_time(id)));
+        }
         if note.deleted || note.change.is_empty() || target.is_none() {
             return Ok(Fate::Carried);
         }
@@ -63,7 +66,7 @@ impl Flow<'_> {
                 };
                 for (at, change, deleted) in &task.carried {
                     if !engine.followed.is_past(id, at) {
-                        note.carry(at, change, *deleted);
+                        note.carry(era.active, at, change, *deleted);
                     }
                 }
                 note
@@ -76,4 +79,10 @@ impl Flow<'_> {
         self.noted = Some((id.clone(), note.clone()));
         Ok(note)
     }
+}
+
+/// Another process wrote the note while the other hub was active: only the next delivery knows of it, and brings what it
+/// carries to safety first.
+pub(crate) fn of_another_time(id: &IdentityId) -> String {
+    format!("the note of {id} is of the time when the other hub was active")
 }

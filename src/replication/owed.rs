@@ -73,6 +73,18 @@ pub struct OwedNote {
     pub active: Option<HubRole>,
 }
 
+/// What became of the backlog that a note stands for, in one work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OwedBacklog {
+    /// There was none, or nobody has looked.
+    #[default]
+    Untouched,
+    /// It is durable where backlog is kept, and not with the active hub.
+    Folded,
+    /// It is with the active hub.
+    Settled,
+}
+
 /// Under which record something is owed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Era {
@@ -113,8 +125,16 @@ impl OwedNote {
     }
 
     /// Owed again. Backlog stays backlog until it is settled: under any other reason the next attempt would overwrite
-    /// the former active's change with what the active hub has.
+    /// the former active's change with what the active hub has. A change that was carried in the other direction stays
+    /// as it is, and is backlog by now.
     pub(crate) fn owe(&mut self, debt: &Debt, at: &Position, era: Era, now: Timestamp) {
+        self.last_tried = now;
+        self.attempts = self.attempts.saturating_add(1);
+        if self.is_of_the_other_direction(era.active) && !self.change.is_empty() {
+            self.reason = Reason::Backlog;
+            self.detail = "carried while the other hub was active".to_owned();
+            return;
+        }
         if self.reason != Reason::Backlog || debt.reason == Reason::Backlog {
             self.reason = debt.reason;
             self.detail.clone_from(&debt.detail);
@@ -125,12 +145,28 @@ impl OwedNote {
             self.sequence_number = at.sequence;
         }
         if self.is_of_the_other_direction(era.active) {
-            self.source_was_read();
+            self.forget_carried();
             self.newest.clear();
         }
-        self.last_tried = now;
-        self.attempts = self.attempts.saturating_add(1);
         (self.epoch, self.active) = (era.epoch, Some(era.active));
+    }
+
+    /// Whether all that it stands for of a former active hub is durable where backlog is kept.
+    pub(crate) fn is_folded(&self, active: HubRole) -> bool {
+        self.reason == Reason::Backlog && self.active == Some(active)
+    }
+
+    /// What it carries is kept as backlog elsewhere.
+    pub(crate) fn forget_folded(&mut self, active: HubRole) {
+        if self.is_of_the_other_direction(active) {
+            self.forget_carried();
+        }
+    }
+
+    /// The active hub knows it: from now on it is owed for other reasons.
+    pub(crate) fn settle_backlog(&mut self, active: HubRole) {
+        self.forget_folded(active);
+        self.reason = Reason::NotReached;
     }
 
     /// Whether it stands for something that the former active hub said and the active one does not know yet: owed as
@@ -139,19 +175,17 @@ impl OwedNote {
         self.reason == Reason::Backlog || self.is_of_the_other_direction(active) && !self.change.is_empty()
     }
 
-    /// The active hub knows it: from now on it is owed for other reasons.
-    pub(crate) fn backlog_is_settled(&mut self) {
-        self.reason = Reason::NotReached;
-    }
-
     /// Whether what it carries came from the hub that is the standby now. A new epoch alone does not
     /// say so: giving a promotion up makes one too.
     pub(crate) fn is_of_the_other_direction(&self, active: HubRole) -> bool {
         self.active.is_some_and(|was| was != active)
     }
 
-    /// Folds what one event carried, unless it, or a later one of its partition, is in already.
-    pub(crate) fn carry(&mut self, at: &Position, change: &TwinChange, deleted: bool) {
+    /// Folds what one event of the active hub carried, unless it, or a later one of its partition, is in already.
+    pub(crate) fn carry(&mut self, active: HubRole, at: &Position, change: &TwinChange, deleted: bool) {
+        if self.is_of_the_other_direction(active) {
+            return;
+        }
         if let Some(sequence) = at.sequence {
             if self.newest.get(&at.log).is_some_and(|newest| sequence <= *newest) {
                 return;
@@ -167,7 +201,13 @@ impl OwedNote {
 
     /// The source was read: what was carried while it could not be is of no more use, and would be
     /// older than what was read.
-    pub(crate) fn source_was_read(&mut self) {
+    pub(crate) fn source_was_read(&mut self, active: HubRole) {
+        if !self.is_of_the_other_direction(active) {
+            self.forget_carried();
+        }
+    }
+
+    fn forget_carried(&mut self) {
         (self.deleted, self.change) = (false, TwinChange::default());
     }
 }
@@ -320,7 +360,7 @@ mod tests {
                 for (n, patch) in patches.iter().enumerate().skip(from).take(length) {
                     let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(n as i64) };
                     let change = TwinChange { desired: Some(Change::from_patch(patch)), ..Default::default() };
-                    note.carry(&at, &change, false);
+                    note.carry(HubRole::Primary, &at, &change, false);
                     reached = reached.max(n + 1);
                 }
             }
@@ -353,7 +393,7 @@ mod tests {
         let mut note = empty();
         let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(5) };
         let change = TwinChange { tags: Some(Change::Set(json!({"a": 1}))), ..Default::default() };
-        note.carry(&at, &change, false);
+        note.carry(HubRole::Primary, &at, &change, false);
         note.owe(
             &Debt::new(Reason::SourceUnreachable, ""),
             &at,
@@ -361,13 +401,15 @@ mod tests {
             Timestamp::UNIX_EPOCH,
         );
         assert!(!note.change.is_empty());
-        note.owe(
-            &Debt::new(Reason::SourceUnreachable, ""),
-            &at,
-            era(4, HubRole::Secondary),
-            Timestamp::UNIX_EPOCH,
-        );
-        assert!(note.change.is_empty() && note.newest.is_empty());
+        // Another hub is active: it is neither applied nor mixed with what that one says, nor is it lost.
+        let (debt, secondary) = (Debt::new(Reason::SourceUnreachable, ""), HubRole::Secondary);
+        note.owe(&debt, &at, era(4, secondary), Timestamp::UNIX_EPOCH);
+        note.carry(secondary, &Position::default(), &TwinChange::default(), true);
+        note.source_was_read(secondary);
+        assert!(note.is_backlog(secondary) && !note.change.is_empty() && !note.deleted);
+        note.forget_folded(secondary);
+        note.owe(&debt, &at, era(4, secondary), Timestamp::UNIX_EPOCH);
+        assert!(note.change.is_empty() && note.newest.is_empty() && note.reason == Reason::Backlog);
     }
 
     #[test]
@@ -380,7 +422,7 @@ mod tests {
         owe(&mut note, Reason::Backlog);
         owe(&mut note, Reason::SourceUnreachable);
         assert!(note.is_backlog(era.active) && note.attempts == 3);
-        note.backlog_is_settled();
+        note.settle_backlog(era.active);
         owe(&mut note, Reason::SourceUnreachable);
         assert_eq!((note.reason, note.is_backlog(era.active)), (Reason::SourceUnreachable, false));
     }
@@ -390,8 +432,8 @@ mod tests {
         let mut note = empty();
         let at = |n| Position { log: "devicetwin/1".to_owned(), sequence: Some(n) };
         let change = TwinChange { tags: Some(Change::Set(json!({"a": 1}))), ..Default::default() };
-        note.carry(&at(1), &change, false);
-        note.carry(&at(2), &TwinChange::default(), true);
+        note.carry(HubRole::Primary, &at(1), &change, false);
+        note.carry(HubRole::Primary, &at(2), &TwinChange::default(), true);
         assert!(note.deleted && note.change.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::FuturesUnordered;
 
 use super::debt::Reason;
 use super::engine::{Engine, Inner, work_ends};
-use super::owed::OwedNote;
+use super::owed::{OwedBacklog, OwedNote};
 use super::pass::{Fate, Flow, Pass, Task};
 use super::tally::Tally;
 use super::worked::Worked;
@@ -187,27 +187,29 @@ impl<'a> Pass<'a> {
         let _held = self.engine.locks.hold(&id.device).await;
         let mut flow = Flow::new(self);
         let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
-        let is_backlog = note.is_backlog(self.source_role);
-        // Nothing is written to a rejoining hub; its note stays.
-        let mut fate = Fate::Ignored;
-        if is_backlog {
-            fate = flow.owed_backlog(&id, &note).await;
-        }
-        let backlog_settled = fate == Fate::Backlog;
-        // The note may stand for more than its backlog: for whatever came while that was owed.
-        if !rejoining && (backlog_settled || !is_backlog) {
-            flow.take_place().await;
-            fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
-        }
-        let source_read = flow.source_read || fate == Fate::Backlog;
-        Worked {
-            id: note.identity.clone(),
-            fate,
+        let mut worked = Worked {
+            id: id.clone(),
+            fate: Fate::Ignored,
             at: Default::default(),
-            source_read,
+            source_read: false,
             note: Some((note, etag)),
-            backlog_settled,
+            owed_backlog: OwedBacklog::Untouched,
             unread: Vec::new(),
+        };
+        let still_owed = match self.backlog_first(&mut flow, &mut worked).await {
+            Ok(still_owed) => still_owed,
+            Err(why) => return Worked { fate: Fate::Hold(why), ..worked },
+        };
+        if !rejoining {
+            // The note may stand for more than its backlog: for whatever came while that was owed.
+            worked.fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
+            worked.source_read = flow.source_read;
+        } else if worked.owed_backlog == OwedBacklog::Settled {
+            // Nothing is written to a rejoining hub.
+            worked.fate = Fate::Backlog;
+            worked.source_read = true;
         }
+        worked.stays_backlog(still_owed);
+        worked
     }
 }

@@ -4,8 +4,9 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 
 use super::batch::{DeviceWork, IdentityWork, Placed};
+use super::carried::of_another_time;
 use super::debt::{Debt, Reason};
-use super::owed::{Era, OwedNote, Position};
+use super::owed::{Era, OwedBacklog, OwedNote, Position};
 use super::pass::{Fate, Flow, Pass, Task, now};
 use super::standby::is_backlog;
 use super::tally::Tally;
@@ -30,8 +31,8 @@ pub(crate) struct Worked {
     pub(crate) source_read: bool,
     /// The owed note as it was before.
     pub(crate) note: Option<(OwedNote, ETag)>,
-    /// Whether the backlog that the note stood for is with the active hub now.
-    pub(crate) backlog_settled: bool,
+    /// What became of the backlog that the note stood for.
+    pub(crate) owed_backlog: OwedBacklog,
     /// What its events carry, when there was no time to find out whether the source can be read.
     pub(crate) unread: Vec<(Position, TwinChange, bool)>,
 }
@@ -48,6 +49,15 @@ impl Worked {
             Fate::Echo | Fate::Noted => false,
             Fate::Owed(debt) if debt.reason == Reason::Backlog => true,
             _ => !self.is_unsure(),
+        }
+    }
+
+    /// How it ends while backlog is still owed, whatever else was reached.
+    pub(crate) fn stays_backlog(&mut self, still_owed: Option<Debt>) {
+        if let Some(debt) = still_owed
+            && !matches!(self.fate, Fate::Hold(_) | Fate::Noted)
+        {
+            self.fate = Fate::Owed(debt);
         }
     }
 
@@ -88,20 +98,24 @@ impl<'a> Pass<'a> {
             at,
             source_read: false,
             note: None,
-            backlog_settled: false,
+            owed_backlog: OwedBacklog::Untouched,
             unread: Vec::new(),
         };
-        if let Err(why) = self.owed_before(flow, &mut worked).await {
-            worked.fate = Fate::Hold(why);
-            return worked;
-        }
-        let before = std::mem::replace(&mut worked.fate, Fate::Ignored);
+        let noted = match self.note_of(&worked.id).await {
+            Ok(note) => note,
+            Err(why) => return Worked { fate: Fate::Hold(why), ..worked },
+        };
+        worked.note = noted;
+        let still_owed = match self.backlog_before_events(flow, &mut worked).await {
+            Ok(still_owed) => still_owed,
+            Err(why) => return Worked { fate: Fate::Hold(why), ..worked },
+        };
         flow.begin_identity();
         if !active.is_empty() {
             worked.fate = self.active_hints(flow, &worked.id, &active, worked.note.is_some()).await;
         }
         worked.source_read = flow.source_read;
-        if worked.is_owed_for(Reason::NotReached) && !worked.source_read {
+        if worked.is_unsure() && !worked.source_read {
             worked.unread = carried_by(&active);
         }
         // Of all that the standby says, only a change from before the cut is in nobody else's keeping.
@@ -114,30 +128,48 @@ impl<'a> Pass<'a> {
                 worked.fate = of_standby;
             }
         }
-        if matches!(before, Fate::Owed(_)) && !matches!(worked.fate, Fate::Hold(_)) {
-            worked.fate = before;
-        }
+        worked.stays_backlog(still_owed);
         worked
     }
 
-    /// Reads the note of an identity that is owed. What it says of a former active hub goes to the active one before
-    /// that one's own changes overwrite it on the standby; `fate` is how that ended.
-    async fn owed_before(&self, flow: &mut Flow<'a>, worked: &mut Worked) -> Result<(), String> {
-        worked.note = self.note_of(&worked.id).await?;
-        if self.warrant.authority().standby_state == StandbyState::Rejoining {
-            return Ok(());
+    async fn backlog_before_events(
+        &self,
+        flow: &mut Flow<'a>,
+        worked: &mut Worked,
+    ) -> Result<Option<Debt>, String> {
+        let folded = worked.note.as_ref().is_some_and(|(note, _)| note.is_folded(self.source_role));
+        if folded && self.warrant.authority().standby_state == StandbyState::Rejoining {
+            // Nothing is overwritten on that hub, which may be down: the sweep asks it.
+            return Ok(None);
         }
+        self.backlog_first(flow, worked).await
+    }
+
+    /// What a note says of a former active hub goes to the active one before that one's own changes overwrite it on the
+    /// standby. Gives what of it is still owed; by then it is durable where backlog is kept, and the note says so.
+    ///
+    /// # Errors
+    /// The batch must be held.
+    pub(crate) async fn backlog_first(
+        &self,
+        flow: &mut Flow<'a>,
+        worked: &mut Worked,
+    ) -> Result<Option<Debt>, String> {
         let backlog = worked.note.as_ref().filter(|(note, _)| note.is_backlog(self.source_role));
-        let Some((note, _)) = backlog else { return Ok(()) };
-        let reason = note.reason;
-        worked.fate = flow.owed_backlog(&worked.id, note).await;
-        match &worked.fate {
-            Fate::Hold(why) => Err(why.clone()),
-            // The note must say so before anything else is written to it.
-            Fate::Owed(debt) if reason != Reason::Backlog => self.owe(worked, debt).await,
-            fate => {
-                worked.backlog_settled = *fate == Fate::Backlog;
-                Ok(())
+        let Some((note, _)) = backlog else { return Ok(None) };
+        let says_so = note.is_folded(self.source_role);
+        match flow.owed_backlog(&worked.id, note).await {
+            Fate::Hold(why) => Err(why),
+            Fate::Owed(debt) => {
+                worked.owed_backlog = OwedBacklog::Folded;
+                if !says_so {
+                    self.owe(worked, &debt).await?;
+                }
+                Ok(Some(debt))
+            }
+            _ => {
+                worked.owed_backlog = OwedBacklog::Settled;
+                Ok(None)
             }
         }
     }
@@ -251,17 +283,22 @@ impl<'a> Pass<'a> {
 
     async fn owe(&self, one: &Worked, debt: &Debt) -> Result<(), String> {
         let (era, now) = (Era::from(self.warrant.authority()), now());
-        let (_, news) = self
+        let (note, news) = self
             .engine
             .owed
             .write(&one.id, |before| {
                 let mut note = match before {
                     Some(mut note) => {
-                        if one.backlog_settled && one.note.as_ref().is_some_and(|(was, _)| *was == note) {
-                            note.backlog_is_settled();
-                        }
-                        if one.source_read {
-                            note.source_was_read();
+                        // Another process may have written to it since.
+                        if one.note.as_ref().is_some_and(|(was, _)| *was == note) {
+                            match one.owed_backlog {
+                                OwedBacklog::Untouched => {}
+                                OwedBacklog::Folded => note.forget_folded(era.active),
+                                OwedBacklog::Settled => note.settle_backlog(era.active),
+                            }
+                            if one.source_read {
+                                note.source_was_read(era.active);
+                            }
                         }
                         note.owe(debt, &one.at, era, now);
                         note
@@ -270,7 +307,7 @@ impl<'a> Pass<'a> {
                 };
                 for (at, change, deleted) in &one.unread {
                     if !self.engine.followed.is_past(&one.id, at) {
-                        note.carry(at, change, *deleted);
+                        note.carry(era.active, at, change, *deleted);
                     }
                 }
                 note
@@ -281,6 +318,9 @@ impl<'a> Pass<'a> {
             tracing::warn!(identity = %one.id, reason = %debt.reason, detail = debt.detail, "owed");
         }
         self.engine.owes(&one.id);
+        if note.is_of_the_other_direction(era.active) && !one.unread.is_empty() {
+            return Err(of_another_time(&one.id));
+        }
         Ok(())
     }
 

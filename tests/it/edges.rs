@@ -272,6 +272,60 @@ async fn a_live_change_settles_an_owed_backlog_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_live_change_carries_is_kept_beside_an_owed_backlog_when_no_hub_answers() {
+    let (world, handler, straggler) = with_a_straggler("dark").await;
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/dark", "status": 400, "times": 1});
+    world.secondary.fault(refuse).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    world.secondary.outage("refuse").await;
+    world.primary.outage("refuse").await;
+    let live = twin_event("secondary", "dark", &json!({"version": 4, "tags": {"live": true}}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, &[live]).await.0, 200);
+    let note = world.owed().await.remove(0);
+    assert_eq!(note["reason"], "backlog", "{note}");
+    assert!(note["change"].to_string().contains("live"), "{note}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_of_a_device_that_the_new_active_hub_deleted_is_owed_no_more() {
+    let (world, handler, straggler) = with_a_straggler("gone").await;
+    let refuse = json!({"method": "PATCH", "pathContains": "/twins/gone", "status": 400, "times": 1});
+    world.secondary.fault(refuse).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    world.secondary.delete("gone").await;
+    let deleted = grid_event("secondary", "gone", "DeviceDeleted", 8);
+    assert_eq!(handler.deliver("registry", 0, &[deleted]).await.0, 200);
+    assert!(world.primary.device("gone").await.is_none());
+    assert_eq!(world.app(&["owed", "retry"]).await.code, 0);
+    assert!(world.owed().await.is_empty(), "{:?}", world.owed().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_that_is_refused_in_part_does_not_undo_what_the_new_active_hub_said_since() {
+    let (world, handler, _) = with_a_straggler("part").await;
+    let body = json!({"version": 3, "tags": {"n": 1}, "properties": {"reported": {"r": 5}}});
+    let straggler = twin_event("primary", "part", &body, LATER, 7);
+    // A disabled device's reported properties cannot be written.
+    world.secondary.update("part", json!({"status": "disabled"})).await;
+    assert_eq!(handler.deliver("devicetwin", 0, &[straggler]).await.0, 200);
+    assert_eq!(world.owed().await.len(), 1);
+    assert_eq!(world.secondary.twin("part").await.unwrap()["tags"]["n"], 1);
+    world.secondary.patch_twin("part", json!({"tags": {"n": 9}})).await;
+    let live = twin_event("secondary", "part", &json!({"version": 5, "tags": {"n": 9}}), LATER, 8);
+    assert_eq!(handler.deliver("devicetwin", 0, &[live]).await.0, 200);
+    assert_eq!(world.secondary.twin("part").await.unwrap()["tags"]["n"], 9);
+    world.app(&["owed", "retry"]).await;
+    assert_eq!(world.secondary.twin("part").await.unwrap()["tags"]["n"], 9);
+    assert_eq!(world.primary.twin("part").await.unwrap()["tags"]["n"], 9, "live changes go on");
+    world.secondary.update("part", json!({"status": "enabled"})).await;
+    let retried = world.app(&["owed", "retry"]).await;
+    assert_eq!(retried.code, 0, "{retried:?} {:?}", world.owed().await);
+    let twin = world.secondary.twin("part").await.unwrap();
+    assert_eq!((&twin["tags"]["n"], &twin["properties"]["reported"]["r"]), (&json!(9), &json!(5)));
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_from_before_the_cut_is_kept_beside_a_live_one_that_ends_as_owed() {
     let (world, handler, straggler) = with_a_straggler("both").await;
     world.secondary.patch_twin("both", json!({"tags": {"live": true}})).await;
