@@ -18,7 +18,7 @@ use super::followed::Followed;
 use super::intake::{Intake, intake};
 use super::known_pairs::KnownPairs;
 use super::locks::Locks;
-use super::owed::OwedStore;
+use super::owed_store::OwedStore;
 use super::pass::Pass;
 use super::probe::Probe;
 use super::progress::{PartitionProgress, ProgressLog};

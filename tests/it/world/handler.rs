@@ -7,8 +7,25 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use super::World;
 use super::processes::{Process, program};
+use super::{Options, World};
+
+/// When events written by hand have happened: after the creations, and before any cut.
+pub const LATER: &str = "2026-11-24T00:00:00+00:00";
+
+/// A world without a host, with one device on the primary hub.
+pub async fn with_a_device(id: &str, environment: Vec<(&'static str, String)>) -> World {
+    with_a_device_in(Options { environment, ..Options::default() }, id).await
+}
+
+/// The same in a world of these options.
+pub async fn with_a_device_in(options: Options, id: &str) -> World {
+    let world = World::with(Options { host: false, partitions: 1, ..options }).await;
+    let init = world.app(&["init"]).await;
+    assert_eq!(init.code, 0, "{init:?}");
+    world.primary.create(id).await;
+    world
+}
 
 /// A handler process of its own.
 pub struct Handler {
