@@ -144,6 +144,18 @@ impl IdentityId {
         Self { device, module: Some(module) }
     }
 
+    /// As one segment of a path: percent-encoded, also the slash before a module.
+    pub fn path_segment(&self) -> String {
+        let device = self.device.path_segment();
+        let with = |module: &ModuleId| format!("{device}%2F{}", module.path_segment());
+        self.module.as_ref().map_or_else(|| device.clone(), with)
+    }
+
+    /// The inverse of [`IdentityId::path_segment`].
+    pub fn from_path_segment(segment: &str) -> Option<Self> {
+        percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.parse().ok()
+    }
+
     /// The identity of the device that a module belongs to; of a device, itself.
     pub fn owner(&self) -> Self {
         Self::device(self.device.clone())

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ETag, Object, TwinChange};
+use super::{ETag, Object, TwinWrites};
 
 /// One half of a twin's properties.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,16 +62,10 @@ impl TwinDocument {
     }
 
     /// Changes tags, desired and reported in memory; counters and metadata stay.
-    pub fn apply(&mut self, change: &TwinChange) {
-        if let Some(tags) = &change.tags {
-            tags.apply_to(&mut self.tags);
-        }
-        if let Some(desired) = &change.desired {
-            desired.apply_to(&mut self.desired.values);
-        }
-        if let Some(reported) = &change.reported {
-            reported.apply_to(&mut self.reported.values);
-        }
+    pub fn apply(&mut self, writes: &TwinWrites) {
+        writes.tags.apply_to(&mut self.tags);
+        writes.desired.apply_to(&mut self.desired.values);
+        writes.reported.apply_to(&mut self.reported.values);
     }
 }
 
@@ -99,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::Change;
+    use crate::model::SectionWrites;
 
     fn twin(value: Value) -> Result<TwinDocument, NotATwin> {
         TwinDocument::from_json(value.as_object().cloned().unwrap())
@@ -137,8 +131,8 @@ mod tests {
     #[test]
     fn a_change_of_one_section_leaves_the_others() {
         let mut twin = pump();
-        let tags = Change::from_patch(json!({"site": null, "b": 1}).as_object().unwrap());
-        twin.apply(&TwinChange { tags: Some(tags), ..TwinChange::default() });
+        let tags = SectionWrites::from_patch(json!({"site": null, "b": 1}).as_object().unwrap(), None);
+        twin.apply(&TwinWrites { tags, ..TwinWrites::default() });
         assert_eq!(Value::Object(twin.tags.clone()), json!({"b": 1}));
         assert_eq!((&twin.desired, &twin.reported), (&pump().desired, &pump().reported));
     }

@@ -1,5 +1,6 @@
 //! Blobs through the official client, with an account signature that is renewed before it expires.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use azure_core::http::{
 };
 use azure_core::time::Duration as Span;
 use azure_storage_blob::models::{
-    BlobClientDeleteOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions,
+    BlobClientDeleteOptions, BlobClientUploadOptions, BlobContainerClientListBlobsOptions, BlobItem,
+    ListBlobsIncludeItem,
 };
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use bytes::Bytes;
@@ -18,7 +20,7 @@ use futures::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::connection_string::{Access, ConnectionString};
-use super::{Blob, InvalidConnectionString, Precondition, StorageError, Written, sas};
+use super::{Blob, InvalidConnectionString, ListPage, Listed, Precondition, StorageError, Written, sas};
 use crate::model::ETag;
 
 /// To connect.
@@ -162,7 +164,19 @@ impl Container {
         bytes: Bytes,
         precondition: Precondition,
     ) -> Result<Written, StorageError> {
+        self.put_with(name, bytes, precondition, HashMap::new()).await
+    }
+
+    /// The same, with metadata that [`Self::page`] shows. Names are letters, digits and underscores; values ASCII.
+    pub async fn put_with(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        precondition: Precondition,
+        metadata: HashMap<String, String>,
+    ) -> Result<Written, StorageError> {
         let mut options = BlobClientUploadOptions::default();
+        options.metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
         match precondition {
             Precondition::Absent => options.if_none_match = Some(Etag::from("*")),
             Precondition::At(etag) => options.if_match = Some(Etag::from(etag.quoted())),
@@ -184,32 +198,40 @@ impl Container {
         }
     }
 
-    /// Names under a prefix, in order, at most `limit`, beginning after `after`.
-    ///
-    /// Pages before `after` are read and skipped: the service's own way to begin elsewhere is not
-    /// offered by every kind of account.
-    pub async fn list(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, StorageError> {
-        let wanted = if after.is_none() { i32::try_from(limit).unwrap_or(PAGE).clamp(1, PAGE) } else { PAGE };
-        let options = BlobContainerClientListBlobsOptions {
-            prefix: Some(prefix.to_owned()),
-            maxresults: Some(wanted),
-            ..Default::default()
-        };
-        let mut pages = self.client()?.list_blobs(Some(options)).map_err(classify)?.into_pages();
-        let mut names = Vec::new();
+    /// Names under a prefix, in order, at most `limit`.
+    pub async fn list(&self, prefix: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        let (mut names, mut next) = (Vec::new(), None);
         while names.len() < limit {
-            let Some(page) = bounded(pages.try_next()).await? else { break };
-            let page = page.into_model().map_err(classify)?;
-            let fresh = page.blob_items.into_iter().filter_map(|item| item.name);
-            names.extend(fresh.filter(|name| after.is_none_or(|after| name.as_str() > after)));
+            let page = self.page(prefix, next.as_deref()).await?;
+            names.extend(page.blobs.into_iter().map(|listed| listed.name));
+            next = page.next;
+            if next.is_none() {
+                break;
+            }
         }
         names.truncate(limit);
         Ok(names)
+    }
+
+    /// One page of what is under a prefix, in order: at most 5,000 blobs (documented limit), beginning where the page
+    /// before said that the next one begins.
+    pub async fn page(&self, prefix: &str, from: Option<&str>) -> Result<ListPage, StorageError> {
+        let options = BlobContainerClientListBlobsOptions {
+            prefix: Some(prefix.to_owned()),
+            marker: from.map(str::to_owned),
+            maxresults: Some(PAGE),
+            include: Some(vec![ListBlobsIncludeItem::Metadata]),
+            ..Default::default()
+        };
+        let mut pages = self.client()?.list_blobs(Some(options)).map_err(classify)?.into_pages();
+        let Some(page) = bounded(pages.try_next()).await? else { return Ok(ListPage::default()) };
+        let page = page.into_model().map_err(classify)?;
+        let next = page.next_marker.clone().filter(|next| !next.is_empty());
+        let listed = |item: BlobItem| {
+            let metadata = item.metadata.and_then(|metadata| metadata.values).unwrap_or_default();
+            Some(Listed { name: item.name?, metadata })
+        };
+        Ok(ListPage { blobs: page.blob_items.into_iter().filter_map(listed).collect(), next })
     }
 
     fn client(&self) -> Result<Arc<BlobContainerClient>, StorageError> {

@@ -1,9 +1,10 @@
-//! Blobs: the routing record, owed notes, dead letters, snapshots.
+//! Blobs: the routing record, pending notes, dead letters, snapshots.
 
 mod blobs;
 mod connection_string;
 mod sas;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use bytes::Bytes;
@@ -72,4 +73,22 @@ pub enum Precondition {
     At(ETag),
     /// Nothing (content is the same whoever writes it, e.g. a dead letter named by its position).
     None,
+}
+
+/// A blob in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its metadata.
+    pub metadata: HashMap<String, String>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default)]
+pub struct ListPage {
+    /// In order of their names.
+    pub blobs: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<String>,
 }

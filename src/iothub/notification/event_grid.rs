@@ -5,7 +5,7 @@
 
 use super::properties::{object, text};
 use super::{Hint, HintKind, NotANotification, identity, not, timestamp, versions};
-use crate::model::{Object, TwinChange};
+use crate::model::{Object, TwinWrites};
 
 /// Whether this looks like an event of Event Grid, in either schema.
 pub(crate) fn is_event(members: &Object) -> bool {
@@ -29,7 +29,7 @@ pub(crate) fn hint(members: &Object) -> Result<Option<Hint>, NotANotification> {
     let device = text(data, "deviceId").or_else(|| subject(members));
     let device = device.ok_or_else(|| not("an Event Grid event that names no device"))?;
     let twin = object(data, "twin").unwrap_or(&nothing);
-    let [version, reported_version, desired_version] = versions(twin);
+    let [version, reported_version] = versions(twin);
     let time = text(data, "operationTimestamp").or_else(|| text(members, "eventTime"));
     Ok(Some(Hint {
         identity: identity(device, text(data, "moduleId"))?,
@@ -37,10 +37,9 @@ pub(crate) fn hint(members: &Object) -> Result<Option<Hint>, NotANotification> {
         kind,
         ordered: false,
         occurred: time.or_else(|| text(members, "time")).and_then(timestamp),
-        change: TwinChange::default(),
+        writes: TwinWrites::default(),
         version,
         reported_version,
-        desired_version,
     }))
 }
 

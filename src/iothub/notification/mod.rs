@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::properties::Properties;
-use crate::model::{IdentityId, Object, TwinChange};
+use crate::model::{IdentityId, Object, TwinWrites};
 
 /// What happened, as far as an event can be trusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,13 +45,11 @@ pub struct Hint {
     /// `operationTimestamp`, or the event's own time.
     pub occurred: Option<Timestamp>,
     /// What the event carries of the twin (empty for lifecycle events).
-    pub change: TwinChange,
+    pub writes: TwinWrites,
     /// Top-level twin `version` after the change.
     pub version: Option<u64>,
     /// `properties.reported.$version` after the change.
     pub reported_version: Option<u64>,
-    /// `properties.desired.$version` after the change.
-    pub desired_version: Option<u64>,
 }
 
 /// Why an event cannot be understood: becomes the dead letter's reason.
@@ -128,11 +126,10 @@ fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| format!("{text}Z").parse().ok())
 }
 
-/// `version`, `properties.reported.$version` and `properties.desired.$version` of a twin or of a
-/// part of one.
-fn versions(twin: &Object) -> [Option<u64>; 3] {
+/// `version` and `properties.reported.$version` of a twin or of a part of one.
+fn versions(twin: &Object) -> [Option<u64>; 2] {
     let section = |name: &str| twin.get("properties")?.get(name)?.get("$version")?.as_u64();
-    [twin.get("version").and_then(Value::as_u64), section("reported"), section("desired")]
+    [twin.get("version").and_then(Value::as_u64), section("reported")]
 }
 
 #[cfg(test)]

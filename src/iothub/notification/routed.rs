@@ -3,11 +3,12 @@
 //! The body of an `updateTwin` is the patch as it was sent, with metadata; it names no device
 //! (documented). The ids come from the application properties, failing that from the system's.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::properties::{Properties, object, text};
 use super::{Hint, HintKind, NotANotification, identity, json, not, timestamp, versions};
-use crate::model::{Change, IdentityId, Object, TwinChange};
+use crate::model::{IdentityId, Object, SectionWrites, TwinWrites};
 
 /// What the properties say the message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,18 +58,19 @@ pub(crate) fn labelled(
         return Ok(None);
     }
     let Value::Object(body) = json(body)? else { return Err(not("the body is not a JSON object")) };
-    let (kind, change) = match label {
-        Label::Created => (HintKind::Created, TwinChange::default()),
-        Label::Deleted => (HintKind::Deleted, TwinChange::default()),
-        Label::ReplaceTwin => (HintKind::Twin { replaced: true }, replacement(&body)),
+    let at = time(properties);
+    let (kind, writes) = match label {
+        Label::Created => (HintKind::Created, TwinWrites::default()),
+        Label::Deleted => (HintKind::Deleted, TwinWrites::default()),
+        Label::ReplaceTwin => (HintKind::Twin { replaced: true }, replacement(&body, at)),
         // Only a replacement carries the twin's ETag.
         Label::SomeTwin if body.contains_key("etag") => {
-            (HintKind::Twin { replaced: true }, replacement(&body))
+            (HintKind::Twin { replaced: true }, replacement(&body, at))
         }
-        Label::UpdateTwin | Label::SomeTwin => (HintKind::Twin { replaced: false }, patch(&body)),
-        Label::SomeLifecycle | Label::Other => (HintKind::Twin { replaced: false }, TwinChange::default()),
+        Label::UpdateTwin | Label::SomeTwin => (HintKind::Twin { replaced: false }, patch(&body, at)),
+        Label::SomeLifecycle | Label::Other => (HintKind::Twin { replaced: false }, TwinWrites::default()),
     };
-    hint(kind, change, &body, properties).map(Some)
+    hint(kind, writes, &body, properties).map(Some)
 }
 
 /// A body without a word about what it is, as the host's admin trigger delivers it.
@@ -79,32 +81,35 @@ pub(crate) fn unlabelled(body: &Object, properties: &Properties<'_>) -> Result<H
     if !["version", "properties", "tags", "deviceId"].iter().any(|name| body.contains_key(*name)) {
         return Err(not("neither an Event Grid event nor a hub's message"));
     }
-    let change = match body.contains_key("deviceId") || body.contains_key("etag") {
-        true => TwinChange::default(),
-        false => patch(body),
+    let writes = match body.contains_key("deviceId") || body.contains_key("etag") {
+        true => TwinWrites::default(),
+        false => patch(body, time(properties)),
     };
-    hint(HintKind::Twin { replaced: false }, change, body, properties)
+    hint(HintKind::Twin { replaced: false }, writes, body, properties)
 }
 
 fn hint(
     kind: HintKind,
-    change: TwinChange,
+    writes: TwinWrites,
     body: &Object,
     properties: &Properties<'_>,
 ) -> Result<Hint, NotANotification> {
-    let [version, reported_version, desired_version] = versions(body);
-    let time = properties.text("operationTimestamp").or_else(|| properties.text("iothub-enqueuedtime"));
+    let [version, reported_version] = versions(body);
     Ok(Hint {
         identity: who(body, properties)?,
         hub: properties.text("hubName").or_else(|| properties.text("user-id")).map(str::to_owned),
         kind,
         ordered: true,
-        occurred: time.and_then(timestamp),
-        change,
+        occurred: time(properties),
+        writes,
         version,
         reported_version,
-        desired_version,
     })
+}
+
+fn time(properties: &Properties<'_>) -> Option<Timestamp> {
+    let time = properties.text("operationTimestamp").or_else(|| properties.text("iothub-enqueuedtime"));
+    time.and_then(timestamp)
 }
 
 fn who(body: &Object, properties: &Properties<'_>) -> Result<IdentityId, NotANotification> {
@@ -124,23 +129,48 @@ fn who(body: &Object, properties: &Properties<'_>) -> Result<IdentityId, NotANot
     }
 }
 
-fn patch(body: &Object) -> TwinChange {
+/// Deeper than a twin can be (ten levels, documented), an event is only a hint to look.
+const DEEPEST: usize = 32;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Object(members) => levels == 0 || members.values().any(|value| is_deeper(value, levels - 1)),
+        Value::Array(items) => levels == 0 || items.iter().any(|value| is_deeper(value, levels - 1)),
+        _ => false,
+    }
+}
+
+/// A part of a body that is an object, and not deeper than a twin can be.
+fn part<'a>(body: &'a Object, name: &str) -> Option<&'a Object> {
+    let members = object(body, name)?;
+    (!members.values().any(|value| is_deeper(value, DEEPEST))).then_some(members)
+}
+
+fn patch(body: &Object, at: Option<Timestamp>) -> TwinWrites {
+    let section = |members: Option<&Object>| {
+        members.map(|members| SectionWrites::from_patch(members, at)).unwrap_or_default()
+    };
     let properties = object(body, "properties");
-    let section = |name| properties.and_then(|properties| object(properties, name)).map(Change::from_patch);
-    TwinChange {
-        tags: object(body, "tags").map(Change::from_patch),
-        desired: section("desired"),
-        reported: section("reported"),
+    let of = |name| properties.and_then(|properties| part(properties, name));
+    TwinWrites {
+        tags: section(part(body, "tags")),
+        desired: section(of("desired")),
+        reported: section(of("reported")),
     }
 }
 
 /// A twin has no member `tags` when it has no tags; its properties are always there.
-fn replacement(body: &Object) -> TwinChange {
-    let Some(properties) = object(body, "properties") else { return TwinChange::default() };
-    let section = |name| object(properties, name).map(Change::replacement);
-    let none = Object::new();
-    TwinChange {
-        tags: Some(Change::replacement(object(body, "tags").unwrap_or(&none))),
+fn replacement(body: &Object, at: Option<Timestamp>) -> TwinWrites {
+    let Some(properties) = object(body, "properties") else { return TwinWrites::default() };
+    let section = |name| {
+        part(properties, name).map(|members| SectionWrites::replacement(members, at)).unwrap_or_default()
+    };
+    let tags = match object(body, "tags") {
+        None => SectionWrites::replacement(&Object::new(), at),
+        Some(_) => part(body, "tags").map(|tags| SectionWrites::replacement(tags, at)).unwrap_or_default(),
+    };
+    TwinWrites {
+        tags,
         desired: section("desired"),
         reported: section("reported"),
     }

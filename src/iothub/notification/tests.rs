@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::model::Change;
+use crate::model::SectionWrites;
 
 fn object(value: Value) -> Object {
     value.as_object().cloned().unwrap()
@@ -47,17 +47,17 @@ fn an_update_carries_its_patch_without_the_hubs_own_members() {
     assert_eq!(hint.hub.as_deref(), Some("contoso"));
     assert_eq!(hint.kind, HintKind::Twin { replaced: false });
     assert_eq!(hint.occurred, Some(noon()));
-    assert_eq!((hint.version, hint.desired_version, hint.reported_version), (Some(12), Some(4), Some(9)));
-    let patch = |value| Some(Change::from_patch(&object(value)));
-    assert_eq!(hint.change.tags, patch(json!({"site": "B", "old": null})));
-    assert_eq!(hint.change.desired, patch(json!({"rate": 6})));
-    assert_eq!(hint.change.reported, patch(json!({"a": {"b": null}})));
+    assert_eq!((hint.version, hint.reported_version), (Some(12), Some(9)));
+    let patch = |value| SectionWrites::from_patch(&object(value), hint.occurred);
+    assert_eq!(hint.writes.tags, patch(json!({"site": "B", "old": null})));
+    assert_eq!(hint.writes.desired, patch(json!({"rate": 6})));
+    assert_eq!(hint.writes.reported, patch(json!({"a": {"b": null}})));
 }
 
 #[test]
 fn tags_alone_are_a_change() {
     let hint = one(&json!({"version": 3, "tags": {"a": 1}}), routed("updateTwin"), json!({})).unwrap();
-    assert!(hint.change.desired.is_none() && hint.change.reported.is_none() && hint.change.tags.is_some());
+    assert!(hint.writes.desired.is_empty() && hint.writes.reported.is_empty() && !hint.writes.tags.is_empty());
 }
 
 #[test]
@@ -66,9 +66,10 @@ fn a_replacement_replaces_tags_even_when_it_has_none() {
         "desired": {"rate": 6, "$version": 2}, "reported": {"$version": 3}}});
     let hint = one(&body, routed("replaceTwin"), json!({})).unwrap();
     assert_eq!(hint.kind, HintKind::Twin { replaced: true });
-    assert_eq!(hint.change.tags, Some(Change::Set(json!({}))));
-    assert_eq!(hint.change.desired, Some(Change::Set(json!({"rate": 6}))));
-    assert_eq!(hint.change.reported, Some(Change::Set(json!({}))));
+    let whole = |value| SectionWrites::replacement(&object(value), hint.occurred);
+    assert_eq!(hint.writes.tags, whole(json!({})));
+    assert_eq!(hint.writes.desired, whole(json!({"rate": 6})));
+    assert_eq!(hint.writes.reported, whole(json!({})));
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn lifecycle_messages_say_created_and_deleted_and_carry_nothing() {
         properties["moduleId"] = json!("m");
         let hint = one(&body, properties, json!({})).unwrap();
         assert_eq!((hint.kind, hint.identity.to_string()), (kind, "pump-17/m".to_owned()));
-        assert!(hint.change.is_empty());
+        assert!(hint.writes.is_empty());
     }
 }
 
@@ -114,7 +115,7 @@ fn event_grid_is_understood_as_array_object_and_cloud_event() {
         let hint = one(&body, json!({"aeg-event-type": "Notification"}), json!({})).unwrap();
         assert_eq!((hint.kind, hint.identity.to_string()), (HintKind::Created, "pump-17".to_owned()));
         assert_eq!((hint.hub.as_deref(), hint.occurred), (Some("CONTOSO"), Some(noon())));
-        assert!(hint.change.is_empty());
+        assert!(hint.writes.is_empty());
     }
 }
 
@@ -185,7 +186,7 @@ fn an_unlabelled_body_that_names_its_device_is_only_a_hint_to_look() {
     let body =
         json!({"deviceId": "d", "etag": "x", "version": 2, "properties": {"desired": {"$version": 1}}});
     let hint = one(&body, json!({}), json!({})).unwrap();
-    assert_eq!((hint.kind, hint.change.is_empty()), (HintKind::Twin { replaced: false }, true));
+    assert_eq!((hint.kind, hint.writes.is_empty()), (HintKind::Twin { replaced: false }, true));
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! Modules: the device first, because the registry answers 401 for modules of a device that is
 //! missing or disabled (observed).
 
-use super::debt::{Debt, Reason};
-use super::entries::Entries;
-use super::observe::Look;
-use super::pass::{Fate, Flow, Stop, Task};
+use super::observe::{Entries, Look};
+use super::outcome::{Cause, Outcome, Reason, Stop};
+use super::work::{Ask, Work};
 use crate::iothub::{HubErrorKind, OperationClass};
 use crate::model::{DeviceId, IdentityDocument, IdentityId, ModuleId, TwinDocument};
 
@@ -15,46 +14,51 @@ enum Owner {
     MadeNow,
 }
 
-impl Flow<'_> {
+impl Work<'_> {
     /// One round of a module.
-    pub(crate) async fn module(&mut self, id: &IdentityId, task: &Task) -> Result<Fate, Stop> {
+    pub(crate) async fn module(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
         let target = self.target_or_stop(id).await?;
         match (target, self.pass.source_twin(id).await) {
-            (target, Look::Unreachable(error)) => self.carried(id, target.as_ref(), task, &error).await,
+            (_, Look::Unreachable(error)) => Ok(self.source_silent(error)),
             (None, Look::Absent) => self.absent(id),
-            (Some(target), Look::Absent) => self.module_gone(id, &target).await,
+            (Some(target), Look::Absent) => self.module_gone(id, ask, &target).await,
             (None, Look::Present(source)) => self.module_missing(id, &source).await,
-            (Some(target), Look::Present(source)) => self.update_from(id, task, &source, &target).await,
+            (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,
         }
     }
 
     /// On the target only. What the hub makes it also unmakes; and a device takes its modules along.
-    async fn module_gone(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+    async fn module_gone(
+        &mut self,
+        id: &IdentityId,
+        ask: Ask,
+        target: &TwinDocument,
+    ) -> Result<Outcome, Stop> {
         self.source_read = true;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
             return Ok(self.done());
         }
         match self.pass.source_twin(&id.owner()).await {
             Look::Absent => Ok(self.done()),
-            Look::Present(_) => self.gone(id, target).await,
-            Look::Unreachable(error) => Ok(Fate::Owed(Debt::of_source(&error))),
+            Look::Present(_) => self.gone(id, ask, target).await,
+            Look::Unreachable(error) => Ok(Outcome::Pending(Cause::of_source(&error))),
         }
     }
 
     /// On the source only.
-    async fn module_missing(&mut self, id: &IdentityId, source: &TwinDocument) -> Result<Fate, Stop> {
+    async fn module_missing(&mut self, id: &IdentityId, source: &TwinDocument) -> Result<Outcome, Stop> {
         self.source_read = true;
         let found = self.device_for(id).await?;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
             if found == Owner::MadeNow {
                 return Err(Stop::Again);
             }
-            let debt = Debt::new(Reason::MadeByTheHub, "the hub has not made this module yet");
-            return Ok(Fate::Owed(debt));
+            let cause = Cause::new(Reason::MadeByTheHub, "the hub has not made this module yet");
+            return Ok(Outcome::Pending(cause));
         }
         let entries = self.source_entry(id).await?;
-        if let Entries::Unreadable(debt) = entries {
-            return Ok(Fate::Owed(debt));
+        if let Entries::Unreadable(cause) = entries {
+            return Ok(Outcome::Pending(cause));
         }
         self.carry_out(id, None, source, &entries).await?;
         Ok(self.done())
@@ -66,9 +70,9 @@ impl Flow<'_> {
         let (device, found) = match self.target_or_stop(&owner).await? {
             Some(device) => (device, Owner::There),
             None => {
-                self.one_of(&owner, &Task { compare_registry: true, alone: true, ..Task::default() }).await?;
-                let missing = || Debt::new(Reason::DeviceMissing, "its device is not on the target");
-                let made = self.target_or_stop(&owner).await?.ok_or_else(|| Stop::owe(missing()))?;
+                self.one_of(&owner, Ask { compare_registry: true, alone: true, ..Ask::default() }).await?;
+                let missing = || Cause::new(Reason::DeviceMissing, "its device is not on the target");
+                let made = self.target_or_stop(&owner).await?.ok_or_else(|| Stop::pending(missing()))?;
                 (made, Owner::MadeNow)
             }
         };
@@ -76,11 +80,11 @@ impl Flow<'_> {
             return Ok(found);
         }
         let disabled = "the registry does not answer for modules of a disabled device";
-        Err(Stop::owe(Debt::new(Reason::DeviceDisabled, disabled)))
+        Err(Stop::pending(Cause::new(Reason::DeviceDisabled, disabled)))
     }
 
     /// All modules of a device: those of the source, and those that only the target has.
-    pub(crate) async fn modules_of(&mut self, device: &IdentityId) -> Result<(), Stop> {
+    pub(crate) async fn modules_of(&mut self, device: &IdentityId, ask: Ask) -> Result<(), Stop> {
         self.step_aside();
         let source = match self.pass.turn(self.pass.source(), OperationClass::RegistryList).await {
             Ok(source) => source.modules(&device.device, self.pass.patience()).await,
@@ -90,7 +94,7 @@ impl Flow<'_> {
             Ok(modules) => modules,
             // A disabled device's modules cannot be listed; each has events of its own.
             Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
-            Err(error) => return Err(Stop::owe(Debt::of_source(&error))),
+            Err(error) => return Err(Stop::pending(Cause::of_source(&error))),
         };
         let target = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
             Ok(target) => target.modules(&device.device, self.pass.patience()).await,
@@ -105,27 +109,27 @@ impl Flow<'_> {
             source.iter().chain(&target).filter_map(|module| module_id(&device.device, module)).collect();
         all.sort();
         all.dedup();
-        let task = Task { compare_registry: true, ..Task::default() };
-        let mut owed = None;
+        let ask = Ask { compare_registry: true, only_created: false, ..ask };
+        let mut left = None;
         for id in all {
-            match self.one_of(&id, &task).await {
-                Err(Stop::At(Fate::Owed(debt))) => owed = Some(debt),
+            match self.one_of(&id, ask).await {
+                Err(Stop::At(Outcome::Pending(cause))) => left = Some(cause),
                 other => other?,
             }
         }
-        owed.map_or(Ok(()), |debt| Err(Stop::owe(debt)))
+        left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
     }
 
     /// Another identity of the same device, within the same work.
-    async fn one_of(&mut self, id: &IdentityId, task: &Task) -> Result<(), Stop> {
+    async fn one_of(&mut self, id: &IdentityId, ask: Ask) -> Result<(), Stop> {
         let before = (self.writes, self.source_read);
-        let fate = Box::pin(self.reconcile(id, task)).await;
+        let outcome = Box::pin(self.reconcile(id, ask)).await;
         let writes = self.writes;
         (self.writes, self.source_read) = before;
         self.writes += writes;
-        match fate {
-            Fate::Owed(_) | Fate::NoAnswer(_) | Fate::Hold(_) => Err(Stop::At(fate)),
-            _ => Ok(()),
+        match outcome {
+            Outcome::Equal | Outcome::Absent | Outcome::Written | Outcome::OnlyOnTarget => Ok(()),
+            _ => Err(Stop::At(outcome)),
         }
     }
 }

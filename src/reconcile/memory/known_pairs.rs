@@ -18,7 +18,6 @@ const REMEMBERED: usize = 28_000;
 struct Pair {
     primary: Option<NonZeroU64>,
     secondary: Option<NonZeroU64>,
-    seen: Option<(HubRole, u64)>,
 }
 
 impl Pair {
@@ -65,22 +64,14 @@ impl KnownPairs {
         });
     }
 
-    /// We made the target from the source's registry entry at `etag`, when its twin was at `version`.
-    /// They are equal by construction; the target's ETag is learned when it is next seen.
-    pub(crate) fn made(&self, id: &IdentityId, source: HubRole, version: u64, etag: Option<&ETag>) {
+    /// We made the target from the source's registry entry at `etag`. They are equal by construction; the
+    /// target's ETag is learned when it is next seen.
+    pub(crate) fn made(&self, id: &IdentityId, source: HubRole, etag: Option<&ETag>) {
         let etag = etag.map(|etag| self.prints.short(etag));
         self.change(id, |pair| {
-            *pair = Pair { seen: Some((source, version)), ..Pair::default() };
+            *pair = Pair::default();
             *pair.of(source) = etag;
         });
-    }
-
-    /// Whether the source was read at this version or a later one when we made the target, so that
-    /// a second notice of the same creation says nothing new.
-    pub(crate) fn was_made_at(&self, id: &IdentityId, source: HubRole, version: u64) -> bool {
-        let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = pairs.get(self.prints.of(id)).and_then(|pair| pair.seen);
-        seen.is_some_and(|(hub, seen)| hub == source && seen >= version)
     }
 
     /// Compares what is remembered with the ETags that both twins show now.
@@ -148,9 +139,7 @@ mod tests {
     #[test]
     fn what_we_made_is_known_equal_as_soon_as_its_etag_is_seen() {
         let (pairs, id) = (KnownPairs::default(), "d".parse().unwrap());
-        pairs.made(&id, HubRole::Primary, 2, Some(&ETag::new("a")));
-        assert!(pairs.was_made_at(&id, HubRole::Primary, 2));
-        assert!(!pairs.was_made_at(&id, HubRole::Primary, 3));
+        pairs.made(&id, HubRole::Primary, Some(&ETag::new("a")));
         assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a2")), &twin("b")), Known::Moved);
         assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a")), &twin("b")), Known::Equal);
         assert_eq!(pairs.check(&id, (HubRole::Primary, &twin("a")), &twin("b2")), Known::Moved);

@@ -1,7 +1,18 @@
-//! Carrying out a plan, step by step, each write conditional and under authority.
+//! Carrying out a plan, step by step, each write conditional and under a lease.
 
-use super::pass::{Flow, Stop};
+mod budget;
+mod bulk;
+mod delete;
+mod probe;
+mod snapshot;
+
+pub(crate) use budget::Budget;
+pub(crate) use bulk::{Bulk, Coming};
+pub(crate) use probe::Probe;
+
+use super::outcome::Stop;
 use super::plan::Step;
+use super::work::Work;
 use crate::iothub::{HubError, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinDocument};
 
@@ -14,7 +25,7 @@ pub(crate) struct Basis<'a> {
     pub(crate) source_entry: Option<&'a ETag>,
 }
 
-impl Flow<'_> {
+impl Work<'_> {
     /// Carries out the steps in order. `true` when both hubs must be observed again, because a
     /// step's whole effect is not proven.
     pub(crate) async fn execute(
@@ -35,8 +46,10 @@ impl Flow<'_> {
             Step::Create { item } => self.create_device(id, item, basis).await,
             Step::CreateAlone { body } => self.create_alone(id, &body, basis).await,
             Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await,
-            Step::PatchTwin { patch, etag } => self.patch_twin(id, &patch, &etag).await,
-            Step::PatchReported { patch, version } => self.patch_reported(id, &patch, version).await,
+            Step::PatchTwin { patch, etag } => self.patch_twin(id, &patch, &etag).await.map(|_| false),
+            Step::PatchReported { patch, version } => {
+                self.patch_reported(id, &patch, version).await.map(|_| false)
+            }
             // A delete needs more than a plan: it is carried out where its conditions are checked.
             Step::Delete { .. } => Err(Stop::Again),
         }
@@ -46,10 +59,10 @@ impl Flow<'_> {
         // Whether a bulk create honours reported properties is unproven: look.
         let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
         self.create(item).await?;
-        let (engine, target) = (self.pass.engine, self.pass.target_role());
-        engine.echoes.created(target, id);
+        let (shared, target) = (self.pass.shared, self.pass.target_role());
+        shared.echoes.created(target, id);
         if let Some(source) = basis.source {
-            engine.pairs.made(id, self.pass.source_role, source.version, basis.source_entry);
+            shared.pairs.made(id, self.pass.source_role, basis.source_entry);
         }
         self.writes += 1;
         Ok(has_reported)
@@ -60,7 +73,7 @@ impl Flow<'_> {
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
         let created = self.answered(target.create_identity(id, body, deadline).await)?;
-        self.pass.engine.echoes.created(self.pass.target_role(), id);
+        self.pass.shared.echoes.created(self.pass.target_role(), id);
         self.remember(id, basis, created.etag());
         Ok(true)
     }
@@ -82,20 +95,32 @@ impl Flow<'_> {
         Ok(false)
     }
 
-    async fn patch_twin(&mut self, id: &IdentityId, patch: &Object, etag: &ETag) -> Result<bool, Stop> {
+    /// Changes tags and desired of the target; its twin as it is then.
+    pub(crate) async fn patch_twin(
+        &mut self,
+        id: &IdentityId,
+        patch: &Object,
+        etag: &ETag,
+    ) -> Result<TwinDocument, Stop> {
         let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
-        self.pass.engine.echoes.twin(self.pass.target_role(), id, twin.version);
-        Ok(false)
+        self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
+        Ok(twin)
     }
 
-    async fn patch_reported(&mut self, id: &IdentityId, patch: &Object, version: u64) -> Result<bool, Stop> {
+    /// Changes reported of the target, as the device; its reported `$version` then.
+    pub(crate) async fn patch_reported(
+        &mut self,
+        id: &IdentityId,
+        patch: &Object,
+        version: u64,
+    ) -> Result<u64, Stop> {
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::ReportedWrite).await?;
         let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
-        self.pass.engine.echoes.reported(self.pass.target_role(), id, version);
-        Ok(false)
+        self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
+        Ok(version)
     }
 
     fn answered<T>(&mut self, result: Result<T, HubError>) -> Result<T, Stop> {
@@ -107,7 +132,7 @@ impl Flow<'_> {
 
     fn remember(&self, id: &IdentityId, basis: Basis<'_>, target: Option<ETag>) {
         if let (Some(source), Some(target)) = (basis.source_entry, target) {
-            self.pass.engine.pairs.remember(id, (self.pass.source_role, source), &target);
+            self.pass.shared.pairs.remember(id, (self.pass.source_role, source), &target);
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::scope;
-use crate::model::{IdentityDocument, IdentityId, Object, TwinChange, TwinDocument};
+use super::super::observe::scope;
+use crate::model::{IdentityDocument, IdentityId, Object, TwinWrites, TwinDocument};
 
 /// What is wanted of an identity.
 #[derive(Debug)]
@@ -20,10 +20,10 @@ pub(crate) enum Want<'a> {
 
 impl Want<'_> {
     /// The target with the carried changes applied in memory, one after the other.
-    pub(crate) fn carried(target: Option<&TwinDocument>, change: &TwinChange) -> Self {
+    pub(crate) fn carried(target: Option<&TwinDocument>, writes: &TwinWrites) -> Self {
         target.map_or(Self::Unknown, |target| {
             let mut twin = target.clone();
-            twin.apply(change);
+            twin.apply(writes);
             Self::Carried(Box::new(twin))
         })
     }

@@ -6,52 +6,54 @@
 
 use std::time::Instant;
 
-use super::debt::{Debt, Reason, in_words};
-use super::observe::Look;
-use super::pass::{Fate, Flow, Stop, now};
+use jiff::Timestamp;
+
+use super::super::observe::Look;
+use super::super::outcome::{Cause, Outcome, Reason, Stop, in_words};
+use super::super::work::Work;
 use super::snapshot;
 use crate::iothub::{HubErrorKind, OperationClass};
 use crate::model::{ETag, IdentityId, TwinDocument};
 use crate::storage::StorageError;
 
-impl Flow<'_> {
+impl Work<'_> {
     /// Deletes from the target what the source's twin says is absent.
     pub(crate) async fn delete(
         &mut self,
         id: &IdentityId,
         target: &TwinDocument,
         etag: &ETag,
-    ) -> Result<Fate, Stop> {
-        let engine = self.pass.engine;
-        engine.pairs.forget(id);
+    ) -> Result<Outcome, Stop> {
+        let shared = self.pass.shared;
+        shared.pairs.forget(id);
         self.registry_agrees(id).await?;
         // Its turn first: what gets none now has cost nothing, neither the budget nor a snapshot's reads.
         let target_hub = self.pass.turn(self.pass.target(), OperationClass::RegistryDelete).await;
         let target_hub = target_hub.map_err(|error| Stop::target(&error))?;
         let after = Instant::now();
-        if !engine
+        if !shared
             .probe(self.pass.source_role)
             .is_present(self.pass.source(), after, self.pass.work_ends)
             .await
         {
             let why = "the active hub did not answer for the app's own probe identity";
-            return Ok(Fate::Owed(Debt::new(Reason::ProbeMissing, why)));
+            return Ok(Outcome::Pending(Cause::new(Reason::ProbeMissing, why)));
         }
-        match engine.budget.charge(id, etag, now()).await {
+        match shared.budget.charge(id, etag, Timestamp::now()).await {
             Ok(true) => {}
-            Ok(false) => return Ok(owed_for_budget("the deletes of this hour are used up")),
-            Err(StorageError::Rejected(why)) => return Ok(owed_for_budget(&why)),
+            Ok(false) => return Ok(over_budget("the deletes of this hour are used up")),
+            Err(StorageError::Rejected(why)) => return Ok(over_budget(&why)),
             Err(error) => return Err(error.into()),
         }
         let kept = snapshot::keep(self.pass, id, target).await?;
         // A twin that does not tell its registry entry's ETag: the entry that was kept does.
         let etag = kept.as_ref().filter(|_| etag.is_nothing()).unwrap_or(etag);
-        let deadline = self.pass.authority().await?;
+        let deadline = self.pass.write_ends().await?;
         let result = target_hub.delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;
         self.writes += 1;
-        engine.echoes.deleted(self.pass.target_role(), id);
+        shared.echoes.deleted(self.pass.target_role(), id);
         tracing::info!(identity = %id, "deleted: the source says that it is absent");
         self.is_still_absent(id).await
     }
@@ -63,23 +65,23 @@ impl Flow<'_> {
             Look::Absent => Ok(()),
             Look::Present(_) => Err(Stop::Again),
             Look::Unreachable(error) if id.module.is_some() && error.kind == HubErrorKind::Denied => {
-                Err(Stop::owe(Debt::new(Reason::DeviceDisabled, in_words(&error))))
+                Err(Stop::pending(Cause::new(Reason::DeviceDisabled, in_words(&error))))
             }
-            Look::Unreachable(error) => Err(Stop::owe(Debt::of_source(&error))),
+            Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
         }
     }
 
     /// It may have been made again meanwhile.
-    async fn is_still_absent(&self, id: &IdentityId) -> Result<Fate, Stop> {
+    async fn is_still_absent(&self, id: &IdentityId) -> Result<Outcome, Stop> {
         match self.pass.source_twin(id).await {
             Look::Absent => Ok(self.done()),
             Look::Present(_) => Err(Stop::Again),
-            Look::Unreachable(error) => Err(Stop::owe(Debt::of_source(&error))),
+            Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
         }
     }
 }
 
 /// No more is deleted; others go on.
-fn owed_for_budget(why: &str) -> Fate {
-    Fate::Owed(Debt::new(Reason::DeleteBudget, why))
+fn over_budget(why: &str) -> Outcome {
+    Outcome::Pending(Cause::new(Reason::DeleteBudget, why))
 }

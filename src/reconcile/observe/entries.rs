@@ -1,11 +1,11 @@
 //! Registry entries: read only when something suggests that they differ.
 
-use super::debt::{Debt, Reason};
-use super::known_pairs::Known;
-use super::observe::Look;
-use super::pass::{Flow, Stop, Task};
-use super::plan::Registry;
-use super::{scope, want};
+use super::super::memory::Known;
+use super::super::outcome::{Cause, Reason, Stop};
+use super::super::plan::{self, Registry};
+use super::super::work::{Ask, Work};
+use super::look::Look;
+use super::scope;
 use crate::iothub::HubErrorKind;
 use crate::model::{DeviceId, IdentityDocument, IdentityId, Object, TwinDocument};
 
@@ -21,7 +21,7 @@ pub(crate) enum Entries {
     /// A parent is not on the target.
     ParentMissing(DeviceId),
     /// They could not be read; the twin can still follow.
-    Unreadable(Debt),
+    Unreadable(Cause),
 }
 
 impl Entries {
@@ -44,24 +44,24 @@ impl Entries {
     }
 }
 
-impl Flow<'_> {
+impl Work<'_> {
     /// Both entries, if they must be compared: a lifecycle event, a moved ETag, or a twin that shows
     /// a difference. A pair known equal is not read again.
     pub(crate) async fn entries(
         &mut self,
         id: &IdentityId,
-        task: &Task,
+        ask: Ask,
         source: &TwinDocument,
         target: &TwinDocument,
     ) -> Result<Entries, Stop> {
         if id.module.as_ref().is_some_and(|module| module.is_system()) {
             return Ok(Entries::Assumed);
         }
-        let known = self.pass.engine.pairs.check(id, (self.pass.source_role, source), target);
+        let known = self.pass.shared.pairs.check(id, (self.pass.source_role, source), target);
         let compare = match known {
             Known::Equal => false,
             Known::Moved => true,
-            Known::Nothing => task.compare_registry || want::entries_visibly_differ(source, target),
+            Known::Nothing => ask.compare_registry || plan::entries_visibly_differ(source, target),
         };
         if !compare {
             return Ok(Entries::Assumed);
@@ -82,7 +82,7 @@ impl Flow<'_> {
                 if matches!(error.kind, HubErrorKind::NoTurn | HubErrorKind::Throttled) =>
             {
                 self.take_place().await;
-                return Ok(Entries::Unreadable(Debt::of(&error)));
+                return Ok(Entries::Unreadable(Cause::of(&error)));
             }
             Look::Unreachable(error) => return Err(Stop::target(&error)),
         };
@@ -113,7 +113,7 @@ impl Flow<'_> {
                 return Ok(Entries::Unreadable(device_disabled()));
             }
             Look::Unreachable(error) => {
-                return Ok(Entries::Unreadable(Debt::of_source(&error)));
+                return Ok(Entries::Unreadable(Cause::of_source(&error)));
             }
         };
         let mut scopes = scope::Scopes::new();
@@ -146,6 +146,6 @@ fn refused_for_its_device(id: &IdentityId, kind: HubErrorKind) -> bool {
     id.module.is_some() && kind == HubErrorKind::Denied
 }
 
-fn device_disabled() -> Debt {
-    Debt::new(Reason::DeviceDisabled, "the registry does not answer for modules of a disabled device")
+fn device_disabled() -> Cause {
+    Cause::new(Reason::DeviceDisabled, "the registry does not answer for modules of a disabled device")
 }

@@ -2,52 +2,50 @@
 
 use std::time::Duration;
 
-use super::debt::Debt;
-use super::entries::Entries;
 use super::execute::Basis;
-use super::observe::Look;
-use super::pass::{Fate, Flow, Stop, Task};
-use super::plan::{Registry, Step, plan};
-use super::want::{self, Want};
-use crate::iothub::OperationClass;
+use super::observe::{Entries, Look};
+use super::outcome::{Cause, Outcome, Stop};
+use super::plan::{self, Registry, Step, Want, plan};
+use super::work::{Ask, Work};
+use crate::iothub::{HubError, HubErrorKind, OperationClass};
 use crate::model::{IdentityDocument, IdentityId, TwinDocument};
 
 /// Rounds of one identity in one pass, looks after a create included.
 const ROUNDS: u32 = 6;
 
-impl Flow<'_> {
+impl Work<'_> {
     /// Makes the target what the source says, and says how that ended.
-    pub(crate) async fn reconcile(&mut self, id: &IdentityId, task: &Task) -> Fate {
+    pub(crate) async fn reconcile(&mut self, id: &IdentityId, ask: Ask) -> Outcome {
         self.begin_identity();
         for round in 0..ROUNDS {
             if self.pass.is_over() {
-                return Fate::Owed(Debt::not_reached());
+                return Outcome::Pending(Cause::not_reached());
             }
             self.take_place().await;
             let result = match &id.module {
-                None => self.device(id, task).await,
-                Some(_) => self.module(id, task).await,
+                None => self.device(id, ask).await,
+                Some(_) => self.module(id, ask).await,
             };
             match result {
-                Ok(fate) | Err(Stop::At(fate)) => return fate,
+                Ok(outcome) | Err(Stop::At(outcome)) => return outcome,
                 Err(Stop::Again) => pause(round).await,
             }
         }
-        Fate::Owed(Debt::contended())
+        Outcome::Pending(Cause::contended())
     }
 
-    async fn device(&mut self, id: &IdentityId, task: &Task) -> Result<Fate, Stop> {
+    async fn device(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
         let target = self.target_or_stop(id).await?;
         let (source, entry) = match &target {
-            None if task.only_created => self.source_with_entry(id).await,
+            None if ask.only_created => self.source_with_entry(id).await,
             _ => (self.pass.source_twin(id).await, None),
         };
         match (target, source) {
-            (target, Look::Unreachable(error)) => self.carried(id, target.as_ref(), task, &error).await,
+            (_, Look::Unreachable(error)) => Ok(self.source_silent(error)),
             (None, Look::Absent) => self.absent(id),
-            (Some(target), Look::Absent) => self.gone(id, &target).await,
-            (None, Look::Present(source)) => self.create_from(id, task, &source, entry).await,
-            (Some(target), Look::Present(source)) => self.update_from(id, task, &source, &target).await,
+            (Some(target), Look::Absent) => self.gone(id, ask, &target).await,
+            (None, Look::Present(source)) => self.create_from(id, ask, &source, entry).await,
+            (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,
         }
     }
 
@@ -60,16 +58,32 @@ impl Flow<'_> {
         }
     }
 
-    /// Absent on both.
-    pub(crate) fn absent(&mut self, id: &IdentityId) -> Result<Fate, Stop> {
-        self.source_read = true;
-        self.pass.engine.pairs.forget(id);
-        Ok(self.done())
+    /// The source gave no answer; or it may be well, and it was this work that had no time left to hear it.
+    pub(crate) fn source_silent(&self, error: HubError) -> Outcome {
+        match self.pass.is_over() || error.kind == HubErrorKind::NoTurn {
+            true => Outcome::Pending(Cause::not_reached()),
+            false => Outcome::SourceSilent(error),
+        }
     }
 
-    /// On the target, and absent on the source.
-    pub(crate) async fn gone(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<Fate, Stop> {
+    /// Absent on both.
+    pub(crate) fn absent(&mut self, id: &IdentityId) -> Result<Outcome, Stop> {
         self.source_read = true;
+        self.pass.shared.pairs.forget(id);
+        Ok(if self.writes == 0 { Outcome::Absent } else { Outcome::Written })
+    }
+
+    /// On the target, and absent on the source: a delete needs an announcement.
+    pub(crate) async fn gone(
+        &mut self,
+        id: &IdentityId,
+        ask: Ask,
+        target: &TwinDocument,
+    ) -> Result<Outcome, Stop> {
+        self.source_read = true;
+        if !ask.announced_delete {
+            return Ok(Outcome::OnlyOnTarget);
+        }
         let plan = plan(id, Some(target), &Want::Absent, Registry::Assumed);
         for step in plan.steps {
             if let Step::Delete { etag } = step {
@@ -98,21 +112,21 @@ impl Flow<'_> {
     async fn create_from(
         &mut self,
         id: &IdentityId,
-        task: &Task,
+        ask: Ask,
         source: &TwinDocument,
         entry: Option<Look<IdentityDocument>>,
-    ) -> Result<Fate, Stop> {
+    ) -> Result<Outcome, Stop> {
         self.source_read = true;
         let entries = match entry {
             Some(look) => self.mapped(id, look).await?,
             None => self.source_entry(id).await?,
         };
-        if let Entries::Unreadable(debt) = entries {
-            return Ok(Fate::Owed(debt));
+        if let Entries::Unreadable(cause) = entries {
+            return Ok(Outcome::Pending(cause));
         }
         let created = self.carry_out(id, None, source, &entries).await;
-        if id.module.is_none() && self.writes > 0 && !task.only_created && !task.alone {
-            self.modules_of(id).await?;
+        if id.module.is_none() && self.writes > 0 && !ask.only_created && !ask.alone {
+            self.modules_of(id, ask).await?;
         }
         created?;
         Ok(self.done())
@@ -122,30 +136,30 @@ impl Flow<'_> {
     pub(crate) async fn update_from(
         &mut self,
         id: &IdentityId,
-        task: &Task,
+        ask: Ask,
         source: &TwinDocument,
         target: &TwinDocument,
-    ) -> Result<Fate, Stop> {
+    ) -> Result<Outcome, Stop> {
         self.source_read = true;
-        let entries = self.entries(id, task, source, target).await?;
+        let entries = self.entries(id, ask, source, target).await?;
         self.remember_equal(id, &entries);
         self.carry_out(id, Some(target), source, &entries).await?;
-        if let Entries::Unreadable(debt) = entries {
-            return Ok(Fate::Owed(debt));
+        if let Entries::Unreadable(cause) = entries {
+            return Ok(Outcome::Pending(cause));
         }
-        if id.module.is_none() && task.deleted && !task.alone {
+        if id.module.is_none() && ask.announced_delete && !ask.alone {
             // It was deleted and made again: its modules may be those of the former one.
-            self.modules_of(id).await?;
+            self.modules_of(id, ask).await?;
         }
         Ok(self.done())
     }
 
     fn remember_equal(&self, id: &IdentityId, entries: &Entries) {
         if let Entries::Both(from, to, scopes) = entries
-            && want::same_identity(from, to, scopes)
+            && plan::same_identity(from, to, scopes)
             && let (Some(from), Some(to)) = (from.etag(), to.etag())
         {
-            self.pass.engine.pairs.remember(id, (self.pass.source_role, &from), &to);
+            self.pass.shared.pairs.remember(id, (self.pass.source_role, &from), &to);
         }
     }
 
@@ -163,7 +177,7 @@ impl Flow<'_> {
         if self.execute(id, plan.steps, basis).await? {
             return Err(Stop::Again);
         }
-        plan.owed.map_or(Ok(()), |debt| Err(Stop::owe(debt)))
+        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
     }
 }
 

@@ -1,32 +1,32 @@
-//! The right to write, held for one batch.
+//! The write lease that one piece of work is done under.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::iothub::Deadline;
-use crate::routing::{Authority, AuthorityKeeper, NoAuthority};
+use crate::routing::{WriteLease, LeaseKeeper, NoLease};
 
-/// Authority that ends sooner than this is renewed before a write is sent.
+/// WriteLease that ends sooner than this is renewed before a write is sent.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
-/// The authority a batch began under. It may be renewed, but never replaced: a batch that began
-/// under one epoch writes nothing under another.
+/// The lease that work began under. It may be renewed, but never replaced: work that began under one
+/// epoch writes nothing under another.
 #[derive(Debug)]
-pub(crate) struct Warrant {
-    keeper: AuthorityKeeper,
-    began: Authority,
+pub(crate) struct HeldLease {
+    keeper: LeaseKeeper,
+    began: WriteLease,
     ends: Mutex<Deadline>,
 }
 
-impl Warrant {
-    /// Takes authority.
-    pub(crate) async fn take(keeper: &AuthorityKeeper) -> Result<Self, String> {
+impl HeldLease {
+    /// Takes a lease.
+    pub(crate) async fn take(keeper: &LeaseKeeper) -> Result<Self, String> {
         let began = keeper.acquire(AT_LEAST).await.map_err(in_words)?;
         Ok(Self { keeper: keeper.clone(), ends: Mutex::new(began.ends), began })
     }
 
     /// As it was at the start.
-    pub(crate) fn authority(&self) -> &Authority {
+    pub(crate) fn lease(&self) -> &WriteLease {
         &self.began
     }
 
@@ -41,18 +41,13 @@ impl Warrant {
             || now.active != self.began.active
             || now.standby_state != self.began.standby_state
         {
-            return Err(format!("authority passed from epoch {} to {}", self.began.epoch, now.epoch));
+            return Err(format!("the lease of epoch {} has passed to epoch {}", self.began.epoch, now.epoch));
         }
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = now.ends;
         Ok(now.ends.or(work_ends))
     }
 }
 
-fn in_words(why: NoAuthority) -> String {
-    match why {
-        NoAuthority::Promoting => "a promotion is under way".to_owned(),
-        NoAuthority::NoRecord => "there is no routing record".to_owned(),
-        NoAuthority::LowerEpoch => "the routing record shows a lower epoch than one seen before".to_owned(),
-        NoAuthority::Unavailable(why) => format!("the routing record cannot be read: {why}"),
-    }
+fn in_words(why: NoLease) -> String {
+    why.to_string()
 }

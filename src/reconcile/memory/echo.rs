@@ -81,7 +81,7 @@ impl Echoes {
             HintKind::Created => entry.created,
             HintKind::Deleted => entry.deleted,
             HintKind::Twin { .. } => {
-                let reported_only = hint.change.tags.is_none() && hint.change.desired.is_none();
+                let reported_only = hint.writes.tags.is_empty() && hint.writes.desired.is_empty();
                 hint.version.is_some_and(|version| version > 0 && entry.twin.contains(&low(version)))
                     || (reported_only
                         && hint.reported_version.is_some_and(|v| v > 0 && entry.reported.contains(&low(v))))
@@ -105,7 +105,11 @@ impl Echoes {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::model::{Change, TwinChange};
+    use crate::model::{Object, SectionWrites, TwinWrites};
+
+    fn some() -> SectionWrites {
+        SectionWrites::replacement(&Object::new(), None)
+    }
 
     fn hint(id: &str, kind: HintKind, version: u64) -> Hint {
         Hint {
@@ -114,10 +118,9 @@ mod tests {
             kind,
             ordered: true,
             occurred: None,
-            change: TwinChange::default(),
+            writes: TwinWrites::default(),
             version: Some(version),
             reported_version: None,
-            desired_version: None,
         }
     }
 
@@ -137,10 +140,10 @@ mod tests {
         let echoes = Echoes::default();
         let mut event = hint("a", HintKind::Twin { replaced: false }, 9);
         event.reported_version = Some(3);
-        event.change.reported = Some(Change::Merge(Default::default()));
+        event.writes.reported = some();
         echoes.reported(HubRole::Secondary, &event.identity, 3);
         assert!(echoes.is_echo(HubRole::Secondary, &event));
-        event.change.desired = Some(Change::Merge(Default::default()));
+        event.writes.desired = some();
         assert!(!echoes.is_echo(HubRole::Secondary, &event));
     }
 

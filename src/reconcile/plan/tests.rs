@@ -149,7 +149,7 @@ proptest! {
             prop_assert_eq!(&source.twin.tags, &target.twin.tags);
             prop_assert_eq!(&source.twin.desired.values, &target.twin.desired.values);
             let equal = source.twin.reported.values == target.twin.reported.values;
-            prop_assert_eq!(equal, last.owed.is_none());
+            prop_assert_eq!(equal, last.left.is_none());
         }
     }
 
@@ -176,12 +176,12 @@ fn present(other: Value, reported: Value) -> TwinDocument {
 }
 
 #[test]
-fn reported_is_owed_while_the_device_is_connected_to_the_target() {
+fn reported_is_left_while_the_device_is_connected_to_the_target() {
     let target = present(json!({"connectionState": "Connected"}), json!({}));
     let source = present(json!({}), json!({"fw": "1"}));
     let plan = plan(&"d".parse().unwrap(), Some(&target), &Want::Source(&source), Registry::Assumed);
     assert!(plan.steps.is_empty());
-    assert_eq!(plan.owed.unwrap().reason, Reason::Connected);
+    assert_eq!(plan.left.unwrap().reason, Reason::Connected);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_device_being_disabled_is_stopped_before_anything_else() {
 }
 
 #[test]
-fn an_identity_without_authentication_is_owed_and_never_written() {
+fn an_identity_without_authentication_is_left_and_never_written() {
     let twin = present(json!({}), json!({}));
     let from = IdentityDocument::new(object(json!({"status": "disabled"})));
     let to = IdentityDocument::new(object(json!({"status": "enabled", "etag": "e"})));
@@ -210,7 +210,7 @@ fn an_identity_without_authentication_is_owed_and_never_written() {
     {
         let plan = plan(&"d".parse().unwrap(), target, &Want::Source(&twin), registry);
         assert!(plan.steps.is_empty(), "{plan:?}");
-        assert_eq!(plan.owed.unwrap().reason, Reason::NoAuthentication);
+        assert_eq!(plan.left.unwrap().reason, Reason::NoAuthentication);
     }
 }
 
@@ -239,5 +239,5 @@ fn a_module_that_the_hub_makes_itself_is_never_created() {
     let id = "d/$edgeAgent".parse().unwrap();
     let plan = plan(&id, None, &Want::Source(&twin), Registry::Source(&from, &scopes));
     assert!(plan.steps.is_empty());
-    assert_eq!(plan.owed.unwrap().reason, Reason::MadeByTheHub);
+    assert_eq!(plan.left.unwrap().reason, Reason::MadeByTheHub);
 }

@@ -1,16 +1,18 @@
 //! What is deleted is kept first, whole, in the operator's own storage: keys included.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::observe::Look;
-use super::pass::{Pass, Stop, now};
+use super::super::observe::Look;
+use super::super::outcome::Stop;
+use super::super::pass::Pass;
 use crate::iothub::HubErrorKind;
 use crate::model::{ETag, IdentityDocument, IdentityId, ModuleId, Object, Section, TwinDocument};
 use crate::storage::Precondition;
 
-/// Keeps the target's identity, twin and modules as
-/// `snapshots/{yyyy}/{mm}/{dd}/{identity}/{time}-{etag}.json`; gives the registry ETag of what was kept.
+/// Keeps the target's identity, twin and modules as `snapshots/{identity}/{registry ETag}.json`, one for each identity
+/// and ETag however often a delete is tried; gives the registry ETag of what was kept.
 pub(crate) async fn keep(
     pass: &Pass<'_>,
     id: &IdentityId,
@@ -25,24 +27,18 @@ pub(crate) async fn keep(
         None => modules(pass, id, twin).await?,
         Some(_) => Value::Array(Vec::new()),
     };
-    let now = now();
     let document = json!({
         "hub": pass.target().settings().name,
-        "epoch": pass.warrant.authority().epoch,
-        "taken": now.to_string(),
+        "epoch": pass.lease.lease().epoch,
+        "taken": Timestamp::now().to_string(),
         "identity": identity.members(),
         "twin": whole(twin),
         "modules": modules,
     });
-    let name = format!(
-        "snapshots/{}/{}/{}-{}.json",
-        now.strftime("%Y/%m/%d"),
-        super::owed::note_id(id),
-        now.strftime("%Y%m%dT%H%M%S%.6fZ"),
-        path_safe(twin.device_etag.as_str()),
-    );
+    let etag = identity.etag().unwrap_or_else(|| twin.device_etag.clone());
+    let name = format!("snapshots/{}/{}.json", id.path_segment(), path_safe(etag.as_str()));
     let bytes = Bytes::from(document.to_string());
-    pass.engine.store.put(&name, bytes, Precondition::None).await?;
+    pass.shared.store.put(&name, bytes, Precondition::None).await?;
     Ok(identity.etag())
 }
 

@@ -1,10 +1,63 @@
-//! Why an identity is not right yet.
+//! How work on an identity ended, and why it is not right yet.
 
 use serde::{Deserialize, Serialize};
 
 use crate::iothub::{HubError, HubErrorKind};
+use crate::storage::StorageError;
 
-/// Why an identity is owed.
+/// How work on an identity ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// Equal already.
+    Equal,
+    /// Both hubs say that it is absent.
+    Absent,
+    /// Written, and right now.
+    Written,
+    /// The target has it, the source says that it is absent, and nobody has announced that it was deleted.
+    OnlyOnTarget,
+    /// The source could not be read.
+    SourceSilent(HubError),
+    /// Not right yet.
+    Pending(Cause),
+    /// The target gave no answer.
+    TargetSilent(String),
+    /// Storage, or the lease: nothing can be done now, whatever the identity.
+    Held(String),
+}
+
+/// Why work on an identity stops, or begins again.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Somebody wrote meanwhile: observe again.
+    Again,
+    /// This is how it ends.
+    At(Outcome),
+}
+
+impl Stop {
+    /// Not right yet, for this cause.
+    pub(crate) fn pending(cause: Cause) -> Self {
+        Self::At(Outcome::Pending(cause))
+    }
+
+    /// What a failed call to the target means.
+    pub(crate) fn target(error: &HubError) -> Self {
+        match error.kind {
+            HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Self::Again,
+            HubErrorKind::Unavailable => Self::At(Outcome::TargetSilent(in_words(error))),
+            _ => Self::pending(Cause::of(error)),
+        }
+    }
+}
+
+impl From<StorageError> for Stop {
+    fn from(error: StorageError) -> Self {
+        Self::At(Outcome::Held(format!("storage: {error:?}")))
+    }
+}
+
+/// Why an identity is not right yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
@@ -40,15 +93,28 @@ pub enum Reason {
     DeleteBudget,
     /// Somebody else kept writing it meanwhile.
     Contended,
-    /// The invocation ended before it was reached.
+    /// The work's time was over before it was reached.
     NotReached,
-    /// The standby was changed by somebody else after the cut.
+    /// The standby was changed by somebody else.
     Drift,
-    /// The former active's event could not be brought to the active yet.
+    /// The standby has it and the active hub does not; it is for a person to say whether it may go.
+    OnlyOnStandby,
+    /// What the former active hub said could not be brought to the active one yet.
     Backlog,
+    /// A device that reported on the former active hub is about to move, and will report again.
+    Moving,
+    /// Created or deleted moments ago: looked at once more, because what was read may be older.
+    Announced,
+    /// Both hubs said something since their roles changed; kept until the rejoining ends.
+    Rejoining,
 }
 
 impl Reason {
+    /// Whether something is wrong with the identity, and not only kept in mind for a while.
+    pub fn is_trouble(self) -> bool {
+        !matches!(self, Self::Announced | Self::Rejoining)
+    }
+
     /// As it is written in notes and logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +136,11 @@ impl Reason {
             Self::Contended => "contended",
             Self::NotReached => "not-reached",
             Self::Drift => "drift",
+            Self::OnlyOnStandby => "only-on-standby",
             Self::Backlog => "backlog",
+            Self::Moving => "moving",
+            Self::Announced => "announced",
+            Self::Rejoining => "rejoining",
         }
     }
 }
@@ -83,25 +153,25 @@ impl std::fmt::Display for Reason {
 
 /// A reason with its particulars, without secrets.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Debt {
+pub(crate) struct Cause {
     /// Why.
     pub(crate) reason: Reason,
     /// In words.
     pub(crate) detail: String,
 }
 
-impl Debt {
+impl Cause {
     /// A reason with particulars.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
         Self { reason, detail: detail.into() }
     }
 
-    /// The invocation's time was over.
+    /// The work's time was over.
     pub(crate) fn not_reached() -> Self {
-        Self::new(Reason::NotReached, "the invocation ended before it was reached")
+        Self::new(Reason::NotReached, "the time was over before it was reached")
     }
 
-    /// The debt that a failed call to the source leaves.
+    /// What a failed call to the source leaves.
     pub(crate) fn of_source(error: &HubError) -> Self {
         let reason = match error.kind {
             HubErrorKind::NoTurn => Reason::NotReached,
@@ -115,7 +185,7 @@ impl Debt {
         Self::new(Reason::Contended, "it changed in every round")
     }
 
-    /// The debt that a failed call to the target leaves.
+    /// What a failed call to the target leaves.
     pub(crate) fn of(error: &HubError) -> Self {
         let reason = match error.kind {
             HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Reason::Contended,

@@ -1,9 +1,12 @@
 //! The plan: the steps that make the target what is wanted. Pure.
 
+mod want;
+
 use serde_json::Value;
 
-use super::debt::{Debt, Reason};
-use super::want::{self, Want};
+pub(crate) use want::{Want, bulk_item, entries_visibly_differ, same_identity};
+
+use super::outcome::{Cause, Reason};
 use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, TwinDocument, diff};
 
 /// One conditional write.
@@ -54,7 +57,7 @@ pub(crate) struct Plan {
     /// Writes.
     pub(crate) steps: Vec<Step>,
     /// What cannot be done now.
-    pub(crate) owed: Option<Debt>,
+    pub(crate) left: Option<Cause>,
 }
 
 /// What is known of the two registry entries.
@@ -80,35 +83,35 @@ pub(crate) fn plan(
     match (target, want) {
         (None, Want::Absent) => Plan::default(),
         (Some(target), Want::Absent) => {
-            Plan { steps: vec![Step::Delete { etag: target.device_etag.clone() }], owed: None }
+            Plan { steps: vec![Step::Delete { etag: target.device_etag.clone() }], left: None }
         }
         (None, Want::Source(twin)) => create(id, twin, registry),
         (Some(target), Want::Source(twin)) => change(id, target, twin, registry),
         (Some(target), Want::Carried(twin)) => change(id, target, twin, registry),
         (None, Want::Carried(_)) | (_, Want::Unknown) => {
-            owe(Reason::SourceUnreachable, "it is not on the target, and the source cannot be read")
+            left(Reason::SourceUnreachable, "it is not on the target, and the source cannot be read")
         }
     }
 }
 
 fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan {
     if id.module.as_ref().is_some_and(|module| module.is_system()) {
-        return owe(Reason::MadeByTheHub, "the hub itself makes this module");
+        return left(Reason::MadeByTheHub, "the hub itself makes this module");
     }
     let (source, scopes) = match registry {
         Registry::Source(source, scopes) | Registry::Both(source, _, scopes) => (source, scopes),
-        Registry::ParentMissing(parent) => return owe(Reason::ParentMissing, parent.as_str()),
-        Registry::Assumed => return owe(Reason::SourceUnreachable, "its registry entry was not read"),
+        Registry::ParentMissing(parent) => return left(Reason::ParentMissing, parent.as_str()),
+        Registry::Assumed => return left(Reason::SourceUnreachable, "its registry entry was not read"),
     };
     if !has_keys(source) {
-        return owe(Reason::NoAuthentication, "the source shows no authentication");
+        return left(Reason::NoAuthentication, "the source shows no authentication");
     }
     let step = if id.module.is_some() || want::has_unknown_members(source) {
         Step::CreateAlone { body: want::identity_body(id, source, scopes, None) }
     } else {
         Step::Create { item: want::bulk_item(id, source, scopes, twin) }
     };
-    Plan { steps: vec![step], owed: None }
+    Plan { steps: vec![step], left: None }
 }
 
 fn change(id: &IdentityId, target: &TwinDocument, want: &TwinDocument, registry: Registry<'_>) -> Plan {
@@ -135,13 +138,13 @@ fn plan_identity(plan: &mut Plan, id: &IdentityId, target: &TwinDocument, regist
                     source.is_enabled()
                 }
                 _ => {
-                    plan.owed = Some(Debt::new(Reason::NoAuthentication, "no authentication is shown"));
+                    plan.left = Some(Cause::new(Reason::NoAuthentication, "no authentication is shown"));
                     target.is_enabled()
                 }
             }
         }
         Registry::ParentMissing(parent) => {
-            plan.owed = Some(Debt::new(Reason::ParentMissing, parent.as_str()));
+            plan.left = Some(Cause::new(Reason::ParentMissing, parent.as_str()));
             target.is_enabled()
         }
         _ => target.is_enabled(),
@@ -170,25 +173,24 @@ fn plan_reported(plan: &mut Plan, target: &TwinDocument, want: &TwinDocument, en
     if patch.is_empty() {
         return;
     }
-    let owed = if target.is_connected() {
-        Debt::new(Reason::Connected, "the device is connected to the target hub")
+    let cause = if target.is_connected() {
+        Cause::new(Reason::Connected, "the device is connected to the target hub")
     } else if !enabled {
-        Debt::new(Reason::Disabled, "a disabled device cannot connect, so reported cannot be written")
+        Cause::new(Reason::Disabled, "a disabled device cannot connect, so reported cannot be written")
     } else {
         plan.steps.push(Step::PatchReported { patch, version: target.reported.version });
         return;
     };
-    plan.owed.get_or_insert(owed);
+    plan.left.get_or_insert(cause);
 }
 
 fn has_keys(source: &IdentityDocument) -> bool {
     source.members().get("authentication").is_some_and(Value::is_object)
 }
 
-fn owe(reason: Reason, detail: &str) -> Plan {
-    Plan { steps: Vec::new(), owed: Some(Debt::new(reason, detail)) }
+fn left(reason: Reason, detail: &str) -> Plan {
+    Plan { steps: Vec::new(), left: Some(Cause::new(reason, detail)) }
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

@@ -1,0 +1,26 @@
+//! The durable notes: which identities are not right yet, what was said of them meanwhile, and paying that off.
+//!
+//! In reading order: a [`note`](PendingNote) is one identity's, with a [`slot`](Slot) for each hub; `store` keeps them;
+//! `settle` brings what a former active hub said to the active one, `follow` what an active hub said that cannot be read;
+//! `retry` tries notes again when they are due; `changed` lists identities that owe a comparison since the roles changed;
+//! `losses` keeps what two hubs disagreed on.
+
+mod changed;
+mod follow;
+mod losses;
+mod note;
+mod retry;
+mod settle;
+mod slot;
+mod store;
+
+pub use changed::{Changed, ChangedList, Listed};
+pub(crate) use follow::follow;
+pub use losses::{LossReport, LossStore};
+pub use note::PendingNote;
+pub(crate) use note::{At, Tried};
+pub use retry::{Pending, Retried};
+pub(crate) use settle::{Settled, Terms, settle};
+pub(crate) use slot::Heard;
+pub use slot::{Position, Slot};
+pub use store::{Entry, EntryPage, PendingStore};

@@ -1,0 +1,157 @@
+//! One identity that is not right yet: why, since when, how often tried, and what each hub said of it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::slot::{Heard, Position, Slot};
+use crate::model::IdentityId;
+use crate::reconcile::{Cause, Reason};
+use crate::routing::HubRole;
+
+/// The first pause between tries; it doubles with each.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
+
+/// The longest pause between tries.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(10);
+
+/// One identity's note.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingNote {
+    /// The note's own id: the identity, percent-encoded.
+    pub id: String,
+    /// Which identity.
+    pub identity: IdentityId,
+    /// Why.
+    pub reason: Reason,
+    /// In words, without secrets.
+    pub detail: String,
+    /// Since when it is not right.
+    pub since: Timestamp,
+    /// When it was last tried.
+    pub last_tried: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it may be tried again.
+    pub next_try: Timestamp,
+    /// The hub without which nothing can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<HubRole>,
+    /// Event hub of the event that left it pending.
+    pub event_hub: String,
+    /// Partition of that event.
+    pub partition: String,
+    /// Sequence number of that event.
+    pub sequence_number: Option<i64>,
+    /// The epoch under which it was last written.
+    pub epoch: u64,
+    /// What the primary hub said.
+    #[serde(default, skip_serializing_if = "Slot::is_empty")]
+    pub primary: Slot,
+    /// What the secondary hub said.
+    #[serde(default, skip_serializing_if = "Slot::is_empty")]
+    pub secondary: Slot,
+}
+
+/// When, and under which record, a note is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At {
+    /// The clock.
+    pub(crate) now: Timestamp,
+    /// The record's epoch.
+    pub(crate) epoch: u64,
+}
+
+/// How an attempt left an identity.
+#[derive(Debug, Clone)]
+pub(crate) struct Tried {
+    /// Why it is not right.
+    pub(crate) cause: Cause,
+    /// The hub without which nothing can be done.
+    pub(crate) waits_for: Option<HubRole>,
+    /// Not before then, whatever the number of tries.
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+impl From<Cause> for Tried {
+    fn from(cause: Cause) -> Self {
+        Self { cause, waits_for: None, not_before: None }
+    }
+}
+
+impl PendingNote {
+    /// A note of which nothing is known yet.
+    pub(crate) fn blank(identity: &IdentityId, at: At) -> Self {
+        Self {
+            id: identity.path_segment(),
+            identity: identity.clone(),
+            reason: Reason::NotReached,
+            detail: String::new(),
+            since: at.now,
+            last_tried: at.now,
+            attempts: 0,
+            next_try: at.now,
+            waits_for: None,
+            event_hub: String::new(),
+            partition: String::new(),
+            sequence_number: None,
+            epoch: at.epoch,
+            primary: Slot::default(),
+            secondary: Slot::default(),
+        }
+    }
+
+    /// One hub's part.
+    pub(crate) fn slot(&self, hub: HubRole) -> &Slot {
+        match hub {
+            HubRole::Primary => &self.primary,
+            HubRole::Secondary => &self.secondary,
+        }
+    }
+
+    /// One hub's part, to be changed.
+    pub(crate) fn slot_mut(&mut self, hub: HubRole) -> &mut Slot {
+        match hub {
+            HubRole::Primary => &mut self.primary,
+            HubRole::Secondary => &mut self.secondary,
+        }
+    }
+
+    /// Folds what a hub said. An event of our own write says nothing.
+    pub(crate) fn hear(&mut self, hub: HubRole, all: &[Heard], now: Timestamp) {
+        let slot = self.slot_mut(hub);
+        for heard in all.iter().filter(|heard| !slot.own.is_echo(heard.version)).cloned().collect::<Vec<_>>() {
+            slot.fold(&heard, now);
+        }
+    }
+
+    /// An attempt did not make it right. Each pause is twice as long as the one before.
+    pub(crate) fn tried(&mut self, tried: &Tried, at: At) {
+        if !self.reason.is_trouble() || self.attempts == 0 {
+            self.since = at.now;
+            self.attempts = 0;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        (self.reason, self.detail) = (tried.cause.reason, tried.cause.detail.clone());
+        (self.last_tried, self.epoch, self.waits_for) = (at.now, at.epoch, tried.waits_for);
+        let pause = FIRST_PAUSE * 2_i32.saturating_pow(self.attempts.saturating_sub(1).min(10));
+        let due = at.now.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(at.now);
+        self.next_try = tried.not_before.map_or(due, |not_before| not_before.max(due));
+    }
+
+    /// It is right as far as can be told now, and kept in mind until the rejoining ends.
+    pub(crate) fn rests(&mut self, at: At) {
+        (self.reason, self.detail) = (Reason::Rejoining, "kept until the rejoining ends".to_owned());
+        (self.attempts, self.waits_for, self.epoch) = (0, None, at.epoch);
+        (self.last_tried, self.next_try) = (at.now, Timestamp::MAX);
+    }
+
+    /// The event that left it so.
+    pub(crate) fn place(&mut self, at: &Position) {
+        if !at.log.is_empty() {
+            let (event_hub, partition) = at.event_hub_and_partition();
+            (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
+            self.sequence_number = at.sequence;
+        }
+    }
+}

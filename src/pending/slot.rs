@@ -1,0 +1,142 @@
+//! What one hub said of one identity, and what the app wrote there.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ETag, TwinDocument, TwinWrites};
+use crate::reconcile::OwnWrites;
+
+/// Where an event stood.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Event hub and partition, as `event hub/partition`.
+    pub log: String,
+    /// Sequence number, where the host gives one.
+    pub sequence: Option<i64>,
+}
+
+impl Position {
+    /// Event hub and partition apart.
+    pub fn event_hub_and_partition(&self) -> (&str, &str) {
+        self.log.rsplit_once('/').unwrap_or((&self.log, ""))
+    }
+}
+
+/// One event, as far as a note keeps it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard {
+    /// Where it stood.
+    pub(crate) at: Position,
+    /// When it happened.
+    pub(crate) occurred: Option<Timestamp>,
+    /// The twin's version after it.
+    pub(crate) version: Option<u64>,
+    /// What it says was written.
+    pub(crate) writes: TwinWrites,
+    /// It says that the identity was created.
+    pub(crate) created: bool,
+    /// It says that the identity was deleted.
+    pub(crate) deleted: bool,
+    /// It stands in order with the other events of its identity (a hub's route keeps order, Event Grid does not).
+    pub(crate) ordered: bool,
+}
+
+/// What stood on the target when something was last folded: when it has moved since, what was folded before has been
+/// overtaken by a write of the whole twin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Basis {
+    etag: ETag,
+    device_etag: ETag,
+    reported: u64,
+}
+
+impl From<&TwinDocument> for Basis {
+    fn from(twin: &TwinDocument) -> Self {
+        Self { etag: twin.etag.clone(), device_etag: twin.device_etag.clone(), reported: twin.reported.version }
+    }
+}
+
+/// One hub's part of a note.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Slot {
+    /// The newest sequence number folded, per `event hub/partition`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub newest: BTreeMap<String, i64>,
+    /// What its events said was written and could not be brought over when they were heard, folded.
+    #[serde(skip_serializing_if = "TwinWrites::is_empty")]
+    pub writes: TwinWrites,
+    /// When it was created, as its events say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// When it was deleted, as its events say; that is the announcement that a delete needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+    /// The app's own writes to this hub since the two diverged.
+    #[serde(skip_serializing_if = "OwnWrites::is_empty")]
+    pub own: OwnWrites,
+    /// Of the other hub, when something was last folded here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) basis: Option<Basis>,
+}
+
+impl Slot {
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether something its hub said waits to be brought over.
+    pub(crate) fn is_unsettled(&self) -> bool {
+        !self.writes.desired.is_empty() || !self.writes.reported.is_empty() || self.deleted.is_some()
+    }
+
+    /// Folds one event, unless it, or a later one of its partition, is in already; `false` then.
+    pub(crate) fn fold(&mut self, heard: &Heard, now: Timestamp) -> bool {
+        if let Some(sequence) = heard.at.sequence {
+            if self.newest.get(&heard.at.log).is_some_and(|newest| sequence <= *newest) {
+                return false;
+            }
+            self.newest.insert(heard.at.log.clone(), sequence);
+        }
+        let at = heard.occurred.unwrap_or(now);
+        if heard.deleted {
+            self.deleted = self.deleted.max(Some(at));
+            if heard.ordered {
+                // Of the life that has ended.
+                self.writes = TwinWrites::default();
+            }
+        }
+        if heard.created {
+            self.created = self.created.max(Some(at));
+        }
+        if heard.ordered && !heard.deleted && self.deleted.is_some_and(|deleted| deleted <= at) && heard.created {
+            self.deleted = None;
+        }
+        self.writes.fold(heard.writes.clone());
+        true
+    }
+
+    /// What was folded before the target moved to where it stands now has been overtaken.
+    pub(crate) fn drop_overtaken(&mut self, target: Option<&TwinDocument>) {
+        let now = target.map(Basis::from);
+        let Some(before) = &self.basis else { return };
+        if now.as_ref().is_none_or(|now| now.etag != before.etag) {
+            (self.writes.tags, self.writes.desired) = Default::default();
+        }
+        if now.as_ref().is_none_or(|now| now.reported != before.reported) {
+            self.writes.reported = Default::default();
+        }
+        if now.is_some_and(|now| now.device_etag != before.device_etag) {
+            self.deleted = None;
+        }
+    }
+
+    /// Where the target stands now.
+    pub(crate) fn stands_on(&mut self, target: Option<&TwinDocument>) {
+        self.basis = target.map(Basis::from);
+    }
+}

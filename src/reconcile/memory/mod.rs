@@ -1,0 +1,10 @@
+//! What one process remembers. It may save a read; no outcome depends on it.
+
+mod bounded;
+mod echo;
+mod known_pairs;
+mod locks;
+
+pub(crate) use echo::Echoes;
+pub(crate) use known_pairs::{Known, KnownPairs};
+pub(crate) use locks::Locks;

@@ -1,0 +1,296 @@
+//! Two hubs that both have been written since their roles changed: which of them said last what a member is. Pure.
+//!
+//! The *origin* is the hub that was active until the two diverged; what is on it, its clients wrote. The other one held
+//! copies: a member there is a client's own only when it was written after the roles changed, and not by this program.
+//! A value that a client wrote stands against a copy; of two that clients wrote the later one wins, by the hubs' own
+//! `$lastUpdated`, and by the events' time where a twin shows none (tags, and what is gone).
+
+mod own;
+mod section;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use own::OwnWrites;
+use section::{Own, View};
+
+use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, member};
+
+/// Two values that met, and which one was kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Loss {
+    /// `tags`, `desired`, `reported` or `registry`.
+    pub section: String,
+    /// The members from the section down to the value.
+    pub path: Path,
+    /// What the active hub had; `null` when nothing.
+    pub active: Value,
+    /// What the former active hub said; `null` when it removed it.
+    pub former_active: Value,
+    /// `active` or `former-active`.
+    pub kept: String,
+}
+
+/// What one hub says of an identity.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side<'a> {
+    /// What its events said since the two diverged.
+    pub(crate) writes: &'a TwinWrites,
+    /// The app's own writes there.
+    pub(crate) own: &'a OwnWrites,
+    /// From when on a member is a client's own; `None`: always, it was active until the two diverged.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// The former active hub's twin, if it can be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Former<'a> {
+    /// As it is now.
+    Twin(&'a TwinDocument),
+    /// Only what its events said is known.
+    Silent,
+}
+
+/// What to write to the active hub, and what was lost on either side.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Merge {
+    /// Merge patch of tags.
+    pub(crate) tags: Object,
+    /// Merge patch of desired.
+    pub(crate) desired: Object,
+    /// Merge patch of reported.
+    pub(crate) reported: Object,
+    /// Both values, wherever two met that clients wrote.
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// Brings what the former active hub's clients wrote to the active one. `cut` is when the roles began to change: what
+/// was written there later, nobody on the active hub has seen.
+pub(crate) fn merge(
+    former_twin: Former<'_>,
+    former: Side<'_>,
+    active_twin: &TwinDocument,
+    active: Side<'_>,
+    cut: Option<Timestamp>,
+) -> Merge {
+    let mut merged = Merge::default();
+    let of = |twin: &TwinDocument| twin.clone();
+    let former_twin = match former_twin {
+        Former::Twin(twin) => Some(of(twin)),
+        Former::Silent => None,
+    };
+    let losses = &mut merged.losses;
+    merged.tags = tags(former_twin.as_ref(), former, active_twin, active, cut, losses);
+    merged.desired = properties("desired", former_twin.as_ref(), former, active_twin, active, cut, losses);
+    merged.reported = properties("reported", former_twin.as_ref(), former, active_twin, active, cut, losses);
+    merged
+}
+
+fn tags(
+    former_twin: Option<&TwinDocument>,
+    former: Side<'_>,
+    active_twin: &TwinDocument,
+    active: Side<'_>,
+    cut: Option<Timestamp>,
+    losses: &mut Vec<Loss>,
+) -> Object {
+    let now = &active_twin.tags;
+    let theirs = View {
+        values: former_twin.map_or_else(|| written(now, &former.writes.tags), |twin| twin.tags.clone()),
+        times: None,
+        writes: &former.writes.tags,
+        own: Own::Tags(former.own),
+        since: former.since,
+    };
+    let ours = View {
+        values: before_ours(now, &former.writes.tags, &active.writes.tags),
+        times: None,
+        writes: &active.writes.tags,
+        own: Own::Tags(active.own),
+        since: active.since,
+    };
+    Meeting { name: "tags", theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle(losses)
+}
+
+fn properties(
+    name: &'static str,
+    former_twin: Option<&TwinDocument>,
+    former: Side<'_>,
+    active_twin: &TwinDocument,
+    active: Side<'_>,
+    cut: Option<Timestamp>,
+    losses: &mut Vec<Loss>,
+) -> Object {
+    let now = &section(active_twin, name).values;
+    let writes = section_writes(former.writes, name);
+    let theirs = View {
+        values: former_twin
+            .map_or_else(|| written(now, writes), |twin| section(twin, name).values.clone()),
+        times: former_twin.map(|twin| section(twin, name)).map(|section| (&section.metadata, section.version)),
+        writes,
+        own: own(former.own, name),
+        since: former.since,
+    };
+    let it = section(active_twin, name);
+    let ours = View {
+        values: now.clone(),
+        times: Some((&it.metadata, it.version)),
+        writes: section_writes(active.writes, name),
+        own: own(active.own, name),
+        since: active.since,
+    };
+    Meeting { name, theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle(losses)
+}
+
+fn section<'a>(twin: &'a TwinDocument, name: &str) -> &'a Section {
+    if name == "desired" { &twin.desired } else { &twin.reported }
+}
+
+fn section_writes<'a>(writes: &'a TwinWrites, name: &str) -> &'a SectionWrites {
+    if name == "desired" { &writes.desired } else { &writes.reported }
+}
+
+fn own<'a>(own: &'a OwnWrites, name: &str) -> Own<'a> {
+    if name == "desired" { Own::Desired(own) } else { Own::Reported(own) }
+}
+
+fn written(document: &Object, writes: &SectionWrites) -> Object {
+    let mut document = document.clone();
+    writes.apply_to(&mut document);
+    document
+}
+
+/// Tags as the active hub's clients left them: where they say by now what the former hub said, it was this program that
+/// brought it over, perhaps before the event of a client's own write was heard.
+fn before_ours(now: &Object, former: &SectionWrites, active: &SectionWrites) -> Object {
+    let mut document = now.clone();
+    let overwritten = |path: &Path| {
+        let value = member(now, path);
+        former.says(path, value) && !active.says(path, value)
+    };
+    active.only(overwritten).apply_to(&mut document);
+    document
+}
+
+/// One section of both hubs.
+struct Meeting<'a> {
+    name: &'static str,
+    theirs: View<'a>,
+    ours: View<'a>,
+    now: &'a Object,
+    is_readable: bool,
+    cut: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Active,
+    Former,
+}
+
+impl Meeting<'_> {
+    /// The merge patch for the active hub.
+    fn settle(&self, losses: &mut Vec<Loss>) -> Object {
+        let mut patch = Object::new();
+        for path in differences(&self.theirs.values, &self.ours.values) {
+            let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
+            let kept = self.kept(&path, theirs, ours);
+            losses.extend(self.loss(&path, kept, theirs, ours));
+            let values = if kept == Kept::Former { &self.theirs.values } else { &self.ours.values };
+            let wanted = member(values, &path);
+            if wanted != member(self.now, &path) {
+                insert(&mut patch, &path, wanted.cloned().unwrap_or_default());
+            }
+        }
+        patch
+    }
+
+    fn kept(
+        &self,
+        path: &[String],
+        theirs: Option<Option<Timestamp>>,
+        ours: Option<Option<Timestamp>>,
+    ) -> Kept {
+        let gone_here = member(&self.ours.values, path).is_none();
+        match (theirs, ours) {
+            (Some(Some(theirs)), Some(Some(ours))) if theirs > ours => Kept::Former,
+            (Some(_), Some(_)) | (None, Some(_)) => Kept::Active,
+            (Some(at), None) if gone_here && self.was_removed_here(path, at) => Kept::Active,
+            (Some(_), None) => Kept::Former,
+            (None, None) => match member(&self.theirs.values, path) {
+                // The copy is there, and what it was copied from is gone.
+                None if self.is_readable && self.ours.times.is_some() && self.theirs.since.is_none() => Kept::Former,
+                _ => Kept::Active,
+            },
+        }
+    }
+
+    /// A member that was there before the cut had been copied: if it is gone, a client took it away, also where events
+    /// do not say so.
+    fn was_removed_here(&self, path: &[String], at: Option<Timestamp>) -> bool {
+        let is_old = at.zip(self.cut).is_some_and(|(at, cut)| at < cut);
+        is_old && self.theirs.writes.written_at(path).is_none() && self.ours.client_touched_parent(path)
+    }
+
+    /// What is lost with this decision, when both values were clients' and neither had seen the other.
+    fn loss(
+        &self,
+        path: &[String],
+        kept: Kept,
+        theirs: Option<Option<Timestamp>>,
+        ours: Option<Option<Timestamp>>,
+    ) -> Option<Loss> {
+        let (theirs, _) = (theirs?, ours?);
+        let unseen = self.theirs.writes.written_at(path).is_some()
+            || theirs.zip(self.cut).is_none_or(|(theirs, cut)| theirs >= cut);
+        if kept == Kept::Active && !unseen {
+            return None;
+        }
+        Some(Loss {
+            section: self.name.to_owned(),
+            path: path.to_vec(),
+            active: member(&self.ours.values, path).cloned().unwrap_or_default(),
+            former_active: member(&self.theirs.values, path).cloned().unwrap_or_default(),
+            kept: if kept == Kept::Active { "active" } else { "former-active" }.to_owned(),
+        })
+    }
+}
+
+/// Where two documents differ, as deep as both have objects.
+fn differences(one: &Object, other: &Object) -> Vec<Path> {
+    let mut found = Vec::new();
+    let names = one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)));
+    for name in names {
+        match (one.get(name), other.get(name)) {
+            (one, other) if one == other => {}
+            (Some(Value::Object(one)), Some(Value::Object(other))) => {
+                found.extend(differences(one, other).into_iter().map(|mut path| {
+                    path.insert(0, name.clone());
+                    path
+                }));
+            }
+            _ => found.push(vec![name.clone()]),
+        }
+    }
+    found
+}
+
+fn insert(patch: &mut Object, path: &[String], value: Value) {
+    match path.split_first() {
+        None => {}
+        Some((name, [])) => {
+            patch.insert(name.clone(), value);
+        }
+        Some((name, rest)) => {
+            let inner = patch.entry(name.clone()).or_insert_with(|| Value::Object(Object::new()));
+            if let Value::Object(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

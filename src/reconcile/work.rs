@@ -1,0 +1,91 @@
+//! Work on one device: its place in flight, and what happened so far.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::execute::{Bulk, Coming};
+use super::outcome::{Outcome, Stop};
+use super::pass::Pass;
+use crate::iothub::OperationClass;
+
+/// What is asked about one identity.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// The registry entries must be compared even if nothing suggests that they differ.
+    pub(crate) compare_registry: bool,
+    /// Nothing but a creation is known: its modules have events of their own.
+    pub(crate) only_created: bool,
+    /// Its deletion was announced: by the source itself, or by a person.
+    pub(crate) announced_delete: bool,
+    /// The device alone: whoever asks looks after its modules.
+    pub(crate) alone: bool,
+}
+
+/// Work on one device: its place in flight, and what happened so far.
+#[derive(Debug)]
+pub(crate) struct Work<'a> {
+    /// The pass it belongs to.
+    pub(crate) pass: &'a Pass<'a>,
+    permit: Option<OwnedSemaphorePermit>,
+    coming: Option<Coming>,
+    bulk: Bulk,
+    /// Writes that were answered.
+    pub(crate) writes: u32,
+    /// Whether the source answered for the identity.
+    pub(crate) source_read: bool,
+}
+
+impl<'a> Work<'a> {
+    /// Work that has no place in flight yet: an echo needs none.
+    pub(crate) fn new(pass: &'a Pass<'a>) -> Self {
+        let bulk = pass.shared.bulk(pass.target_role()).clone();
+        Self { pass, permit: None, coming: None, bulk, writes: 0, source_read: false }
+    }
+
+    /// Forgets what belongs to the identity before.
+    pub(crate) fn begin_identity(&mut self) {
+        (self.writes, self.source_read) = (0, false);
+    }
+
+    /// Gives the place in flight back, so that others go on while this work waits for its turn at a registry, whose
+    /// limits are by far the lowest. Whoever needs a place again takes it.
+    pub(crate) fn step_aside(&mut self) {
+        self.permit = None;
+    }
+
+    /// A second place in flight for a call beside the first, if one is free.
+    pub(crate) fn second_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pass.shared.in_flight).try_acquire_owned().ok()
+    }
+
+    /// Takes a place in flight, if it has none: at first, and after a create has given it back.
+    pub(crate) async fn take_place(&mut self) {
+        if self.permit.is_none() {
+            self.coming = Some(self.bulk.coming());
+            self.permit = place(&self.pass.shared.in_flight).await;
+        }
+    }
+
+    /// Creates a device in bulk; the place in flight is given back, so that reads go on while it
+    /// waits for company, and is taken again only by who needs it.
+    pub(crate) async fn create(&mut self, item: crate::model::Object) -> Result<(), Stop> {
+        self.permit = None;
+        let (_, deadline) = self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
+        let result = self.bulk.create(self.coming.take(), item, deadline).await;
+        self.pass.target_health.note(&result);
+        result.map_err(|error| Stop::target(&error))
+    }
+
+    /// `Written` when anything was, else `Equal`.
+    pub(crate) fn done(&self) -> Outcome {
+        match self.writes {
+            0 => Outcome::Equal,
+            _ => Outcome::Written,
+        }
+    }
+}
+
+async fn place(in_flight: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(in_flight).acquire_owned().await.ok()
+}
