@@ -1,7 +1,7 @@
 //! One pass over a batch: which hub is source, which is target, under which authority, until when.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -68,6 +68,7 @@ impl Stop {
     pub(crate) fn target(error: &HubError) -> Self {
         match error.kind {
             HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Self::Again,
+            HubErrorKind::LeaseOver => Self::At(Fate::Hold(super::debt::in_words(error))),
             HubErrorKind::Unavailable => Self::At(Fate::NoAnswer(super::debt::in_words(error))),
             _ => Self::owe(Debt::of(error)),
         }
@@ -156,7 +157,7 @@ impl<'a> Pass<'a> {
 
     /// Whether there is no time left to begin anything.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() + Duration::from_millis(50) >= self.work_ends.0
+        self.work_ends.left() <= Duration::from_millis(50)
     }
 
     /// A source that keeps saying "later" is as good as one that says nothing: the batch goes on
