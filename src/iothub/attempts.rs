@@ -76,17 +76,17 @@ impl Attempts {
 
     /// A place among those in flight.
     pub(crate) async fn place<'a>(&mut self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, HubError> {
-        let left = self.deadline.left(Instant::now());
+        let left = self.deadline.left();
         match tokio::time::timeout(left, places.acquire()).await {
-            Ok(Ok(place)) if !self.deadline.left(Instant::now()).is_zero() => Ok(place),
-            _ => Err(self.give_up("no time was left to send the request")),
+            Ok(Ok(place)) if !self.deadline.is_over() => Ok(place),
+            _ => Err(self.last.take().unwrap_or_else(|| self.deadline.not_sent())),
         }
     }
 
     /// Whether it is worth while to wait for a turn, for all that is known of the hub.
     pub(crate) fn worth_waiting(&mut self, reachability: &Reachability) -> Result<(), HubError> {
         match reachability.is_closed(Instant::now()) {
-            true => Err(self.give_up(NOT_ANSWERING)),
+            true => Err(self.give_up()),
             false => Ok(()),
         }
     }
@@ -96,12 +96,12 @@ impl Attempts {
         if reachability.admits(Instant::now()) {
             return Ok(());
         }
-        Err(self.give_up(NOT_ANSWERING))
+        Err(self.give_up())
     }
 
-    /// The last failure says more than `why` the next attempt is not made.
-    fn give_up(&mut self, why: &str) -> HubError {
-        self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, why))
+    /// The last failure says more than why the next attempt is not made.
+    fn give_up(&mut self) -> HubError {
+        self.last.take().unwrap_or_else(|| HubError::new(HubErrorKind::Unavailable, NOT_ANSWERING))
     }
 
     /// Waits for the next attempt, or gives the failure back when there shall be none. `throttle` knows how fast the
@@ -114,7 +114,7 @@ impl Attempts {
             (wait, Passing::Throttled(_)) => throttle.real(wait),
             (wait, Passing::Unavailable) => wait,
         };
-        if self.failed > retry::MOST_RETRIES || wait >= self.deadline.left(Instant::now()) {
+        if self.failed > retry::MOST_RETRIES || wait >= self.deadline.left() {
             return Err(error);
         }
         tracing::debug!(%error, attempt = self.failed, ?wait, "will be tried again");

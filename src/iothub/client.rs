@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use super::attempts::{Attempts, Failure};
 use super::device::DeviceSessions;
 use super::error::{HubError, HubErrorKind};
+use super::fence::{FencedBody, NotSent};
 use super::reachability::Reachability;
 use super::sas::Signer;
 use super::throttle::{CallCounts, Lane, OperationClass, Throttle, Tier};
@@ -261,7 +262,7 @@ impl HubClient {
 
     /// How long one attempt may take before `deadline`.
     pub(crate) fn attempt_time(&self, deadline: Deadline) -> Duration {
-        self.inner.attempt_timeout.min(deadline.left(Instant::now()))
+        self.inner.attempt_timeout.min(deadline.left())
     }
 
     /// Sends until there is a definite answer, or `deadline` leaves no time for another attempt.
@@ -290,7 +291,7 @@ impl HubClient {
 
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
         let time = self.attempt_time(deadline);
-        match tokio::time::timeout(time, self.exchange(call)).await {
+        match tokio::time::timeout(time, self.exchange(call, deadline)).await {
             Ok(Ok(answer)) => {
                 self.inner.reachability.answered(Instant::now(), answer.status.is_server_error());
                 settle(call, answer)
@@ -309,8 +310,13 @@ impl HubClient {
         Failure::passing(HubError::new(HubErrorKind::Unavailable, why))
     }
 
-    async fn exchange(&self, call: &Call) -> Result<Answer, Failure> {
-        let mut response = self.request(call).send().await.map_err(|error| self.transport(&error))?;
+    async fn exchange(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
+        let request = self.request(call, deadline);
+        deadline.may_send().map_err(Failure::definite)?;
+        let mut response = request.send().await.map_err(|error| match is_not_sent(&error) {
+            true => Failure::definite(deadline.not_sent()),
+            false => self.transport(&error),
+        })?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport(&error))? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -322,7 +328,7 @@ impl HubClient {
         Ok(Answer { status: response.status(), headers, body: body.into() })
     }
 
-    fn request(&self, call: &Call) -> reqwest::RequestBuilder {
+    fn request(&self, call: &Call, deadline: Deadline) -> reqwest::RequestBuilder {
         let url = format!("{}{}?api-version={API_VERSION}", self.inner.base_url, call.path);
         let mut request = self.inner.http.request(call.method.clone(), url).headers(call.headers.clone());
         let token = self.inner.signer.service(unix_seconds());
@@ -331,7 +337,7 @@ impl HubClient {
             request = request.header(AUTHORIZATION, value);
         }
         match &call.body {
-            Some(body) => request.body(body.clone()),
+            Some(body) => request.body(reqwest::Body::wrap(FencedBody::new(body.clone(), deadline))),
             None => request,
         }
     }
@@ -355,6 +361,12 @@ fn settle(call: &Call, answer: Answer) -> Result<Answer, Failure> {
     }
     let header = answer.headers.get("iothub-errorcode").and_then(|value| value.to_str().ok());
     Err(Failure::of(ErrorBody::read(header, &answer.body), answer.status))
+}
+
+/// Whether the request stayed here because it was too late to send it.
+fn is_not_sent(error: &reqwest::Error) -> bool {
+    std::iter::successors(std::error::Error::source(error), |error| error.source())
+        .any(|error| error.is::<NotSent>())
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

@@ -2,9 +2,10 @@
 //!
 //! One session per patch: connect, subscribe to the answers, publish, await the status, disconnect.
 //! A session never reconnects by itself: its event loop is dropped at the first error, at the
-//! deadline, and when the caller stops waiting.
+//! deadline, and when the caller stops waiting. Its connection writes nothing after the deadline.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::answer::{self, ANSWERS, Status};
 use super::attempts::{Attempts, Failure};
 use super::client::{HubClient, unix_seconds};
 use super::error::{HubError, HubErrorKind};
+use super::fence::FencedStream;
 use super::reachability::Reachability;
 use super::throttle::OperationClass::ReportedWrite;
 use super::wire::{API_VERSION, ErrorBody};
@@ -89,15 +91,16 @@ impl HubClient {
             return Err(HubError::new(Rejected, "the patch is larger than the device protocol allows"));
         }
         let turn = self.devices().turn(id);
-        let left = deadline.left(Instant::now());
-        let _turn = tokio::time::timeout(left, turn.lock()).await.map_err(|_| no_time())?;
+        let _turn =
+            tokio::time::timeout(deadline.left(), turn.lock()).await.map_err(|_| deadline.not_sent())?;
         let mut attempts = Attempts::until(deadline);
         loop {
             attempts.worth_waiting(&self.devices().reachability)?;
             attempts.turn(self.wait_for_turn(ReportedWrite, 1, deadline).await)?;
             let place = attempts.place(&self.devices().places).await?;
             attempts.admit(&self.devices().reachability)?;
-            let patched = self.session(id, &topic, &body, deadline).await;
+            let patch = Patch { topic: &topic, body: &body, deadline, refused: Arc::default() };
+            let patched = self.session(id, patch).await;
             drop(place);
             match patched {
                 Ok(version) => return Ok(version),
@@ -109,18 +112,16 @@ impl HubClient {
         }
     }
 
-    async fn session(
-        &self,
-        id: &IdentityId,
-        topic: &str,
-        body: &[u8],
-        deadline: Deadline,
-    ) -> Result<u64, Failure> {
-        let (client, mut events) = AsyncClient::builder(self.options(id)).capacity(8).build();
-        let time = self.attempt_time(deadline);
+    async fn session(&self, id: &IdentityId, patch: Patch<'_>) -> Result<u64, Failure> {
+        let mut options = self.options(id);
+        patch.fence(&mut options);
+        let (client, mut events) = AsyncClient::builder(options).capacity(8).build();
+        let time = self.attempt_time(patch.deadline);
         let reachability = &self.devices().reachability;
-        let exchanged = exchange(&client, &mut events, reachability, topic, body);
+        let exchanged = exchange(&client, &mut events, reachability, &patch);
         match tokio::time::timeout(time, exchanged).await {
+            // Not even a goodbye is sent any more.
+            Ok(patched) if patch.deadline.is_over() => patched,
             Ok(patched) => {
                 goodbye(&client, &mut events).await;
                 patched
@@ -149,18 +150,48 @@ impl HubClient {
     }
 }
 
+/// What one session sends, and until when.
+struct Patch<'a> {
+    topic: &'a str,
+    body: &'a [u8],
+    deadline: Deadline,
+    /// A write was refused because the time to send was over.
+    refused: Arc<AtomicBool>,
+}
+
+impl Patch<'_> {
+    /// Puts the fence around the session's connection: TLS and every packet go through it.
+    fn fence(&self, options: &mut MqttOptions) {
+        let (deadline, refused) = (self.deadline, Arc::clone(&self.refused));
+        options.set_socket_connector(move |host, network| {
+            let refused = Arc::clone(&refused);
+            async move {
+                let stream = rumqttc::default_socket_connect(host, network).await?;
+                Ok(FencedStream::new(stream, deadline, refused))
+            }
+        });
+    }
+
+    /// A session that ended without an answer. A patch of which a write was refused has not arrived as a whole.
+    fn ended(&self, error: &ConnectionError, connected: bool, reachability: &Reachability) -> Failure {
+        match self.refused.load(Ordering::Relaxed) {
+            true => Failure::definite(self.deadline.not_sent()),
+            false => ended(error, connected, reachability),
+        }
+    }
+}
+
 async fn exchange(
     client: &AsyncClient,
     events: &mut EventLoop,
     reachability: &Reachability,
-    topic: &str,
-    body: &[u8],
+    patch: &Patch<'_>,
 ) -> Result<u64, Failure> {
     let queued = |why| Failure::passing(HubError::new(Unavailable, format!("the session ended: {why}")));
     let mut connected = false;
     client.try_subscribe(ANSWERS, QoS::AtMostOnce).map_err(queued)?;
     loop {
-        match events.poll().await.map_err(|error| ended(&error, connected, reachability))? {
+        match events.poll().await.map_err(|error| patch.ended(&error, connected, reachability))? {
             Event::Incoming(Packet::ConnAck(_)) => {
                 connected = true;
                 reachability.answered(Instant::now(), false);
@@ -169,8 +200,9 @@ async fn exchange(
                 if ack.return_codes.contains(&SubscribeReasonCode::Failure) {
                     return Err(Failure::definite(HubError::new(Denied, "the subscription was refused")));
                 }
+                patch.deadline.may_send().map_err(Failure::definite)?;
                 let publish = PublishOptions::at_most_once();
-                client.try_publish(topic, body.to_vec(), publish).map_err(queued)?;
+                client.try_publish(patch.topic, patch.body.to_vec(), publish).map_err(queued)?;
             }
             Event::Incoming(Packet::Publish(publish)) => {
                 if let Some(outcome) = outcome(&publish) {
@@ -238,8 +270,4 @@ async fn goodbye(client: &AsyncClient, events: &mut EventLoop) {
         }
     };
     let _ = tokio::time::timeout(GOODBYE, said).await;
-}
-
-fn no_time() -> HubError {
-    HubError::new(Unavailable, "no time was left to connect as the device")
 }

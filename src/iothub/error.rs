@@ -15,6 +15,8 @@ pub enum HubErrorKind {
     Throttled,
     /// Not sent: our own limit for this hub left no turn before the deadline.
     NoTurn,
+    /// Not sent: the write lease that the request needed was over. The caller must take another one, and look again.
+    LeaseOver,
     /// No definite answer: no connection, time-out, 5xx, an answer that is not the hub's.
     Unavailable,
     /// 401 or 403.
@@ -46,7 +48,7 @@ impl HubErrorKind {
         match self {
             Self::Absent | Self::Exists | Self::Stale => Remedy::ObserveAgain,
             Self::Throttled | Self::NoTurn => Remedy::RetryLater,
-            Self::Unavailable => Remedy::Hold,
+            Self::Unavailable | Self::LeaseOver => Remedy::Hold,
             Self::Denied | Self::Malformed => Remedy::Owe,
             Self::Rejected => Remedy::GiveUp,
         }
@@ -58,7 +60,7 @@ impl HubErrorKind {
             Self::Exists => "exists already",
             Self::Stale => "changed meanwhile",
             Self::Throttled => "throttled",
-            Self::NoTurn => "not sent",
+            Self::NoTurn | Self::LeaseOver => "not sent",
             Self::Unavailable => "no answer",
             Self::Denied => "access denied",
             Self::Rejected => "refused",

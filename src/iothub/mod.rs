@@ -2,17 +2,19 @@
 //!
 //! [`HubClient`] has one method per operation. Below it, in reading order: a call is described
 //! (`wire`), admitted (`throttle`, `reachability`), signed (`sas`), sent and sent again (`client`,
-//! `retry`), and its answer or failure is understood (`wire`, [`HubError`]). Reported properties go
+//! `retry`, never after its lease: `deadline`, `fence`), and its answer or failure is understood (`wire`, [`HubError`]). Reported properties go
 //! another way, as the device, over MQTT (`device`). [`notification`] reads what the hubs' events say.
 
 mod answer;
 mod attempts;
+mod boot_time;
 mod bulk;
 mod client;
 mod connection_string;
 mod deadline;
 mod device;
 mod error;
+mod fence;
 mod network;
 pub mod notification;
 mod query;
@@ -27,6 +29,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use boot_time::BootTime;
 pub use bulk::{BulkItem, MAX_BULK_ITEMS};
 pub use client::{HubClient, Limits};
 pub use connection_string::{BadConnectionString, HubSettings};

@@ -1,7 +1,7 @@
 //! Working owed identities off: replaying means observing again, never applying old bytes.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -86,7 +86,7 @@ impl Engine {
             let ids = ids.map_err(|error| format!("storage: {error:?}"))?;
             done = done.and(self.inner.retry(self.notes(&ids).await, deadline).await?);
             let last = ids.last().filter(|_| ids.len() == AT_A_TIME).cloned();
-            let over = Instant::now() >= work_ends(deadline).0;
+            let over = work_ends(deadline).is_over();
             let all_round =
                 wrapped && (last.is_none() || began.as_ref().is_some_and(|id| last.as_ref() >= Some(id)));
             wrapped |= last.is_none();
@@ -143,7 +143,7 @@ impl Inner {
         loop {
             while running.len() < at_once
                 && turns
-                && Instant::now() < pass.work_ends.0
+                && !pass.work_ends.is_over()
                 && let Some((note, etag)) = waiting.next()
             {
                 running.push(pass.retry_one(note, etag));

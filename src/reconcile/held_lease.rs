@@ -1,7 +1,7 @@
 //! The write lease that one piece of work is done under.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::iothub::Deadline;
 use crate::routing::{WriteLease, LeaseKeeper, NoLease};
@@ -33,7 +33,7 @@ impl HeldLease {
     /// When a write that is sent now must have ended; renewed first when little time is left.
     pub(crate) async fn for_write(&self, work_ends: Deadline) -> Result<Deadline, String> {
         let ends = *self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        if ends.0.saturating_duration_since(Instant::now()) >= AT_LEAST {
+        if ends.left() >= AT_LEAST {
             return Ok(ends.or(work_ends));
         }
         let now = self.keeper.acquire(AT_LEAST).await.map_err(in_words)?;

@@ -190,7 +190,7 @@ impl Cause {
         let reason = match error.kind {
             HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Reason::Contended,
             HubErrorKind::Throttled => Reason::Throttled,
-            HubErrorKind::NoTurn => Reason::NotReached,
+            HubErrorKind::NoTurn | HubErrorKind::LeaseOver => Reason::NotReached,
             HubErrorKind::Unavailable => Reason::TargetUnreachable,
             HubErrorKind::Denied => Reason::Denied,
             HubErrorKind::Rejected => Reason::Rejected,

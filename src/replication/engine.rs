@@ -269,9 +269,9 @@ impl Pass<'_> {
 
 /// Hub calls end before the invocation does: what they leave must still be written down.
 pub(crate) fn work_ends(deadline: Deadline) -> Deadline {
-    let left = deadline.0.saturating_duration_since(Instant::now());
+    let left = deadline.left();
     let reserve = (left / 5).min(Duration::from_secs(15));
-    Deadline(deadline.0.checked_sub(reserve).unwrap_or(deadline.0))
+    deadline.or(Deadline::after(left - reserve))
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::BootTime;
 use super::store::{RecordError, RecordStore, Stored};
 use super::{Assignment, Authority, NoAuthority};
+use crate::iothub::BootTime;
 
 /// For one read of the record: a part of the lease, so that another may be tried before it ends.
 const READ: Duration = Duration::from_secs(5);

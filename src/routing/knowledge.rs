@@ -1,10 +1,11 @@
 //! What one process knows of the record, and what follows from it. Pure: times come in.
 
 use super::assignment::Assignment;
-use super::lease::{BootTime, Lease, PromotionWatch};
+use super::lease::{Lease, PromotionWatch};
 use super::record::{Phase, RoutingRecord};
 use super::store::Stored;
 use super::{HubRole, NoAuthority};
+use crate::iothub::BootTime;
 
 /// When a read was sent, and when its answer was here.
 #[derive(Debug, Clone, Copy)]

@@ -1,42 +1,11 @@
 //! How long authority lasts and how long a promotion must be watched. Pure, except for reading the
-//! clock in [`BootTime::now`].
+//! clock in [`Lease::deadline`].
 
-use std::time::{Duration, Instant};
-
-use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 use super::record::{Phase, RoutingRecord};
-use crate::iothub::Deadline;
+use crate::iothub::{BootTime, Deadline};
 use crate::model::ETag;
-
-/// A time on this machine's boot-time clock, which runs on while the machine is suspended. Of one
-/// machine and one boot only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BootTime(Duration);
-
-impl BootTime {
-    /// What the clock says.
-    pub fn now() -> Self {
-        let time = clock_gettime(ClockId::Boottime);
-        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-        Self(Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default()))
-    }
-
-    /// So long after boot.
-    pub const fn at(since_boot: Duration) -> Self {
-        Self(since_boot)
-    }
-
-    /// So much later.
-    pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(span))
-    }
-
-    /// From `earlier` to this; zero when it is the other way round.
-    pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-}
 
 /// Authority read from a steady record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +30,13 @@ impl Lease {
         Some(self.ends.since(now)).filter(|left| !left.is_zero())
     }
 
-    /// The end as a deadline for requests; `None` when it has ended.
+    /// The end as a deadline for requests, with the lease's own end as its fence; `None` when it has ended.
     ///
-    /// The instant is taken first, so the deadline errs to the early side. It does not run while the
-    /// machine is suspended: a request in flight then is cut late, and its precondition fences it.
+    /// A request in flight while the machine is suspended is cut late, and its precondition fences it. None is sent
+    /// after the end.
     pub fn deadline(self) -> Option<Deadline> {
-        let before = Instant::now();
-        self.remaining(BootTime::now()).map(|left| Deadline(before + left))
+        let left = self.remaining(BootTime::now())?;
+        Some(Deadline::after(left).fenced(self.ends))
     }
 }
 
@@ -129,15 +98,8 @@ mod tests {
     #[test]
     fn a_deadline_is_never_later_than_the_lease() {
         let lease = Lease::from_read(BootTime::now(), Duration::from_secs(15));
-        let deadline = lease.deadline().map(|deadline| deadline.0.duration_since(Instant::now()));
-        assert!(deadline.is_some_and(|left| left <= Duration::from_secs(15)));
+        let left = lease.deadline().map(Deadline::left);
+        assert!(left.is_some_and(|left| left <= Duration::from_secs(15)));
         assert!(Lease::from_read(BootTime::at(Duration::ZERO), Duration::ZERO).deadline().is_none());
-    }
-
-    #[test]
-    fn the_boot_time_clock_runs() {
-        let before = BootTime::now();
-        assert!(before > BootTime::at(Duration::ZERO));
-        assert!(BootTime::now() >= before);
     }
 }

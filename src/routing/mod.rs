@@ -36,7 +36,7 @@ pub use comparison::CannotCompare;
 pub use genesis::{Genesis, confirm, first_start, init, remember_probes};
 pub use hubs::{Hubs, probe_identity, probe_present};
 pub use knowledge::{Knowledge, ReadTimes};
-pub use lease::{BootTime, Lease, PromotionWatch, margin};
+pub use lease::{Lease, PromotionWatch, margin};
 pub use promotion::{Promoted, PromotionError, PromotionRequest, promote};
 pub use record::{
     Authorship, Automation, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort,
@@ -47,6 +47,7 @@ pub use store::{RECORD_BLOB, RecordError, RecordStore, Stored, WITNESS_BLOB};
 pub use watcher::Watcher;
 pub use witness::Witness;
 
+pub use crate::iothub::BootTime;
 use crate::iothub::Deadline;
 
 /// One of the two configured hubs; they never change places.

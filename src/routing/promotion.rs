@@ -8,14 +8,14 @@ use percent_encoding::percent_decode_str;
 
 use super::comparison::{CannotCompare, apparent_differences, forecast, still_different};
 use super::genesis::confirm;
-use super::lease::{BootTime, PromotionWatch};
+use super::lease::PromotionWatch;
 use super::record::{
     Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort, begin_promotion, finish,
 };
 use super::store::{RecordError, RecordStore, Stored};
 use super::witness::Witness;
 use super::{HubRole, Hubs, authorship, probe_present};
-use crate::iothub::{Deadline, HubError};
+use crate::iothub::{BootTime, Deadline, HubError};
 use crate::model::IdentityId;
 
 /// A comparison that takes at least so long is announced.

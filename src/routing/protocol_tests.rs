@@ -11,11 +11,12 @@ use proptest::strategy::ValueTree;
 
 use super::genesis::after_loss;
 use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::{BootTime, margin};
+use super::lease::margin;
 use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord, abort, begin_promotion, finish};
 use super::store::Stored;
 use super::witness::Witness;
 use super::{HubRole, NoAuthority};
+use crate::iothub::BootTime;
 use crate::model::ETag;
 
 const LEASE: Duration = Duration::from_secs(5);

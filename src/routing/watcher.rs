@@ -9,11 +9,10 @@ use tracing::{info, warn};
 
 use super::authority::Desk;
 use super::genesis::{Genesis, confirm, first_start, remember_probes};
-use super::lease::BootTime;
 use super::record::{Phase, finish};
 use super::store::{RecordError, Stored};
 use super::{Hubs, RoutingSettings, authorship};
-use crate::iothub::Deadline;
+use crate::iothub::{BootTime, Deadline};
 
 /// To be run in the background for as long as the process lives.
 #[derive(Debug)]

@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 mod broker;
+mod leases;
 mod limits;
 mod server;
 mod service;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{RootCertStore, ServerConfig};
@@ -47,6 +49,11 @@ fn settings(port: u16) -> HubSettings {
 
 fn object(value: serde_json::Value) -> Object {
     value.as_object().cloned().unwrap()
+}
+
+/// Stops everything that runs in a test of one thread, as a stopped process does.
+fn freeze(long: Duration) {
+    std::thread::sleep(long);
 }
 
 fn pump() -> IdentityId {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -28,6 +29,7 @@ pub(super) struct Server {
     pub(super) port: u16,
     pub(super) network: Network,
     pub(super) connections: Arc<AtomicUsize>,
+    freezes: Arc<Mutex<Duration>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
@@ -35,6 +37,7 @@ struct Tls {
     listener: TcpListener,
     acceptor: TlsAcceptor,
     connections: Arc<AtomicUsize>,
+    freezes: Arc<Mutex<Duration>>,
 }
 
 impl Listener for Tls {
@@ -44,6 +47,8 @@ impl Listener for Tls {
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {
         loop {
             let Ok((stream, address)) = self.listener.accept().await else { continue };
+            stream.readable().await.unwrap();
+            freeze(*self.freezes.lock().unwrap());
             let Ok(stream) = self.acceptor.accept(stream).await else { continue };
             self.connections.fetch_add(1, Ordering::SeqCst);
             return (stream, address);
@@ -83,9 +88,10 @@ impl Server {
             };
             answer(n, asked).await
         });
-        let tls = Tls { listener, acceptor, connections: connections.clone() };
+        let freezes = Arc::new(Mutex::new(Duration::ZERO));
+        let tls = Tls { listener, acceptor, connections: connections.clone(), freezes: freezes.clone() };
         tokio::spawn(axum::serve(tls, handler).into_future());
-        Self { port, network, connections, asked }
+        Self { port, network, connections, freezes, asked }
     }
 
     pub(super) fn client(&self) -> HubClient {
@@ -94,6 +100,11 @@ impl Server {
 
     pub(super) fn client_with(&self, limits: Limits) -> HubClient {
         HubClient::new(settings(self.port), &self.network, limits).unwrap()
+    }
+
+    /// From now on the whole process is frozen for so long whenever a client has begun TLS.
+    pub(super) fn freeze_in_tls(&self, long: Duration) {
+        *self.freezes.lock().unwrap() = long;
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {

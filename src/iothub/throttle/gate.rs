@@ -64,7 +64,7 @@ impl Throttle {
         asked: (Lane, u32),
         deadline: Deadline,
     ) -> Result<(), HubError> {
-        let patience = deadline.left(Instant::now()).mul_f64(self.scale);
+        let patience = deadline.left().mul_f64(self.scale);
         let joined = self.line(limited).map(|mut line| line.join(self.now(), asked, patience));
         let (ticket, woken) = match joined {
             Some(Ok(place)) => place,
@@ -73,7 +73,7 @@ impl Throttle {
         };
         let place = Place { throttle: self, limited, ticket };
         loop {
-            let left = deadline.left(Instant::now());
+            let left = deadline.left();
             match self.line(limited).map_or(Turn::Go, |mut line| line.turn(self.now(), place.ticket)) {
                 Turn::Go => return Ok(()),
                 _ if left.is_zero() => return Err(no_turn(limited, left)),

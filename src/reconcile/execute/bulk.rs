@@ -6,7 +6,7 @@
 //! item before, so that a call is never larger than what the hub's limit lets through.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -130,10 +130,9 @@ async fn send(hub: HubClient, in_flight: Arc<Semaphore>, gathered: Vec<Waiting>)
 
 /// Those whose time is not over; the others are told so.
 fn without_the_late(gathered: Vec<Waiting>) -> Vec<Waiting> {
-    let now = Instant::now();
-    let (live, late): (Vec<_>, Vec<_>) = gathered.into_iter().partition(|w| w.deadline.0 > now);
+    let (late, live): (Vec<_>, Vec<_>) = gathered.into_iter().partition(|w| w.deadline.is_over());
     for waiting in late {
-        let _ = waiting.answer.send(Err(no_answer("the deadline passed before it was sent")));
+        let _ = waiting.answer.send(Err(waiting.deadline.not_sent()));
     }
     live
 }

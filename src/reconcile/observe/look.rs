@@ -45,7 +45,7 @@ impl Health {
                 self.silent.fetch_add(1, Ordering::Relaxed);
             }
             // Never sent: it says nothing of the hub.
-            Err(error) if error.kind == HubErrorKind::NoTurn => {}
+            Err(error) if matches!(error.kind, HubErrorKind::NoTurn | HubErrorKind::LeaseOver) => {}
             _ => {
                 self.answered.store(true, Ordering::Relaxed);
                 self.silent.store(0, Ordering::Relaxed);
