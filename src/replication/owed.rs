@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::debt::{Debt, Reason};
 use crate::model::{IdentityId, TwinChange};
-use crate::routing::{Authority, HubRole};
+use crate::routing::{HubRole, WriteLease};
 
 /// Where an event stood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,8 +87,8 @@ pub(crate) struct Era {
     pub(crate) active: HubRole,
 }
 
-impl From<&Authority> for Era {
-    fn from(authority: &Authority) -> Self {
+impl From<&WriteLease> for Era {
+    fn from(authority: &WriteLease) -> Self {
         Self { epoch: authority.epoch, active: authority.active }
     }
 }

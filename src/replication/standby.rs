@@ -12,14 +12,14 @@ use super::plan::{Registry, plan};
 use super::want::{self, Want};
 use crate::iothub::notification::HintKind;
 use crate::model::IdentityId;
-use crate::routing::{Authority, StandbyState};
+use crate::routing::{StandbyState, WriteLease};
 
 /// Clocks of two hubs and of storage are compared: in doubt an event counts as backlog, because a
 /// backlog is brought to the active hub and drift is overwritten.
 const MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Whether an event of the former active is from before the cut.
-pub(crate) fn is_backlog(occurred: Option<Timestamp>, authority: &Authority) -> bool {
+pub(crate) fn is_backlog(occurred: Option<Timestamp>, authority: &WriteLease) -> bool {
     match (occurred, authority.cut) {
         (Some(occurred), Some(cut)) if authority.epoch > 1 => occurred.duration_since(cut) < MARGIN,
         _ => false,
@@ -128,11 +128,15 @@ mod tests {
     #[test]
     fn events_are_backlog_up_to_the_cut_and_its_margin_and_never_in_the_first_epoch() {
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
-        let mut authority = Authority {
+        let mut authority = WriteLease {
             epoch: 2,
             active: HubRole::Secondary,
             standby_state: StandbyState::Rejoining,
             cut: at("2026-11-24T01:00:00Z"),
+            diverged: None,
+            planned: false,
+            rejoin_accepted: false,
+            length: Duration::from_secs(15),
             ends: Deadline::after(Duration::from_secs(1)),
         };
         assert!(is_backlog(at("2026-11-24T00:59:59Z"), &authority));

@@ -4,29 +4,29 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::iothub::Deadline;
-use crate::routing::{Authority, AuthorityKeeper, NoAuthority};
+use crate::routing::{LeaseKeeper, NoLease, WriteLease};
 
-/// Authority that ends sooner than this is renewed before a write is sent.
+/// A lease that ends sooner than this is renewed before a write is sent.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
-/// The authority a batch began under. It may be renewed, but never replaced: a batch that began
+/// The write lease a batch began under. It may be renewed, but never replaced: a batch that began
 /// under one epoch writes nothing under another.
 #[derive(Debug)]
 pub(crate) struct Warrant {
-    keeper: AuthorityKeeper,
-    began: Authority,
+    keeper: LeaseKeeper,
+    began: WriteLease,
     ends: Mutex<Deadline>,
 }
 
 impl Warrant {
-    /// Takes authority.
-    pub(crate) async fn take(keeper: &AuthorityKeeper) -> Result<Self, String> {
+    /// Takes a write lease.
+    pub(crate) async fn take(keeper: &LeaseKeeper) -> Result<Self, String> {
         let began = keeper.acquire(AT_LEAST).await.map_err(in_words)?;
         Ok(Self { keeper: keeper.clone(), ends: Mutex::new(began.ends), began })
     }
 
     /// As it was at the start.
-    pub(crate) fn authority(&self) -> &Authority {
+    pub(crate) fn authority(&self) -> &WriteLease {
         &self.began
     }
 
@@ -41,18 +41,18 @@ impl Warrant {
             || now.active != self.began.active
             || now.standby_state != self.began.standby_state
         {
-            return Err(format!("authority passed from epoch {} to {}", self.began.epoch, now.epoch));
+            return Err(format!("the write lease passed from epoch {} to {}", self.began.epoch, now.epoch));
         }
         *self.ends.lock().unwrap_or_else(PoisonError::into_inner) = now.ends;
         Ok(now.ends.or(work_ends))
     }
 }
 
-fn in_words(why: NoAuthority) -> String {
+fn in_words(why: NoLease) -> String {
     match why {
-        NoAuthority::Promoting => "a promotion is under way".to_owned(),
-        NoAuthority::NoRecord => "there is no routing record".to_owned(),
-        NoAuthority::LowerEpoch => "the routing record shows a lower epoch than one seen before".to_owned(),
-        NoAuthority::Unavailable(why) => format!("the routing record cannot be read: {why}"),
+        NoLease::Promoting => "a promotion is under way".to_owned(),
+        NoLease::NoRecord => "there is no routing record".to_owned(),
+        NoLease::LowerEpoch => "the routing record shows a lower epoch than one seen before".to_owned(),
+        NoLease::Unavailable(why) => format!("the routing record cannot be read: {why}"),
     }
 }
