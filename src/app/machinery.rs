@@ -118,7 +118,7 @@ impl Machinery {
         let engine = Engine::new(Parts {
             primary: clients.hubs.primary,
             secondary: clients.hubs.secondary,
-            authority: routing.authority,
+            authority: routing.leases,
             store: clients.store,
             max_in_flight: config.max_in_flight,
             deletes_per_hour: config.deletes_per_hour,

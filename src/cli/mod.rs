@@ -24,7 +24,7 @@ pub use owed::Owed;
 
 use crate::config::{Clients, Config};
 use crate::replication::{Engine, Parts};
-use crate::routing::{AuthorityKeeper, HubRole, RecordError};
+use crate::routing::{HubRole, LeaseKeeper, RecordError};
 
 /// What the operator asks for.
 #[derive(Debug, Clone, Subcommand)]
@@ -65,15 +65,6 @@ pub struct Promote {
     /// The active hub is lost: do not ask it, and leave it rejoining
     #[arg(long)]
     force: bool,
-    /// How long to wait for the backlog to be applied, in seconds
-    #[arg(long, default_value_t = 120)]
-    drain_timeout_seconds: u64,
-    /// Do not compare the hubs identity by identity (very large fleets)
-    #[arg(long)]
-    skip_comparison: bool,
-    /// Promote although identities are owed; they stay owed
-    #[arg(long)]
-    accept_owed: bool,
 }
 
 /// A hub by its name.
@@ -110,7 +101,7 @@ impl Context {
         Engine::new(Parts {
             primary: hubs.primary,
             secondary: hubs.secondary,
-            authority: AuthorityKeeper::new(records),
+            authority: LeaseKeeper::new(records),
             store,
             max_in_flight: self.config.max_in_flight,
             deletes_per_hour: self.config.deletes_per_hour,

@@ -1,7 +1,5 @@
 //! `iot-hadr promote`.
 
-use std::time::Duration;
-
 use super::output::{complain, exit, show};
 use super::{Context, Promote, operator, storage_failed};
 use crate::routing::{self, Promoted, PromotionError, PromotionKind, PromotionRequest, StandbyState, Stored};
@@ -12,9 +10,6 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
         kind: if arguments.force { PromotionKind::Forced } else { PromotionKind::Planned },
         reason: arguments.reason,
         by: operator(),
-        drain_timeout: Duration::from_secs(arguments.drain_timeout_seconds),
-        compare: !arguments.skip_comparison,
-        accept_owed: arguments.accept_owed,
     };
     match routing::promote(&context.clients.records, &context.clients.hubs, &request, complain).await {
         Ok(promoted) => {
@@ -36,8 +31,10 @@ fn words(promoted: &Promoted) -> String {
         }
         Promoted::Done(Stored { record, .. }) => {
             let other = match record.standby_state {
-                StandbyState::InSync => "in-sync, and replication has turned round",
-                StandbyState::Rejoining => "rejoining: nothing is written to it",
+                StandbyState::InSync => "in-sync",
+                StandbyState::Rejoining => {
+                    "rejoining: nothing is written to it until all that it said is here"
+                }
             };
             format!("{} is active (epoch {}); {} is {other}", record.active, record.epoch, record.standby)
         }

@@ -45,6 +45,7 @@ impl Stop {
     pub(crate) fn target(error: &HubError) -> Self {
         match error.kind {
             HubErrorKind::Absent | HubErrorKind::Exists | HubErrorKind::Stale => Self::Again,
+            HubErrorKind::LeaseOver => Self::At(Outcome::Held(in_words(error))),
             HubErrorKind::Unavailable => Self::At(Outcome::TargetSilent(in_words(error))),
             _ => Self::pending(Cause::of(error)),
         }

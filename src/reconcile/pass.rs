@@ -1,6 +1,6 @@
 //! One piece of work: which hub is source, which is target, under which write lease, until when.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::held_lease::HeldLease;
 use super::observe::{Health, Look};
@@ -82,7 +82,7 @@ impl<'a> Pass<'a> {
 
     /// Whether there is no time left to begin anything.
     pub(crate) fn is_over(&self) -> bool {
-        self.work_ends.left(Instant::now()) <= Duration::from_millis(50)
+        self.work_ends.left() <= Duration::from_millis(50)
     }
 
     /// A source that keeps saying "later" is as good as one that says nothing: the batch goes on

@@ -28,7 +28,7 @@ use super::worked::Worked;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::{Deadline, HubClient, Lane};
 use crate::model::IdentityId;
-use crate::routing::{AuthorityKeeper, HubRole};
+use crate::routing::{HubRole, LeaseKeeper};
 use crate::storage::Container;
 
 /// What an engine is made of.
@@ -39,7 +39,7 @@ pub struct Parts {
     /// The secondary hub.
     pub secondary: HubClient,
     /// The right to write.
-    pub authority: AuthorityKeeper,
+    pub authority: LeaseKeeper,
     /// The container `iot-hadr`.
     pub store: Container,
     /// Hub calls in flight, process-wide (`HADR_MAX_IN_FLIGHT`).
@@ -63,7 +63,7 @@ pub(crate) struct Inner {
     bulk_secondary: Bulk,
     probe_primary: Probe,
     probe_secondary: Probe,
-    authority: AuthorityKeeper,
+    authority: LeaseKeeper,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) store: Container,
     pub(crate) owed: OwedStore,
@@ -195,7 +195,7 @@ impl Inner {
         }
     }
 
-    /// Authority for a pass of its own.
+    /// A write lease for a pass of its own.
     pub(crate) async fn warrant(&self) -> Result<Warrant, String> {
         Warrant::take(&self.authority).await
     }

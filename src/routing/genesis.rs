@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::authorship;
+use super::diverged::Diverged;
 use super::lease::margin;
 use super::record::{Authorship, RoutingRecord};
+use super::role::{HubRole, StandbyState};
 use super::store::{RecordError, RecordStore, Stored};
 use super::witness::Witness;
-use super::{HubRole, StandbyState, authorship};
 
 /// What making a record came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,11 +58,14 @@ pub async fn init(
         let longest = lease.max(Duration::from_secs(u64::from(witness.lease_seconds)));
         tokio::time::sleep(longest + margin(longest)).await;
     }
-    let epoch = store.witness_that(witness.clone(), |_| {}).await?.next_epoch();
+    let witness = store.witness_that(witness, |_| {}).await?;
+    let epoch = witness.next_epoch();
     store.witness_that(witness.clone(), |witness| witness.reserve(epoch)).await?;
     create(store, after_loss(&witness, epoch, active, lease, authorship(by, "init after a loss"))).await
 }
 
+/// What follows a record that was lost. When it is not certain which hub was active last, both may
+/// have been, one after the other.
 pub(super) fn after_loss(
     witness: &Witness,
     epoch: u64,
@@ -70,10 +75,16 @@ pub(super) fn after_loss(
 ) -> RoutingRecord {
     let at = authorship.at;
     let record = RoutingRecord::genesis(epoch, active, lease, authorship);
-    if active == witness.active {
-        RoutingRecord { standby_state: witness.standby_state, cut: witness.cut, ..record }
-    } else {
-        RoutingRecord { standby_state: StandbyState::Rejoining, cut: Some(at), ..record }
+    if witness.is_certain_of(active) {
+        let Witness { standby_state, cut, diverged, .. } = *witness;
+        return RoutingRecord { standby_state, cut, diverged, ..record };
+    }
+    let parted = Diverged { epoch, origin: witness.active, since: at };
+    RoutingRecord {
+        standby_state: StandbyState::Rejoining,
+        cut: Some(at),
+        diverged: Some(witness.diverged.unwrap_or(parted)),
+        ..record
     }
 }
 

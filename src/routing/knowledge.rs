@@ -1,11 +1,13 @@
 //! What one process knows of the record, and what follows from it. Pure: times come in.
 
 use super::assignment::Assignment;
-use super::lease::{Lease, PromotionWatch};
-use super::record::{Phase, RoutingRecord};
-use super::store::Stored;
-use super::{HubRole, NoAuthority};
+use super::lease::Lease;
 use crate::iothub::BootTime;
+use super::promotion_watch::PromotionWatch;
+use super::record::{Phase, RoutingRecord};
+use super::role::HubRole;
+use super::store::Stored;
+use super::write_lease::NoLease;
 
 /// When a read was sent, and when its answer was here.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +22,7 @@ pub struct ReadTimes {
 #[derive(Debug, Clone)]
 pub struct Knowledge {
     highest: u64,
-    refusal: NoAuthority,
+    refusal: NoLease,
     held: Option<(Lease, RoutingRecord)>,
     watch: Option<(PromotionWatch, Stored)>,
     assignment: Assignment,
@@ -32,7 +34,7 @@ impl Knowledge {
     pub fn new() -> Self {
         Self {
             highest: 0,
-            refusal: NoAuthority::Unavailable("the routing record has not been read yet".to_owned()),
+            refusal: NoLease::Unavailable("the routing record has not been read yet".to_owned()),
             held: None,
             watch: None,
             assignment: Assignment { hub: HubRole::Primary, epoch: 0, stale: true },
@@ -51,7 +53,7 @@ impl Knowledge {
         self.ever_seen = true;
         if record.epoch < self.highest {
             self.watch = None;
-            return self.refuse(NoAuthority::LowerEpoch);
+            return self.refuse(NoLease::LowerEpoch);
         }
         self.highest = record.epoch;
         let watch = self.watch.take().map(|(watch, _)| watch);
@@ -64,7 +66,7 @@ impl Knowledge {
             }
             Phase::Promoting => {
                 self.held = None;
-                self.refusal = NoAuthority::Promoting;
+                self.refusal = NoLease::Promoting;
                 self.assignment =
                     Assignment { hub: record.active, epoch: record.serving_epoch(), stale: false };
             }
@@ -74,23 +76,23 @@ impl Knowledge {
     /// A read said that there is no record.
     pub fn learn_absence(&mut self) {
         self.watch = None;
-        self.refuse(NoAuthority::NoRecord);
+        self.refuse(NoLease::NoRecord);
     }
 
     /// A read gave no definite answer: nothing is extended, nothing is taken away.
     pub fn learn_nothing(&mut self, why: String) {
         self.assignment.stale = true;
-        self.refusal = NoAuthority::Unavailable(why);
+        self.refusal = NoLease::Unavailable(why);
     }
 
-    fn refuse(&mut self, why: NoAuthority) {
+    fn refuse(&mut self, why: NoLease) {
         self.held = None;
         self.assignment.stale = true;
         self.refusal = why;
     }
 
     /// The lease and the record it was read from, or why there is none.
-    pub fn authority(&self, now: BootTime) -> Result<(Lease, &RoutingRecord), NoAuthority> {
+    pub fn lease(&self, now: BootTime) -> Result<(Lease, &RoutingRecord), NoLease> {
         match &self.held {
             Some((lease, record)) if lease.remaining(now).is_some() => Ok((*lease, record)),
             _ => Err(self.refusal.clone()),

@@ -1,55 +1,36 @@
 //! Making the other hub the active one, in two steps that survive the death of whoever takes them.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use percent_encoding::percent_decode_str;
-
-use super::comparison::{CannotCompare, apparent_differences, forecast, still_different};
 use super::genesis::confirm;
-use super::lease::PromotionWatch;
-use super::record::{
-    Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, abort, begin_promotion, finish,
-};
+use crate::iothub::BootTime;
+use super::promotion_watch::PromotionWatch;
+use super::record::{Phase, Promotion, PromotionKind, RoutingRecord};
 use super::store::{RecordError, RecordStore, Stored};
+use super::transition::{TransitionError, abort, begin_promotion, finish};
 use super::witness::Witness;
 use super::{HubRole, Hubs, authorship, probe_present};
-use crate::iothub::{BootTime, Deadline, HubError};
-use crate::model::IdentityId;
+use crate::iothub::{Deadline, HubError};
 
-/// A comparison that takes at least so long is announced.
-const WORTH_SAYING: Duration = Duration::from_secs(5);
-
-/// Between looks at the record, and between looks at what is not drained.
+/// Between looks at the record.
 const POLL: Duration = Duration::from_millis(500);
 /// How long beyond the lease the second step is tried while storage gives no answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For a hub to prove that it is there.
 const HUB_ANSWERS: Duration = Duration::from_secs(10);
-/// Owed notes are counted so far.
-const COUNTED: usize = 1000;
-/// Names in a message.
-const SHOWN: usize = 10;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub struct PromotionRequest {
     /// The hub that is to become active.
     pub to: HubRole,
-    /// Planned: both hubs are up and made equal first. Forced: the active one is taken for lost.
+    /// Planned: both hubs must answer. Forced: the active one is taken for lost.
     pub kind: PromotionKind,
     /// Why, in words.
     pub reason: String,
     /// Who asks.
     pub by: String,
-    /// How long to wait for the backlog (planned only).
-    pub drain_timeout: Duration,
-    /// Whether both hubs are compared identity by identity (planned only).
-    pub compare: bool,
-    /// Owed identities stay owed and do not stand in the way (planned only): some cannot be paid, such
-    /// as what a disabled device reported.
-    pub accept_owed: bool,
 }
 
 /// How it ended well.
@@ -74,13 +55,6 @@ pub enum PromotionError {
     Rule(TransitionError),
     /// A hub gives no answer.
     Hub(HubRole, HubError),
-    /// The backlog is not applied: owed notes, and identities that differ.
-    NotDrained {
-        /// Owed notes.
-        owed: usize,
-        /// Identities that differ.
-        differing: BTreeSet<IdentityId>,
-    },
     /// Somebody else changed the record meanwhile: the decision is dropped, not repeated.
     Lost(Box<Option<RoutingRecord>>),
     /// Storage.
@@ -99,12 +73,6 @@ impl From<TransitionError> for PromotionError {
     }
 }
 
-impl From<CannotCompare> for PromotionError {
-    fn from(CannotCompare { hub, error }: CannotCompare) -> Self {
-        Self::Hub(hub, error)
-    }
-}
-
 impl fmt::Display for PromotionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -116,7 +84,6 @@ impl fmt::Display for PromotionError {
                 "a planned promotion needs both hubs, and the {hub} one does not answer: {error}; --force promotes \
                  without it"
             ),
-            Self::NotDrained { owed, differing } => not_drained(f, *owed, differing),
             Self::Lost(now) => match now.as_ref() {
                 Some(record) => write!(
                     f,
@@ -131,20 +98,6 @@ impl fmt::Display for PromotionError {
 }
 
 impl std::error::Error for PromotionError {}
-
-fn not_drained(f: &mut fmt::Formatter<'_>, owed: usize, differing: &BTreeSet<IdentityId>) -> fmt::Result {
-    write!(f, "the backlog is not applied: ")?;
-    if owed > 0 {
-        let more = if owed >= COUNTED { " or more" } else { "" };
-        write!(f, "{owed}{more} owed (`iot-hadr owed list`); ")?;
-    }
-    let names: Vec<String> = differing.iter().take(SHOWN).map(ToString::to_string).collect();
-    match differing.len() {
-        0 => Ok(()),
-        n if n <= SHOWN => write!(f, "{n} differ between the hubs: {}", names.join(", ")),
-        n => write!(f, "{n} differ between the hubs, among them {}", names.join(", ")),
-    }
-}
 
 /// Promotes. `say` is told what is being waited for. Run again after a kill, it finishes what was
 /// begun; asked for the active hub while a promotion away from it is under way, it gives that up.
@@ -166,7 +119,7 @@ pub async fn promote(
         (Phase::Promoting, _) => give_up(store, &current, request).await,
         (Phase::Steady, _) if current.record.active == request.to => Ok(Promoted::AlreadyActive(current)),
         (Phase::Steady, _) => {
-            let begun = begin(store, hubs, &current, request, &say).await?;
+            let begun = begin(store, hubs, &current, request).await?;
             finish_when_ripe(store, begun, request, say).await
         }
     }
@@ -178,13 +131,11 @@ async fn begin(
     hubs: &Hubs,
     current: &Stored,
     request: &PromotionRequest,
-    say: &impl Fn(&str),
 ) -> Result<Stored, PromotionError> {
     let promotion = Promotion { to: request.to, kind: request.kind };
     begin_promotion(&current.record, promotion, authorship(&request.by, &request.reason))?;
     if request.kind == PromotionKind::Planned {
         both_answer(store, hubs).await?;
-        drained(store, hubs, request, say).await?;
     }
     let begun = begin_promotion(&current.record, promotion, authorship(&request.by, &request.reason))?;
     write(store, current, begun).await
@@ -279,54 +230,4 @@ async fn both_answer(store: &RecordStore, hubs: &Hubs) -> Result<(), PromotionEr
         }
     }
     Ok(())
-}
-
-/// Waits until nothing is owed and every identity that differed at first was seen equal once. What
-/// the queries do not show yet is caught later: as backlog of the former active hub.
-async fn drained(
-    store: &RecordStore,
-    hubs: &Hubs,
-    request: &PromotionRequest,
-    say: &impl Fn(&str),
-) -> Result<(), PromotionError> {
-    let until = Instant::now() + request.drain_timeout;
-    let mut differing = if request.compare { compared(hubs, say).await? } else { BTreeSet::new() };
-    let mut said = None;
-    loop {
-        differing = still_different(hubs, differing).await?;
-        let notes = store.container().list("owed/", None, COUNTED).await.map_err(RecordError::from)?;
-        let owed = if request.accept_owed { 0 } else { notes.len() };
-        if request.accept_owed {
-            let accepted: BTreeSet<_> = notes.iter().filter_map(|name| owed_identity(name)).collect();
-            differing.retain(|id| !accepted.contains(id));
-        }
-        if owed == 0 && differing.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() >= until {
-            return Err(PromotionError::NotDrained { owed, differing });
-        }
-        if said != Some((owed, differing.len())) {
-            say(&format!("waiting for the backlog: {owed} owed, {} differ", differing.len()));
-            said = Some((owed, differing.len()));
-        }
-        tokio::time::sleep(POLL).await;
-    }
-}
-
-/// The first comparison, which a small hub's limits may make a long one: then it is said how long.
-async fn compared(hubs: &Hubs, say: &impl Fn(&str)) -> Result<BTreeSet<IdentityId>, PromotionError> {
-    if let Some((devices, time)) = forecast(hubs).await.filter(|(_, time)| *time >= WORTH_SAYING) {
-        let seconds = time.as_secs();
-        say(&format!(
-            "comparing {devices} devices: about {seconds} s, because of the hubs' limits for queries"
-        ));
-    }
-    Ok(apparent_differences(hubs).await?)
-}
-
-/// The identity that an owed note is about: its blob is named so.
-fn owed_identity(name: &str) -> Option<IdentityId> {
-    let id = name.strip_prefix("owed/")?.strip_suffix(".json")?;
-    percent_decode_str(id).decode_utf8().ok()?.parse().ok()
 }

@@ -1,5 +1,5 @@
 //! The protocol as a whole, on the real transitions, leases and knowledge, with storage, clocks,
-//! crashes and lost answers as a schedule.
+//! crashes, freezes and lost answers as a schedule.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::collections::BTreeMap;
@@ -9,14 +9,15 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
+use super::diverged::Diverged;
 use super::genesis::after_loss;
 use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::margin;
-use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord, abort, begin_promotion, finish};
+use super::lease::{BootTime, Lease, margin};
+use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord};
 use super::store::Stored;
+use super::transition::{abort, begin_promotion, end_rejoining, finish};
 use super::witness::Witness;
-use super::{HubRole, NoAuthority};
-use crate::iothub::BootTime;
+use super::{HubRole, NoLease, StandbyState};
 use crate::model::ETag;
 
 const LEASE: Duration = Duration::from_secs(5);
@@ -27,10 +28,12 @@ enum Step {
     Send(usize),
     Serve(usize),
     Answer(usize, bool),
+    Take(usize),
     Write(usize),
     Begin(usize, HubRole, PromotionKind),
     Finish(usize),
     Abort(usize),
+    EndRejoining(usize),
     Deliver(usize),
     Confirm(usize),
     Crash(usize),
@@ -47,13 +50,14 @@ struct Process {
     sent: Option<BootTime>,
     served: Option<Option<Stored>>,
     last: Option<Stored>,
+    taken: Option<(Lease, RoutingRecord)>,
     init: Option<(Witness, HubRole, BootTime)>,
 }
 
 impl Process {
     fn new(offset: u64, per_mille: u64) -> Self {
         let knowledge = Knowledge::new();
-        Self { knowledge, offset, per_mille, sent: None, served: None, last: None, init: None }
+        Self { knowledge, offset, per_mille, sent: None, served: None, last: None, taken: None, init: None }
     }
 }
 
@@ -64,8 +68,10 @@ struct World {
     queued: Vec<(RoutingRecord, ETag)>,
     witness: Witness,
     actives: BTreeMap<u64, HubRole>,
+    /// As a promotion left them and no end of a rejoining has changed it.
+    parted: Option<Diverged>,
     processes: Vec<Process>,
-    written_under_authority: u64,
+    written_under_a_lease: u64,
     promotions: u64,
 }
 
@@ -78,8 +84,9 @@ impl World {
             queued: Vec::new(),
             witness: Witness::first(HubRole::Primary),
             actives: BTreeMap::new(),
+            parted: None,
             processes: clocks.iter().map(|(offset, rate)| Process::new(*offset, *rate)).collect(),
-            written_under_authority: 0,
+            written_under_a_lease: 0,
             promotions: 0,
         };
         let first = RoutingRecord::genesis(1, HubRole::Primary, LEASE, world.by());
@@ -99,6 +106,8 @@ impl World {
 
     fn put(&mut self, record: RoutingRecord) {
         self.writes += 1;
+        assert_eq!(record.diverged.is_some(), record.standby_state == StandbyState::Rejoining);
+        assert!(record.diverged.is_some() || self.parted.is_none(), "nobody has ended the rejoining");
         if record.promotion.is_none() {
             let active = *self.actives.entry(record.epoch).or_insert(record.active);
             assert_eq!(active, record.active, "two hubs active in epoch {}", record.epoch);
@@ -113,9 +122,25 @@ impl World {
         }
         let index = if index == usize::MAX { self.queued.len() - 1 } else { index % self.queued.len() };
         let (record, etag) = self.queued.remove(index);
-        if self.record.as_ref().is_some_and(|stored| stored.etag == etag) {
-            self.promotions += u64::from(record.promotion.is_none());
-            self.put(record);
+        let Some(before) = self.record.take_if(|stored| stored.etag == etag) else { return };
+        self.follow(&before.record, &record);
+        self.put(record);
+    }
+
+    /// Every promotion parts the hubs, unless they are apart already; only an end of the rejoining
+    /// makes them one.
+    fn follow(&mut self, before: &RoutingRecord, after: &RoutingRecord) {
+        if before.active != after.active {
+            self.promotions += 1;
+            let parted = after.diverged.unwrap();
+            assert_eq!(parted, *self.parted.get_or_insert(before.diverged.unwrap_or(parted)));
+            assert!(
+                before.diverged.is_some() || (parted.origin, parted.epoch) == (before.active, after.epoch)
+            );
+        } else if after.epoch == before.epoch && after.promotion.is_none() {
+            self.parted = None;
+        } else {
+            assert_eq!(before.diverged, after.diverged);
         }
     }
 
@@ -139,6 +164,10 @@ impl World {
                 self.processes[n].served = Some(self.record.clone());
             }
             Step::Answer(n, lost) => self.answer(n, lost),
+            Step::Take(n) => {
+                let held = self.processes[n].knowledge.lease(self.clock(n)).ok();
+                self.processes[n].taken = held.map(|(lease, record)| (lease, record.clone()));
+            }
             Step::Write(n) => self.write(n),
             Step::Begin(n, to, kind) => {
                 let Some(known) = self.processes[n].last.clone() else { return };
@@ -161,6 +190,10 @@ impl World {
                     self.witness.reserve(record.epoch);
                 }
                 self.queue(back, known.etag);
+            }
+            Step::EndRejoining(n) => {
+                let Some(known) = self.processes[n].last.clone() else { return };
+                self.queue(end_rejoining(&known.record, self.by()).ok(), known.etag);
             }
             Step::Deliver(index) => self.deliver(index),
             Step::Confirm(n) => {
@@ -196,13 +229,20 @@ impl World {
         }
     }
 
-    /// A write to a hub. Where it goes must be where the record, if any, sends everybody.
+    /// A write to a hub, under a lease that was taken some time ago: between the two the process may
+    /// have been frozen for any time, so what counts is the lease at the moment of sending. Where the
+    /// write goes must be where the record, if any, sends everybody.
     fn write(&mut self, n: usize) {
-        let Ok((_, under)) = self.processes[n].knowledge.authority(self.clock(n)) else { return };
-        if let Some(stored) = &self.record {
-            assert_eq!(under.active, stored.record.active, "a write under a dead authority");
+        let Some((lease, under)) = self.processes[n].taken.clone() else { return };
+        if lease.remaining(self.clock(n)).is_none() {
+            return;
         }
-        self.written_under_authority += 1;
+        if let Some(Stored { record, .. }) = &self.record {
+            assert_eq!(under.active, record.active, "a write under a dead lease");
+            let in_sync = under.standby_state == StandbyState::InSync;
+            assert!(!in_sync || record.diverged.is_none(), "a write to a hub that is rejoining");
+        }
+        self.written_under_a_lease += 1;
     }
 
     fn end_init(&mut self, n: usize) {
@@ -211,10 +251,13 @@ impl World {
         if self.record.is_some() || !(waited || witness.is_certain_of(active)) {
             return;
         }
-        let epoch = self.witness.next_epoch();
+        let (found, epoch) = (self.witness.clone(), self.witness.next_epoch());
         self.witness.reserve(epoch);
-        let record = after_loss(&witness, epoch, active, LEASE, self.by());
+        let record = after_loss(&found, epoch, active, LEASE, self.by());
+        let parted = record.diverged;
         self.put(record);
+        // What a lost record said of the time may be lost with it, but not that they parted.
+        self.parted = parted;
     }
 }
 
@@ -227,10 +270,12 @@ fn step() -> impl Strategy<Value = Step> {
         8 => who.clone().prop_map(Step::Send),
         8 => who.clone().prop_map(Step::Serve),
         8 => (who.clone(), prop::bool::weighted(0.15)).prop_map(|(n, lost)| Step::Answer(n, lost)),
+        6 => who.clone().prop_map(Step::Take),
         8 => who.clone().prop_map(Step::Write),
         4 => (who.clone(), hub.clone(), kind).prop_map(|(n, to, kind)| Step::Begin(n, to, kind)),
         4 => who.clone().prop_map(Step::Finish),
         1 => who.clone().prop_map(Step::Abort),
+        3 => who.clone().prop_map(Step::EndRejoining),
         6 => (0..8usize).prop_map(Step::Deliver),
         2 => who.clone().prop_map(Step::Confirm),
         1 => who.clone().prop_map(Step::Crash),
@@ -251,9 +296,16 @@ fn schedule() -> impl Strategy<Value = Vec<Step>> {
     let finish = (who.clone(), 5000..8000u64).prop_map(move |(n, wait)| {
         [read(n), vec![Step::Pass(wait), Step::Finish(n), Step::Deliver(usize::MAX)]].concat()
     });
-    let write = who.clone().prop_map(move |n| [read(n), vec![Step::Write(n)]].concat());
+    // Frozen between the two for longer than some leases last.
+    let write = (who.clone(), 0..12_000u64).prop_map(move |(n, frozen)| {
+        [read(n), vec![Step::Take(n), Step::Pass(frozen), Step::Write(n)]].concat()
+    });
+    let taken = who.clone().prop_map(move |n| [read(n), vec![Step::Take(n)]].concat());
+    let ended = who
+        .clone()
+        .prop_map(move |n| [read(n), vec![Step::EndRejoining(n), Step::Deliver(usize::MAX)]].concat());
     let served = who.prop_map(|n| vec![Step::Send(n), Step::Serve(n)]);
-    let some = prop_oneof![12 => step().prop_map(|step| vec![step]), 1 => write, 2 => served, 1 => begin, 2 => finish];
+    let some = prop_oneof![12 => step().prop_map(|step| vec![step]), 1 => write, 1 => taken, 2 => served, 1 => begin, 2 => finish, 1 => ended];
     prop::collection::vec(some, 1..120).prop_map(|steps| steps.into_iter().flatten().collect())
 }
 
@@ -266,7 +318,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_schedule_writes_under_a_dead_authority_or_has_two_actives_in_one_epoch(
+    fn no_schedule_writes_under_a_dead_lease_or_has_two_actives_in_one_epoch_or_forgets_that_the_hubs_parted(
         steps in schedule(),
         clocks in clocks(),
     ) {
@@ -292,7 +344,7 @@ fn a_promoter_that_dies_between_its_two_steps_is_finished_by_a_replicator_and_no
     world.take(Step::Deliver(0));
     world.take(Step::Crash(0));
     read(&mut world, 1);
-    assert_eq!(world.processes[1].knowledge.authority(world.clock(1)).err(), Some(NoAuthority::Promoting));
+    assert_eq!(world.processes[1].knowledge.lease(world.clock(1)).err(), Some(NoLease::Promoting));
     world.take(Step::Finish(1));
     assert!(world.queued.is_empty(), "too early");
     world.take(Step::Pass(6_000));
@@ -300,7 +352,7 @@ fn a_promoter_that_dies_between_its_two_steps_is_finished_by_a_replicator_and_no
     world.take(Step::Deliver(0));
     read(&mut world, 1);
     let clock = world.clock(1);
-    let (_, record) = world.processes[1].knowledge.authority(clock).unwrap();
+    let (_, record) = world.processes[1].knowledge.lease(clock).unwrap();
     assert_eq!((record.epoch, record.active), (2, HubRole::Secondary));
     assert_eq!(world.processes[1].knowledge.assignment().hub, HubRole::Secondary);
 }
@@ -310,7 +362,7 @@ fn a_process_that_has_seen_a_higher_epoch_refuses_a_lower_one_also_when_it_start
     let mut world = World::new(&[(0, 1000)]);
     world.witness.epoch = 7;
     read(&mut world, 0);
-    assert_eq!(world.processes[0].knowledge.authority(world.clock(0)).err(), Some(NoAuthority::LowerEpoch));
+    assert_eq!(world.processes[0].knowledge.lease(world.clock(0)).err(), Some(NoLease::LowerEpoch));
     assert!(world.processes[0].knowledge.assignment().stale);
 }
 
@@ -322,10 +374,10 @@ fn a_read_without_an_answer_extends_nothing_and_takes_nothing_away() {
     for step in [Step::Send(0), Step::Serve(0), Step::Answer(0, true)] {
         world.take(step);
     }
-    assert!(world.processes[0].knowledge.authority(world.clock(0)).is_ok());
+    assert!(world.processes[0].knowledge.lease(world.clock(0)).is_ok());
     assert!(world.processes[0].knowledge.assignment().stale);
     world.take(Step::Pass(1_000));
-    assert!(world.processes[0].knowledge.authority(world.clock(0)).is_err());
+    assert!(world.processes[0].knowledge.lease(world.clock(0)).is_err());
 }
 
 #[test]
@@ -337,7 +389,7 @@ fn schedules_like_these_do_get_to_promote_and_to_write() {
         for step in schedule().new_tree(&mut runner).unwrap().current() {
             world.take(step);
         }
-        writes += world.written_under_authority;
+        writes += world.written_under_a_lease;
         promotions += world.promotions;
     }
     assert!(writes > 200 && promotions > 40, "{writes} writes, {promotions} promotions");

@@ -11,9 +11,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::record::{Promotion, PromotionKind, RoutingRecord, begin_promotion};
+use super::record::{Promotion, PromotionKind, RoutingRecord};
 use super::store::{RecordError, RecordStore};
-use super::{AuthorityKeeper, HubRole, NoAuthority, authorship, first_start, init};
+use super::transition::begin_promotion;
+use super::{HubRole, LeaseKeeper, NoLease, authorship, first_start, init};
 use crate::routing::Genesis;
 use crate::storage::Account;
 
@@ -121,12 +122,12 @@ async fn a_first_start_makes_epoch_1_once_and_a_lost_record_only_init_makes_agai
     let (one, other) = tokio::join!(first_start(&store, lease, "one"), first_start(&store, lease, "other"));
     let made = [one.unwrap(), other.unwrap()];
     assert_eq!(made.iter().filter(|genesis| matches!(genesis, Genesis::Created(_))).count(), 1);
-    let keeper = AuthorityKeeper::new(store.clone());
+    let keeper = LeaseKeeper::new(store.clone());
     assert_eq!(keeper.acquire(Duration::ZERO).await.unwrap().epoch, 1);
     blobs.lock().unwrap().blobs.retain(|path, _| !path.contains("routing-record"));
     assert!(matches!(first_start(&store, lease, "third").await, Ok(Genesis::NeedsInit(_))));
-    let fresh = AuthorityKeeper::new(store.clone());
-    assert_eq!(fresh.acquire(Duration::ZERO).await.err(), Some(NoAuthority::NoRecord));
+    let fresh = LeaseKeeper::new(store.clone());
+    assert_eq!(fresh.acquire(Duration::ZERO).await.err(), Some(NoLease::NoRecord));
     let Ok(Genesis::Created(again)) = init(&store, lease, None, "operator").await else { unreachable!() };
     assert_eq!((again.record.epoch, again.record.active), (2, HubRole::Primary));
     assert_eq!(fresh.acquire(Duration::ZERO).await.unwrap().epoch, 2);

@@ -1,4 +1,4 @@
-//! Follows the record in the background: renews authority, keeps the answer for devices fresh, makes
+//! Follows the record in the background: renews the write lease, keeps the answer for devices fresh, makes
 //! the first record, and finishes promotions whose promoter died.
 
 use std::sync::Arc;
@@ -7,12 +7,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::authority::Desk;
 use super::genesis::{Genesis, confirm, first_start, remember_probes};
-use super::record::{Phase, finish};
+use crate::iothub::BootTime;
+use super::lease_keeper::Desk;
+use super::record::Phase;
 use super::store::{RecordError, Stored};
-use super::{Hubs, RoutingSettings, authorship};
-use crate::iothub::{BootTime, Deadline};
+use super::transition::finish;
+use super::{Hubs, RoutingSettings, StandbyState, authorship};
+use crate::iothub::Deadline;
 
 /// To be run in the background for as long as the process lives.
 #[derive(Debug)]
@@ -20,13 +22,13 @@ pub struct Watcher {
     desk: Arc<Desk>,
     settings: RoutingSettings,
     hubs: Option<Hubs>,
-    confirmed: u64,
+    confirmed: Option<(u64, StandbyState)>,
     complained: Option<String>,
 }
 
 impl Watcher {
     pub(super) fn new(desk: Arc<Desk>, settings: RoutingSettings, hubs: Option<Hubs>) -> Self {
-        Self { desk, settings, hubs, confirmed: 0, complained: None }
+        Self { desk, settings, hubs, confirmed: None, complained: None }
     }
 
     /// Reads every `refresh`, until `stop`.
@@ -67,7 +69,7 @@ impl Watcher {
                 witness.epoch
             ))),
             Genesis::Created(stored) => {
-                // Before anyone here has authority: without a probe, the first deletes would be owed.
+                // Before anyone here has a write lease: without a probe, the first deletes would be owed.
                 let made = self.make_probes(&stored).await;
                 self.read_and_follow().await.and(made)
             }
@@ -84,11 +86,12 @@ impl Watcher {
 
     async fn follow(&mut self, stored: &Stored) -> Result<(), RecordError> {
         let record = &stored.record;
-        if record.phase == Phase::Steady && record.epoch > self.confirmed {
+        let state = (record.epoch, record.standby_state);
+        if record.phase == Phase::Steady && self.confirmed != Some(state) {
             let witness = confirm(&self.desk.store, record).await?;
-            self.confirmed = record.epoch;
+            self.confirmed = Some(state);
             self.hubs = self.hubs.take().filter(|_| !witness.probes_made);
-            info!(epoch = record.epoch, active = %record.active, "routing record");
+            info!(epoch = record.epoch, active = %record.active, other = ?record.standby_state, "routing record");
         }
         let ripe = self.desk.knowledge().ripe_promotion(BootTime::now()).cloned();
         match ripe {

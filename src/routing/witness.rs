@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::diverged::Diverged;
 use super::record::{Phase, RoutingRecord};
-use super::{HubRole, StandbyState};
+use super::role::{HubRole, StandbyState};
 
 /// The witness document. Its numbers never go back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Witness {
     pub standby_state: StandbyState,
     /// Storage's time of the last promotion in `epoch`.
     pub cut: Option<Timestamp>,
+    /// Since when the hubs may differ, in `epoch`.
+    #[serde(default)]
+    pub diverged: Option<Diverged>,
     /// The record's lease in `epoch`, in seconds.
     #[serde(default)]
     pub lease_seconds: u32,
@@ -39,6 +43,7 @@ impl Witness {
             active,
             standby_state: StandbyState::InSync,
             cut: None,
+            diverged: None,
             lease_seconds: 0,
             probes_made: false,
         }
@@ -66,14 +71,17 @@ impl Witness {
         self.reserved = self.reserved.max(epoch);
     }
 
-    /// After a record was seen.
+    /// After a record was seen. Within an epoch the only step is the end of a rejoining, so an older
+    /// view that comes late changes nothing.
     pub fn confirm(&mut self, record: &RoutingRecord) {
         self.reserve(record.epoch);
-        if record.phase == Phase::Steady && record.epoch > self.epoch {
+        let ended = record.epoch == self.epoch && record.standby_state == StandbyState::InSync;
+        if record.phase == Phase::Steady && (record.epoch > self.epoch || ended) {
             self.epoch = record.epoch;
             self.active = record.active;
             self.standby_state = record.standby_state;
             self.cut = record.cut;
+            self.diverged = record.diverged;
             self.lease_seconds = record.lease_seconds;
         }
     }
@@ -103,5 +111,28 @@ mod tests {
         witness.reserve(3);
         assert_eq!((witness.epoch, witness.active, witness.next_epoch()), (6, HubRole::Secondary, 8));
         assert!(witness.has_history());
+    }
+
+    #[test]
+    fn a_witness_knows_that_a_rejoining_has_ended_also_when_an_older_view_comes_late() {
+        let by = || Authorship {
+            by: String::new(),
+            reason: String::new(),
+            at: Timestamp::UNIX_EPOCH,
+            nonce: String::new(),
+        };
+        let ended = RoutingRecord::genesis(3, HubRole::Primary, Duration::from_secs(1), by());
+        let diverged = Diverged { epoch: 3, origin: HubRole::Secondary, since: Timestamp::UNIX_EPOCH };
+        let rejoining = RoutingRecord {
+            standby_state: StandbyState::Rejoining,
+            diverged: Some(diverged),
+            ..ended.clone()
+        };
+        let mut witness = Witness::first(HubRole::Primary);
+        witness.confirm(&rejoining);
+        assert_eq!((witness.standby_state, witness.diverged), (StandbyState::Rejoining, Some(diverged)));
+        witness.confirm(&ended);
+        witness.confirm(&rejoining);
+        assert_eq!((witness.standby_state, witness.diverged), (StandbyState::InSync, None));
     }
 }

@@ -167,16 +167,17 @@ async fn lost_at_epoch_7<F: Future<Output = ()>>(lose: impl FnOnce(Container) ->
     assert_eq!(world.app(&["init"]).await.code, 0);
     for epoch in 2..=7 {
         let to = if epoch % 2 == 0 { "secondary" } else { "primary" };
-        let ran = world.app(&["promote", "--to", to, "--reason", "counting"]).await;
+        let ran = world.app(&["promote", "--to", to, "--reason", "counting", "--force"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
     }
+    container(&world).end_rejoining().await;
     let handler = world.handler("h").await;
     world.primary.create("before").await;
     let events = [grid_event("primary", "before", "DeviceCreated", 0)];
     assert_eq!(handler.deliver("registry", 0, &events).await.0, 200);
     lose(container(&world)).await;
     world
-        .eventually("the handler's authority has run out", || async {
+        .eventually("the handler's lease has run out", || async {
             handler.deliver("registry", 0, &events).await.0 >= 500
         })
         .await;
@@ -195,7 +196,7 @@ async fn lost_at_epoch_7<F: Future<Output = ()>>(lose: impl FnOnce(Container) ->
     let status = world.app_json(&["status", "--json"]).await.to_string();
     assert!(status.contains("\"epoch\":8"), "{status}");
     world
-        .eventually("authority is back", || async {
+        .eventually("the lease is back", || async {
             handler.deliver("registry", 0, &[grid_event("primary", "during", "DeviceCreated", 1)]).await.0
                 == 200
         })

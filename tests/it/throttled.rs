@@ -77,14 +77,3 @@ async fn a_twin_change_does_not_wait_for_the_creations_before_it() {
     world.assert_hubs_equal().await;
     assert!(missing > 0 || took < Duration::from_secs(2), "it came after all creations, {took:?} later");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_comparison_that_the_limits_make_long_says_how_long() {
-    let world =
-        World::with(Options { tier: Some("S1x1".to_owned()), host: false, ..Options::default() }).await;
-    assert_eq!(world.app(&["init"]).await.code, 0);
-    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]).await;
-    assert_eq!(promoted.code, 0, "{promoted:?}");
-    // Two pages and nine queries a minute.
-    assert!(promoted.stderr.contains("about 13 s"), "{promoted:?}");
-}

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::World;
@@ -63,10 +64,18 @@ impl Container {
     }
 
     /// Writes a blob, whatever is there.
-    pub async fn put(&self, blob: &str, bytes: &'static [u8]) {
+    pub async fn put(&self, blob: &str, bytes: impl Into<Vec<u8>>) {
         let request = self.http.put(self.url(blob)).header("x-ms-version", "2021-08-06");
-        let response = request.header("x-ms-blob-type", "BlockBlob").body(bytes).send().await.unwrap();
+        let response = request.header("x-ms-blob-type", "BlockBlob").body(bytes.into()).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
+    /// As if both hubs had been found equal: the record says that the standby is in sync.
+    pub async fn end_rejoining(&self) {
+        let record = self.get("routing-record.json").await.unwrap();
+        let mut record: Value = serde_json::from_slice(&record).unwrap();
+        (record["standbyState"], record["diverged"]) = (json!("in-sync"), Value::Null);
+        self.put("routing-record.json", record.to_string()).await;
     }
 
     /// Names under a prefix.

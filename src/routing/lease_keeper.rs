@@ -5,38 +5,39 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::assignment::Assignment;
 use super::knowledge::{Knowledge, ReadTimes};
-use super::store::{RecordError, RecordStore, Stored};
-use super::{Assignment, Authority, NoAuthority};
 use crate::iothub::BootTime;
+use super::store::{RecordError, RecordStore, Stored};
+use super::write_lease::{NoLease, WriteLease};
 
 /// For one read of the record: a part of the lease, so that another may be tried before it ends.
 const READ: Duration = Duration::from_secs(5);
 
-/// Holds and renews authority for this process. Cheap to clone.
+/// Holds and renews the write lease of this process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct AuthorityKeeper(pub(super) Arc<Desk>);
+pub struct LeaseKeeper(pub(super) Arc<Desk>);
 
-impl AuthorityKeeper {
+impl LeaseKeeper {
     /// For a process without a watcher, such as a command: reads when it is asked.
     pub fn new(store: RecordStore) -> Self {
         Self(Arc::new(Desk::new(store)))
     }
 
-    /// Authority that lasts at least `at_least` more, or half of the record's lease when that is
+    /// A write lease that lasts at least `at_least` more, or half of the record's lease when that is
     /// shorter, renewed by a read when needed. When the read gives no answer, what is left of the
     /// last lease is given.
-    pub async fn acquire(&self, at_least: Duration) -> Result<Authority, NoAuthority> {
-        if let Some(authority) = self.0.lasting(at_least) {
-            return Ok(authority);
+    pub async fn acquire(&self, at_least: Duration) -> Result<WriteLease, NoLease> {
+        if let Some(lease) = self.0.lasting(at_least) {
+            return Ok(lease);
         }
         let _one_at_a_time = self.0.reading.lock().await;
-        if let Some(authority) = self.0.lasting(at_least) {
-            return Ok(authority);
+        if let Some(lease) = self.0.lasting(at_least) {
+            return Ok(lease);
         }
         // What it failed with is remembered: it is the reason given when nothing is left.
         let _ = self.0.read().await;
-        self.0.authority()
+        self.0.lease()
     }
 }
 
@@ -101,7 +102,7 @@ impl Desk {
         answer
     }
 
-    /// Once per process, before the first authority.
+    /// Once per process, before the first lease.
     async fn compare_with_witness(&self) -> Result<(), RecordError> {
         if *self.witnessed.lock().unwrap_or_else(PoisonError::into_inner) {
             return Ok(());
@@ -113,19 +114,19 @@ impl Desk {
         Ok(())
     }
 
-    fn lasting(&self, at_least: Duration) -> Option<Authority> {
+    fn lasting(&self, at_least: Duration) -> Option<WriteLease> {
         let knowledge = self.knowledge();
         let now = BootTime::now();
-        let (lease, record) = knowledge.authority(now).ok()?;
+        let (lease, record) = knowledge.lease(now).ok()?;
         let wanted = at_least.min(record.lease() / 2);
         lease.remaining(now).filter(|left| *left >= wanted)?;
-        Authority::under(lease, record)
+        WriteLease::under(lease, record)
     }
 
-    fn authority(&self) -> Result<Authority, NoAuthority> {
+    fn lease(&self) -> Result<WriteLease, NoLease> {
         let knowledge = self.knowledge();
-        let (lease, record) = knowledge.authority(BootTime::now())?;
-        Authority::under(lease, record)
-            .ok_or_else(|| NoAuthority::Unavailable("the lease has just ended".to_owned()))
+        let (lease, record) = knowledge.lease(BootTime::now())?;
+        WriteLease::under(lease, record)
+            .ok_or_else(|| NoLease::Unavailable("the lease has just ended".to_owned()))
     }
 }
