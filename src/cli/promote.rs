@@ -1,16 +1,30 @@
 //! `iot-hadr promote`.
 
+use std::time::Duration;
+
 use super::output::{complain, exit, show};
 use super::{Context, Promote, operator, storage_failed};
+use crate::fleet::{CannotDrain, Lag, Markers, drain};
+use crate::pending::PendingStore;
 use crate::routing::{self, Promoted, PromotionError, PromotionKind, PromotionRequest, StandbyState, Stored};
 
+/// How long a dry run waits to see how far behind the standby is.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Partitions named in a message.
+const SHOWN: usize = 8;
+
 pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
-    let request = PromotionRequest {
-        to: arguments.to.into(),
-        kind: if arguments.force { PromotionKind::Forced } else { PromotionKind::Planned },
-        reason: arguments.reason,
-        by: operator(),
-    };
+    let kind = if arguments.force { PromotionKind::Forced } else { PromotionKind::Planned };
+    if kind == PromotionKind::Planned || arguments.dry_run {
+        match ready(context, &arguments).await {
+            Ok(true) => {}
+            Ok(false) => return if arguments.dry_run { exit::DONE } else { exit::REFUSED },
+            Err(code) => return code,
+        }
+    }
+    let request =
+        PromotionRequest { to: arguments.to.into(), kind, reason: arguments.reason, by: operator() };
     match routing::promote(&context.clients.records, &context.clients.hubs, &request, complain).await {
         Ok(promoted) => {
             show(&words(&promoted));
@@ -24,19 +38,85 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
     }
 }
 
+/// Whether to go on: the standby has all that the active hub said up to seconds ago.
+async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
+    let records = &context.clients.records;
+    let Some(stored) = records.read().await.map_err(|error| storage_failed(&error))? else { return Ok(true) };
+    let record = &stored.record;
+    let is_promotion = record.promotion.is_none()
+        && record.active != arguments.to.into()
+        && record.standby_state == StandbyState::InSync;
+    if !is_promotion {
+        // What is wrong, or nothing to do, the promotion itself says.
+        return Ok(!arguments.dry_run);
+    }
+    let active = context.clients.hubs.get(record.active).clone();
+    let markers = Markers::new(active, record.active, context.clients.store.clone());
+    let store = PendingStore::new(context.clients.store.clone());
+    let at_most =
+        if arguments.dry_run { LOOK } else { Duration::from_secs(arguments.drain_timeout_seconds) };
+    let waiting = |lag: &Lag| complain(&format!("waiting: {}", in_words(lag)));
+    match drain(markers, &store, at_most, arguments.accept_pending, waiting).await {
+        Ok(lag) if arguments.dry_run => {
+            show(&in_words(&lag));
+            Ok(false)
+        }
+        Ok(lag) if lag.is_none(arguments.accept_pending) || at_most.is_zero() => {
+            show(&in_words(&lag));
+            Ok(true)
+        }
+        Ok(lag) => {
+            complain(&format!(
+                "not promoted: {}; --drain-timeout-seconds 0 does not wait for events, --accept-pending leaves \
+                 pending identities as they are: what the active hub said of them stays to be brought over",
+                in_words(&lag)
+            ));
+            Ok(false)
+        }
+        Err(CannotDrain::Hub(error)) => {
+            complain(&format!(
+                "not promoted: a planned promotion needs both hubs, and the {} one does not answer: {error}; --force \
+                 promotes without it",
+                record.active
+            ));
+            Err(exit::REFUSED)
+        }
+        Err(CannotDrain::Storage(error)) => Err(storage_failed(&error.into())),
+    }
+}
+
+fn in_words(lag: &Lag) -> String {
+    let pending = match lag.pending {
+        0 => "nothing pending".to_owned(),
+        n => format!("{n} pending (`iot-hadr pending list`)"),
+    };
+    if lag.behind.is_empty() {
+        return format!("the standby has all that the active hub said seconds ago, {pending}");
+    }
+    let names: Vec<&str> = lag.behind.iter().take(SHOWN).map(|behind| behind.partition.as_str()).collect();
+    format!(
+        "{} of {} partitions have not applied what the active hub said when this began ({}), {pending}",
+        lag.behind.len(),
+        lag.partitions,
+        names.join(", ")
+    )
+}
+
 fn words(promoted: &Promoted) -> String {
     match promoted {
         Promoted::AlreadyActive(Stored { record, .. }) => {
             format!("{} is active already (epoch {}); nothing changed", record.active, record.epoch)
         }
         Promoted::Done(Stored { record, .. }) => {
-            let other = match record.standby_state {
-                StandbyState::InSync => "in-sync",
-                StandbyState::Rejoining => {
-                    "rejoining: nothing is written to it until all that it said is here"
-                }
+            let end = match record.planned {
+                true => "that ends by itself",
+                false => "`iot-hadr rejoin` shows and ends that",
             };
-            format!("{} is active (epoch {}); {} is {other}", record.active, record.epoch, record.standby)
+            format!(
+                "{} is active (epoch {}); {} is rejoining: what it still says is brought over, and nothing is written \
+                 to it; {end}",
+                record.active, record.epoch, record.standby
+            )
         }
         Promoted::Aborted(Stored { record, .. }) => format!(
             "the promotion to {} that was under way is given up; {} stays active (epoch {})",

@@ -1,29 +1,25 @@
-//! Working owed identities off: replaying means observing again, never applying old bytes.
+//! Paying notes off: looking again, never applying old bytes while a hub can be read.
 
-use std::sync::PoisonError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use jiff::Timestamp;
 
-use super::debt::Reason;
-use super::engine::{Engine, Inner, work_ends};
-use super::owed::{OwedBacklog, OwedNote};
-use super::pass::{Fate, Flow, Pass, Task};
-use super::tally::Tally;
-use super::worked::Worked;
-use crate::host::Reply;
+use super::changed::{Changed, ChangedList, Listed};
+use super::follow::follow;
+use super::losses::LossStore;
+use super::note::{At, PendingNote, Tried};
+use super::settle::{Settled, Terms, settle};
+use super::store::{Entry, PendingStore};
 use crate::iothub::{Deadline, HubClient, Lane, OperationClass};
 use crate::model::{ETag, IdentityId};
-use crate::routing::{StandbyState, probe_identity};
+use crate::reconcile::{Ask, Cause, HeldLease, Outcome, Pass, Reason, Reconciler, Work};
+use crate::routing::{HubRole, StandbyState, WriteLease, probe_identity};
+use crate::storage::StorageError;
 
-/// Notes held in memory at a time.
-const AT_A_TIME: usize = 2_000;
-
-/// Owed notes read at a time.
-const READ_AT_A_TIME: usize = 16;
-
-/// Owed identities tried at a time.
+/// Identities tried at a time.
 const MANY_AT_ONCE: usize = 64;
 
 /// The same under a small tier's limits; one alone asks a registry for two entries in some milliseconds.
@@ -32,144 +28,275 @@ const FEW_AT_ONCE: usize = 8;
 /// Registry reads a minute from which on limits are no reason to try few at a time.
 const MANY_A_MINUTE: f64 = 1_200.0;
 
-/// How long a sweep waits for a hub that may be down.
+/// How long a run waits for a hub that may be down.
 const WAKING: Duration = Duration::from_secs(10);
 
-/// What a retry came to.
+/// What a run came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// Notes that were tried.
+    /// Identities that were tried.
     pub tried: usize,
     /// Identities that are right now.
     pub resolved: usize,
-    /// Identities that are still owed.
-    pub still_owed: usize,
+    /// Identities that are still pending.
+    pub still_pending: usize,
 }
 
-impl Retried {
-    fn and(self, more: Self) -> Self {
+/// The notes, and what pays them off. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    pub(crate) reconciler: Reconciler,
+    pub(crate) store: PendingStore,
+    pub(crate) losses: LossStore,
+    pub(crate) changed: Arc<ChangedList>,
+    valid_for: Duration,
+}
+
+/// Which notes of a listing are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that are due, and need no hub that is down.
+    Due,
+    /// All, because a person asks.
+    All,
+}
+
+impl Pending {
+    /// `valid_for` is how long devices keep the router's answer.
+    pub fn new(reconciler: Reconciler, valid_for: Duration) -> Self {
+        let container = reconciler.store.clone();
         Self {
-            tried: self.tried + more.tried,
-            resolved: self.resolved + more.resolved,
-            still_owed: self.still_owed + more.still_owed,
-        }
-    }
-}
-
-impl Engine {
-    /// One run of `fleet-sweep`: owed identities, those tried longest ago first, until the deadline.
-    pub async fn sweep(&self, deadline: Deadline) -> Reply {
-        self.inner.progress.flush(true).await;
-        match self.retry_all(deadline).await {
-            Ok(done) => {
-                let line = format!(
-                    "fleet-sweep: {} owed tried, {} resolved, {} still owed",
-                    done.tried, done.resolved, done.still_owed
-                );
-                if done.tried > 0 {
-                    tracing::info!("{line}");
-                }
-                Reply::Done(vec![line])
-            }
-            Err(why) => Reply::Done(vec![format!("fleet-sweep: nothing tried: {why}")]),
+            store: PendingStore::new(container.clone()),
+            losses: LossStore::new(container.clone()),
+            changed: Arc::new(ChangedList::new(container)),
+            reconciler,
+            valid_for,
         }
     }
 
-    /// Tries every owed identity again, beginning where the last run ended, so that what stays owed
-    /// keeps nobody from their turn.
+    /// The notes, for whoever lists them.
+    pub fn store(&self) -> &PendingStore {
+        &self.store
+    }
+
+    /// The terms of a rejoining under this lease; `None` while the standby is in sync.
+    pub(crate) fn terms(&self, lease: &WriteLease) -> Option<Terms> {
+        match lease.standby_state {
+            StandbyState::InSync => None,
+            StandbyState::Rejoining => Terms::under(lease, self.valid_for),
+        }
+    }
+
+    /// Tries what is due, beginning at the page `from`; gives where the next run begins, when the time was over first.
+    ///
+    /// # Errors
+    /// Without a lease or storage, in words.
+    pub async fn retry_due(
+        &self,
+        from: Option<String>,
+        deadline: Deadline,
+    ) -> Result<(Retried, Option<String>), String> {
+        self.retry_from(from, Which::Due, deadline).await
+    }
+
+    /// Tries everything, due or not.
+    ///
+    /// # Errors
+    /// Without a lease or storage, in words.
     pub async fn retry_all(&self, deadline: Deadline) -> Result<Retried, String> {
-        let began = self.inner.swept_to.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (mut after, mut wrapped) = (began.clone(), began.is_none());
-        let mut done = Retried::default();
-        loop {
-            let ids = self.inner.owed.ids(after.as_deref(), AT_A_TIME).await;
-            let ids = ids.map_err(|error| format!("storage: {error:?}"))?;
-            done = done.and(self.inner.retry(self.notes(&ids).await, deadline).await?);
-            let last = ids.last().filter(|_| ids.len() == AT_A_TIME).cloned();
-            let over = work_ends(deadline).is_over();
-            let all_round =
-                wrapped && (last.is_none() || began.as_ref().is_some_and(|id| last.as_ref() >= Some(id)));
-            wrapped |= last.is_none();
-            after = last;
-            if over || all_round {
-                *self.inner.swept_to.lock().unwrap_or_else(PoisonError::into_inner) = after;
-                return Ok(done);
-            }
-        }
+        self.retry_from(None, Which::All, deadline).await.map(|(retried, _)| retried)
     }
 
-    /// The notes of these ids, those tried longest ago first.
-    async fn notes(&self, ids: &[String]) -> Vec<(OwedNote, ETag)> {
-        let mut notes = Vec::new();
-        let mut reading = FuturesUnordered::new();
-        let mut waiting = ids.iter();
-        loop {
-            while reading.len() < READ_AT_A_TIME
-                && let Some(id) = waiting.next()
-            {
-                reading.push(self.inner.owed.get(id));
-            }
-            match reading.next().await {
-                Some(Ok(note)) => notes.extend(note),
-                Some(Err(error)) => tracing::warn!(?error, "an owed note cannot be read"),
-                None => break,
-            }
-        }
-        notes.sort_by_key(|(note, _)| note.last_tried);
-        notes
-    }
-
-    /// Tries one owed identity again; nothing is tried when it is not owed.
+    /// Tries one identity; nothing is tried when it is not pending.
+    ///
+    /// # Errors
+    /// Without a lease or storage, in words.
     pub async fn retry(&self, id: &IdentityId, deadline: Deadline) -> Result<Retried, String> {
-        let note = self.inner.owed.of(id).await.map_err(|error| format!("storage: {error:?}"))?;
-        self.inner.retry(note.into_iter().collect(), deadline).await
+        let run = Run::begin(self, deadline).await?;
+        let mut retried = Retried::default();
+        run.try_all(vec![id.clone()], &mut retried).await?;
+        Ok(retried)
+    }
+
+    async fn retry_from(
+        &self,
+        from: Option<String>,
+        which: Which,
+        deadline: Deadline,
+    ) -> Result<(Retried, Option<String>), String> {
+        let mut retried = Retried::default();
+        let (mut next, mut run) = (from, None);
+        loop {
+            let page = self.store.page(next.as_deref()).await.map_err(in_storage)?;
+            if run.is_none() && !page.entries.is_empty() {
+                run = Some(Run::begin(self, deadline).await?);
+            }
+            if let Some(run) = &run {
+                let wanted = page.entries.iter().filter(|entry| run.wants(entry, which));
+                let ids = wanted.filter_map(|entry| IdentityId::from_path_segment(&entry.id)).collect();
+                if !run.try_all(ids, &mut retried).await? {
+                    // It goes on with this page: those that were tried wait longer than those that were not.
+                    return Ok((retried, next));
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                return Ok((retried, None));
+            }
+        }
     }
 }
 
-impl Inner {
-    async fn retry(&self, notes: Vec<(OwedNote, ETag)>, deadline: Deadline) -> Result<Retried, String> {
-        if notes.is_empty() {
-            return Ok(Retried::default());
+/// One run, under one lease.
+struct Run<'a> {
+    pending: &'a Pending,
+    pass: Pass<'a>,
+    terms: Option<Terms>,
+    down: Vec<HubRole>,
+}
+
+impl<'a> Run<'a> {
+    async fn begin(pending: &'a Pending, deadline: Deadline) -> Result<Self, String> {
+        let shared = &pending.reconciler;
+        let lease = HeldLease::take(&shared.leases).await?;
+        let terms = pending.terms(lease.lease());
+        let source = terms.map_or(lease.lease().active, |terms| terms.former);
+        let pass = Pass::new(shared, lease, source, deadline, Lane::Background);
+        let down = pass.wake().await;
+        Ok(Self { pending, pass, terms, down })
+    }
+
+    fn wants(&self, entry: &Entry, which: Which) -> bool {
+        if entry.reason == Some(Reason::Rejoining) && self.terms.is_some() {
+            return false;
         }
-        let pass = Pass::new(self, self.warrant().await?, work_ends(deadline), Lane::Background);
-        pass.wake().await;
-        let at_once = pass.retries_at_once();
-        let mut running = FuturesUnordered::new();
-        let mut waiting = notes.into_iter();
-        let mut done = Retried::default();
-        let mut tally = Tally::default();
-        // Where the limits leave no turn for one, they leave none for those behind it: those keep their notes as they are.
-        let mut turns = true;
+        // What an earlier epoch waited for may not be needed any more.
+        let waits = entry.waits_for.is_some_and(|hub| self.down.contains(&hub));
+        let is_blocked = waits && entry.epoch >= self.pass.lease.lease().epoch;
+        which == Which::All || (entry.next_try <= Timestamp::now() && !is_blocked)
+    }
+
+    /// `false` when the time was over before all were tried.
+    async fn try_all(&self, ids: Vec<IdentityId>, retried: &mut Retried) -> Result<bool, String> {
+        let at_once = self.pass.retries_at_once();
+        let (mut running, mut waiting) = (FuturesUnordered::new(), ids.into_iter());
         loop {
             while running.len() < at_once
-                && turns
-                && !pass.work_ends.is_over()
-                && let Some((note, etag)) = waiting.next()
+                && !self.pass.is_over()
+                && let Some(id) = waiting.next()
             {
-                running.push(pass.retry_one(note, etag));
+                running.push(self.try_one(id));
             }
-            let Some(worked) = running.next().await else { break };
-            done.tried += 1;
-            turns &= !worked.is_owed_for(Reason::NotReached);
-            match worked.fate {
-                Fate::Equal | Fate::Written | Fate::Backlog => done.resolved += 1,
-                _ => done.still_owed += 1,
+            let Some(ended) = running.next().await else { break };
+            retried.tried += 1;
+            match ended? {
+                true => retried.resolved += 1,
+                false => retried.still_pending += 1,
             }
-            pass.settle(vec![worked], &mut tally).await?;
         }
-        Ok(done)
+        Ok(waiting.next().is_none())
+    }
+
+    /// Whether it is right now.
+    async fn try_one(&self, id: IdentityId) -> Result<bool, String> {
+        let _held = self.pass.shared.locks.hold(&id.device).await;
+        let mut work = Work::new(&self.pass);
+        match &self.terms {
+            Some(terms) => self.settle_one(&mut work, &id, terms).await,
+            None => self.reconcile_one(&mut work, &id).await,
+        }
+    }
+
+    async fn settle_one(&self, work: &mut Work<'_>, id: &IdentityId, terms: &Terms) -> Result<bool, String> {
+        let Pending { store, losses, changed, .. } = self.pending;
+        if store.of(id).await.map_err(in_storage)?.is_none() {
+            return Ok(true);
+        }
+        match settle(work, store, losses, id, terms).await {
+            Ok(Settled::Done) => {
+                let list = Listed { epoch: terms.diverged.epoch, closing: self.pass.lease.lease().closing };
+                let one = Changed { identity: id.clone(), deleted: false };
+                changed.add(list, "pending", vec![one]).await.map_err(in_storage)?;
+                tracing::info!(identity = %id, "no longer pending");
+                Ok(true)
+            }
+            Ok(Settled::Pending(_)) => Ok(false),
+            Err(outcome) => self.not_now(id, outcome).await,
+        }
+    }
+
+    async fn reconcile_one(&self, work: &mut Work<'_>, id: &IdentityId) -> Result<bool, String> {
+        let Some((note, etag)) = self.pending.store.of(id).await.map_err(in_storage)? else { return Ok(true) };
+        let announced_delete = note.slot(self.pass.source_role).deleted.is_some();
+        let ask = Ask { compare_registry: true, announced_delete, ..Ask::default() };
+        work.begin_identity();
+        match work.reconcile(id, ask).await {
+            Outcome::Equal | Outcome::Absent | Outcome::Written => self.clear(&note, &etag).await,
+            Outcome::OnlyOnTarget => {
+                let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
+                self.still(id, cause.into()).await
+            }
+            Outcome::SourceSilent(error) => match follow(work, &self.pending.store, id, &[], &error).await {
+                Ok(()) => Ok(false),
+                Err(outcome) => self.not_now(id, outcome).await,
+            },
+            Outcome::Pending(cause) => self.still(id, cause.into()).await,
+            outcome => self.not_now(id, outcome).await,
+        }
+    }
+
+    async fn not_now(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {
+        match outcome {
+            Outcome::Held(why) => Err(why),
+            Outcome::TargetSilent(why) => {
+                let cause = Cause::new(Reason::TargetUnreachable, why);
+                let waits_for = Some(self.pass.target_role());
+                self.still(id, Tried { waits_for, ..cause.into() }).await
+            }
+            Outcome::Pending(cause) => self.still(id, cause.into()).await,
+            _ => Ok(false),
+        }
+    }
+
+    async fn still(&self, id: &IdentityId, tried: Tried) -> Result<bool, String> {
+        let at = At { now: Timestamp::now(), epoch: self.pass.lease.lease().epoch };
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before?;
+            note.tried(&tried, at);
+            Some(note)
+        });
+        changed.await.map(|_| false).map_err(in_storage)
+    }
+
+    /// Takes the note away, unless it has changed since.
+    async fn clear(&self, note: &PendingNote, etag: &ETag) -> Result<bool, String> {
+        match self.pending.store.clear(&note.id, etag).await {
+            Ok(()) => {
+                if note.reason.is_trouble() {
+                    tracing::info!(identity = %note.identity, reason = %note.reason, "no longer pending");
+                }
+                Ok(true)
+            }
+            Err(StorageError::Conflict) => Ok(false),
+            Err(error) => Err(in_storage(error)),
+        }
     }
 }
 
-impl<'a> Pass<'a> {
-    /// A client that has given a hub up for a moment tries it again with one call: let that be this
-    /// one, and not the first of the owed. A hub that is down is not waited for longer.
-    async fn wake(&self) {
-        let Some(probe) = probe_identity() else { return };
+impl Pass<'_> {
+    /// A client that has given a hub up for a moment tries it again with one call: let that be this one. Gives the hubs
+    /// that do not answer.
+    async fn wake(&self) -> Vec<HubRole> {
+        let Some(probe) = probe_identity() else { return Vec::new() };
         self.source().try_again();
         self.target().try_again();
         let until = Deadline::after(WAKING).or(self.work_ends);
-        let _ = futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
+        let (source, target) = futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
+        let is_down = |answer: Result<_, crate::iothub::HubError>| {
+            answer.is_err_and(|error| error.kind == crate::iothub::HubErrorKind::Unavailable)
+        };
+        let both = [(self.source_role, is_down(source.map(drop))), (self.target_role(), is_down(target.map(drop)))];
+        both.into_iter().filter(|(_, down)| *down).map(|(hub, _)| hub).collect()
     }
 
     /// How many are tried at a time. Each holds its device's lock, also while it waits for its turn at a registry, and
@@ -181,35 +308,8 @@ impl<'a> Pass<'a> {
         };
         if is_limited(self.source()) || is_limited(self.target()) { FEW_AT_ONCE } else { MANY_AT_ONCE }
     }
+}
 
-    async fn retry_one(&'a self, note: OwedNote, etag: ETag) -> Worked {
-        let id = note.identity.clone();
-        let _held = self.engine.locks.hold(&id.device).await;
-        let mut flow = Flow::new(self);
-        let rejoining = self.warrant.authority().standby_state == StandbyState::Rejoining;
-        let mut worked = Worked {
-            id: id.clone(),
-            fate: Fate::Ignored,
-            at: Default::default(),
-            source_read: false,
-            note: Some((note, etag)),
-            owed_backlog: OwedBacklog::Untouched,
-            unread: Vec::new(),
-        };
-        let still_owed = match self.backlog_first(&mut flow, &mut worked).await {
-            Ok(still_owed) => still_owed,
-            Err(why) => return Worked { fate: Fate::Hold(why), ..worked },
-        };
-        if !rejoining {
-            // The note may stand for more than its backlog: for whatever came while that was owed.
-            worked.fate = flow.reconcile(&id, &Task { compare_registry: true, ..Task::default() }).await;
-            worked.source_read = flow.source_read;
-        } else if worked.owed_backlog == OwedBacklog::Settled {
-            // Nothing is written to a rejoining hub.
-            worked.fate = Fate::Backlog;
-            worked.source_read = true;
-        }
-        worked.stays_backlog(still_owed);
-        worked
-    }
+fn in_storage(error: StorageError) -> String {
+    format!("storage: {error:?}")
 }

@@ -83,15 +83,31 @@ pub struct Slot {
     pub(crate) basis: Option<Basis>,
 }
 
+impl Heard {
+    /// As far as a client of the hub can have caused it: what happened before `since` was replication.
+    pub(crate) fn is_a_clients(&self, since: Option<Timestamp>) -> bool {
+        since.is_none_or(|since| self.occurred.is_none_or(|occurred| occurred >= since))
+    }
+
+    /// Whether all it says is that the device reported.
+    pub(crate) fn is_reported_only(&self) -> bool {
+        !self.created
+            && !self.deleted
+            && self.writes.tags.is_empty()
+            && self.writes.desired.is_empty()
+            && !self.writes.reported.is_empty()
+    }
+}
+
 impl Slot {
     /// Whether it says nothing.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether something its hub said waits to be brought over.
-    pub(crate) fn is_unsettled(&self) -> bool {
-        !self.writes.desired.is_empty() || !self.writes.reported.is_empty() || self.deleted.is_some()
+    /// Whether it may still decide between two values: more than where the hub's events stood.
+    pub(crate) fn is_worth_keeping(&self) -> bool {
+        !self.writes.is_empty() || !self.own.is_empty() || self.deleted.is_some()
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already; `false` then.

@@ -36,6 +36,8 @@ pub struct Entry {
     pub next_try: Timestamp,
     /// The hub without which nothing can be done.
     pub waits_for: Option<HubRole>,
+    /// The epoch under which it was last written.
+    pub epoch: u64,
 }
 
 impl Entry {
@@ -166,6 +168,7 @@ fn shown(note: &PendingNote) -> HashMap<String, String> {
     let mut shown = HashMap::from([
         ("reason".to_owned(), note.reason.as_str().to_owned()),
         ("next_try".to_owned(), note.next_try.as_second().to_string()),
+        ("epoch".to_owned(), note.epoch.to_string()),
     ]);
     if let Some(hub) = note.waits_for {
         shown.insert("waits_for".to_owned(), hub.to_string());
@@ -190,6 +193,7 @@ fn entry(listed: Listed) -> Option<Entry> {
             Some("secondary") => Some(HubRole::Secondary),
             _ => None,
         },
+        epoch: text("epoch").and_then(|text| text.parse().ok()).unwrap_or_default(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::execute::Basis;
 use super::observe::{Entries, Look};
-use super::outcome::{Cause, Outcome, Stop};
+use super::outcome::{Cause, Outcome, Reason, Stop};
 use super::plan::{self, Registry, Step, Want, plan};
 use super::work::{Ask, Work};
 use crate::iothub::{HubError, HubErrorKind, OperationClass};
@@ -45,6 +45,7 @@ impl Work<'_> {
             (None, Look::Absent) => self.absent(id),
             (Some(target), Look::Absent) => self.gone(id, ask, &target).await,
             (None, Look::Present(source)) => self.create_from(id, ask, &source, entry).await,
+            (Some(_), Look::Present(_)) if ask.create_only => Ok(self.done()),
             (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,
         }
     }
@@ -185,4 +186,70 @@ impl Work<'_> {
 async fn pause(round: u32) {
     let most = 20u64 << round.min(5);
     tokio::time::sleep(Duration::from_millis(rand::random_range(0..most))).await;
+}
+
+impl Work<'_> {
+    /// Makes the target's twin this one; its registry entry stays as it is.
+    pub(crate) async fn make_twin(
+        &mut self,
+        id: &IdentityId,
+        target: &TwinDocument,
+        wanted: TwinDocument,
+    ) -> Result<(), Stop> {
+        let plan = plan(id, Some(target), &Want::Twin(Box::new(wanted)), Registry::Assumed);
+        self.execute(id, plan.steps, Basis { source: None, source_entry: None }).await?;
+        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+    }
+
+    /// Makes the target's registry entry the source's; its twin stays as it is.
+    pub(crate) async fn copy_entry(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<(), Stop> {
+        let entries = match self.read_both(id).await? {
+            Entries::Unreadable(cause) => return Err(Stop::pending(cause)),
+            entries => entries,
+        };
+        let plan = plan(id, Some(target), &Want::Twin(Box::new(target.clone())), entries.registry());
+        let source_entry = entries.source().and_then(IdentityDocument::etag);
+        self.execute(id, plan.steps, Basis { source: None, source_entry: source_entry.as_ref() }).await?;
+        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+    }
+}
+
+impl Work<'_> {
+    /// Why the two hubs are not equal, without changing anything; `None` when they are, as far as two twins show.
+    ///
+    /// A twin shows no keys: one that somebody else deleted and that is there again (`was_remade`) is never taken for
+    /// equal by its twin alone.
+    pub(crate) async fn difference(&mut self, id: &IdentityId, was_remade: bool) -> Result<Option<Cause>, Outcome> {
+        match self.compare(id, was_remade).await {
+            Ok(cause) => Ok(cause),
+            Err(Stop::Again) => Ok(Some(Cause::contended())),
+            Err(Stop::At(outcome)) => Err(outcome),
+        }
+    }
+
+    async fn compare(&mut self, id: &IdentityId, was_remade: bool) -> Result<Option<Cause>, Stop> {
+        let drift = |detail: &str| Some(Cause::new(Reason::Drift, detail));
+        let target = self.target_or_stop(id).await?;
+        match (target, self.pass.source_twin(id).await) {
+            (_, Look::Unreachable(error)) => Err(Stop::At(self.source_silent(error))),
+            (None, Look::Absent) => Ok(None),
+            (None, Look::Present(_)) => Ok(drift("somebody else deleted it from the standby")),
+            (Some(_), Look::Absent) => Ok(Some(Cause::new(Reason::OnlyOnStandby, "the active hub does not have it"))),
+            (Some(target), Look::Present(source)) => {
+                let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
+                let alike = plan.steps.is_empty()
+                    && plan.left.is_none()
+                    && !plan::entries_visibly_differ(&source, &target);
+                let is_equal = alike && (!was_remade || self.has_equal_entries(id).await?);
+                Ok(if is_equal { None } else { drift("somebody else changed it on the standby") })
+            }
+        }
+    }
+
+    async fn has_equal_entries(&mut self, id: &IdentityId) -> Result<bool, Stop> {
+        Ok(match self.read_both(id).await? {
+            Entries::Both(source, target, scopes) => plan::same_identity(&source, &target, &scopes),
+            _ => false,
+        })
+    }
 }

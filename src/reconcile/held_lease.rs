@@ -25,6 +25,12 @@ impl HeldLease {
         Ok(Self { keeper: keeper.clone(), ends: Mutex::new(began.ends), began })
     }
 
+    /// The same lease, for work that goes the other way.
+    pub(crate) fn again(&self) -> Self {
+        let ends = *self.ends.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { keeper: self.keeper.clone(), began: self.began.clone(), ends: Mutex::new(ends) }
+    }
+
     /// As it was at the start.
     pub(crate) fn lease(&self) -> &WriteLease {
         &self.began
@@ -40,6 +46,7 @@ impl HeldLease {
         if now.epoch != self.began.epoch
             || now.active != self.began.active
             || now.standby_state != self.began.standby_state
+            || now.closing != self.began.closing
         {
             return Err(format!("the lease of epoch {} has passed to epoch {}", self.began.epoch, now.epoch));
         }

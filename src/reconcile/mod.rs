@@ -26,4 +26,4 @@ pub(crate) use outcome::{Cause, Outcome, Stop, in_words};
 pub use outcome::Reason;
 pub(crate) use pass::Pass;
 pub use reconciler::{Parts, Reconciler};
-pub(crate) use work::{Ask, Work};
+pub(crate) use work::{Ask, Work, Wrote};

@@ -23,6 +23,7 @@ impl Work<'_> {
             (None, Look::Absent) => self.absent(id),
             (Some(target), Look::Absent) => self.module_gone(id, ask, &target).await,
             (None, Look::Present(source)) => self.module_missing(id, &source).await,
+            (Some(_), Look::Present(_)) if ask.create_only => Ok(self.done()),
             (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,
         }
     }

@@ -18,6 +18,8 @@ pub(crate) struct Ask {
     pub(crate) only_created: bool,
     /// Its deletion was announced: by the source itself, or by a person.
     pub(crate) announced_delete: bool,
+    /// Only if the target does not have it: what is there is not changed.
+    pub(crate) create_only: bool,
     /// The device alone: whoever asks looks after its modules.
     pub(crate) alone: bool,
 }
@@ -34,18 +36,29 @@ pub(crate) struct Work<'a> {
     pub(crate) writes: u32,
     /// Whether the source answered for the identity.
     pub(crate) source_read: bool,
+    /// The versions that the writes returned.
+    pub(crate) wrote: Option<Wrote>,
+}
+
+/// The versions that writes to one twin returned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    /// Of the twin, and of its desired properties.
+    pub(crate) twin: Option<(u64, u64)>,
+    /// Of its reported properties.
+    pub(crate) reported: Option<u64>,
 }
 
 impl<'a> Work<'a> {
     /// Work that has no place in flight yet: an echo needs none.
     pub(crate) fn new(pass: &'a Pass<'a>) -> Self {
         let bulk = pass.shared.bulk(pass.target_role()).clone();
-        Self { pass, permit: None, coming: None, bulk, writes: 0, source_read: false }
+        Self { pass, permit: None, coming: None, bulk, writes: 0, source_read: false, wrote: None }
     }
 
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
-        (self.writes, self.source_read) = (0, false);
+        (self.writes, self.source_read, self.wrote) = (0, false, None);
     }
 
     /// Gives the place in flight back, so that others go on while this work waits for its turn at a registry, whose

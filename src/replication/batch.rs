@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::iothub::notification::Hint;
+use crate::iothub::notification::{Hint, HintKind};
 use crate::model::{DeviceId, IdentityId};
 use crate::routing::HubRole;
 
-use super::owed::Position;
+use crate::pending::{Heard, Position};
 
 /// A hint, where it stood, and whose it is.
 #[derive(Debug, Clone)]
@@ -17,6 +17,32 @@ pub(crate) struct Placed {
     pub(crate) hub: HubRole,
     /// Where it stood.
     pub(crate) at: Position,
+}
+
+impl Placed {
+    /// What a note keeps of it.
+    pub(crate) fn heard(&self) -> Heard {
+        let Hint { kind, occurred, version, writes, ordered, .. } = &self.hint;
+        Heard {
+            at: self.at.clone(),
+            occurred: *occurred,
+            version: *version,
+            writes: writes.clone(),
+            created: *kind == HintKind::Created,
+            deleted: *kind == HintKind::Deleted,
+            ordered: *ordered,
+        }
+    }
+
+    /// Whether the event says that the identity was deleted.
+    pub(crate) fn is_deletion(&self) -> bool {
+        self.hint.kind == HintKind::Deleted
+    }
+
+    /// Whether the event says that the identity was created.
+    pub(crate) fn is_creation(&self) -> bool {
+        self.hint.kind == HintKind::Created
+    }
 }
 
 /// All hints about one identity, in order.
@@ -72,8 +98,7 @@ impl DeviceWork {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::iothub::notification::HintKind;
-    use crate::model::TwinChange;
+    use crate::model::TwinWrites;
 
     #[test]
     fn hints_are_grouped_by_device_and_identity_with_their_order_kept() {
@@ -84,10 +109,9 @@ mod tests {
                 kind: HintKind::Created,
                 ordered: true,
                 occurred: None,
-                change: TwinChange::default(),
+                writes: TwinWrites::default(),
                 version: None,
                 reported_version: None,
-                desired_version: None,
             },
             hub: HubRole::Primary,
             at: Position { log: "registry/0".to_owned(), sequence: Some(n as i64) },

@@ -154,11 +154,10 @@ impl DeadLetterStore {
         }
     }
 
-    /// Dead letters in order of their ids, at most `limit`, beginning after the id `after`.
-    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>, StorageError> {
-        let after = after.map(blob_name);
+    /// Dead letters in order of their ids, at most `limit`.
+    pub async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, StorageError> {
         let mut letters = Vec::new();
-        for name in self.container.list(PREFIX, after.as_deref(), limit).await? {
+        for name in self.container.list(PREFIX, limit).await? {
             letters.extend(self.read(&name).await?);
         }
         Ok(letters)

@@ -3,11 +3,13 @@
 use super::batch::Placed;
 use super::dead_letter::DeadLetter;
 use super::origin;
-use super::owed::Position;
-use super::pass::now;
+use jiff::Timestamp;
+
 use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
 use crate::iothub::notification;
+use crate::pending::Position;
+use crate::routing::Marker;
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(crate) struct Intake {
     pub(crate) dead: Vec<DeadLetter>,
     /// Hints about the app's own identities, and those that change nothing.
     pub(crate) ignored: usize,
+    /// Marks on the app's own identities: which hub, and what was marked.
+    pub(crate) markers: Vec<Marker>,
 }
 
 /// Reads every record of a batch; a bad one harms only itself.
@@ -25,7 +29,7 @@ pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubS
     let mut intake = Intake::default();
     for record in &batch.records {
         if let Some(reason) = intake.record(batch, record, primary, secondary) {
-            intake.dead.push(DeadLetter::new(batch, record, reason, now()));
+            intake.dead.push(DeadLetter::new(batch, record, reason, Timestamp::now()));
         }
     }
     intake
@@ -53,7 +57,11 @@ impl Intake {
             match element {
                 Err(why) => bad.push(why.0),
                 Ok(None) => self.ignored += 1,
-                Ok(Some(hint)) if hint.identity.device.is_probe() => self.ignored += 1,
+                Ok(Some(hint)) if hint.identity.device.is_probe() => {
+                    self.ignored += 1;
+                    let hub = origin::whose(hint.hub.as_deref(), primary, secondary);
+                    self.markers.extend(hub.and_then(|hub| Marker::read(hub, &hint.writes)));
+                }
                 Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
                     Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
                     None => bad.push(origin_unknown(hint.hub.as_deref())),

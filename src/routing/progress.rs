@@ -1,6 +1,8 @@
-//! How far each partition is, for `iot-hadr status`: best effort, never in the way of a batch.
+//! How far each partition is: the newest event applied, and the marks that have passed through it.
+//!
+//! Best effort, never in the way of a batch: a mark that is forgotten is made again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::marker::Marker;
+use super::role::HubRole;
 use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "progress/";
@@ -29,6 +33,19 @@ pub struct PartitionProgress {
     pub enqueued: Option<Timestamp>,
     /// When it was applied.
     pub applied_at: Timestamp,
+    /// The newest mark of each hub whose event, and with it all that hub said before, was applied.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub markers: BTreeMap<HubRole, Timestamp>,
+}
+
+impl PartitionProgress {
+    /// Adds marks, the newest of each hub.
+    pub fn passed(&mut self, markers: impl IntoIterator<Item = Marker>) {
+        for Marker { hub, at } in markers {
+            let newest = self.markers.entry(hub).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -39,32 +56,46 @@ struct Partition {
 
 /// Progress in storage.
 #[derive(Debug)]
-pub(crate) struct ProgressLog {
+pub struct ProgressLog {
     container: Container,
     partitions: Mutex<HashMap<String, Partition>>,
 }
 
 impl ProgressLog {
     /// In this container, under `progress/`.
-    pub(crate) fn new(container: Container) -> Self {
+    pub fn new(container: Container) -> Self {
         Self { container, partitions: Mutex::default() }
     }
 
     /// Notes progress, to be written by the next [`Self::flush`] that is due.
-    pub(crate) fn note(&self, progress: PartitionProgress) {
+    pub fn note(&self, progress: PartitionProgress) {
         let name = format!("{PREFIX}{}/{}.json", progress.event_hub, progress.partition);
         let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
-        partitions.entry(name).or_default().pending = Some(progress);
+        let pending = &mut partitions.entry(name).or_default().pending;
+        let before = pending.take().map(|before| before.markers).unwrap_or_default();
+        let mut progress = progress;
+        progress.passed(before.into_iter().map(|(hub, at)| Marker { hub, at }));
+        *pending = Some(progress);
     }
 
     /// Writes what is noted and due, or all that is noted.
-    pub(crate) async fn flush(&self, all: bool) {
+    pub async fn flush(&self, all: bool) {
         for (name, progress) in self.due(all) {
-            let Ok(bytes) = serde_json::to_vec(&progress) else { continue };
-            if let Err(error) = self.container.put(&name, Bytes::from(bytes), Precondition::None).await {
+            if let Err(error) = self.write(&name, progress).await {
                 tracing::debug!(blob = name, ?error, "progress was not written");
             }
         }
+    }
+
+    /// Marks that another process has seen are kept.
+    async fn write(&self, name: &str, mut progress: PartitionProgress) -> Result<(), StorageError> {
+        if let Some(blob) = self.container.get(name).await?
+            && let Ok(before) = serde_json::from_slice::<PartitionProgress>(&blob.bytes)
+        {
+            progress.passed(before.markers.into_iter().map(|(hub, at)| Marker { hub, at }));
+        }
+        let bytes = serde_json::to_vec(&progress).map_err(|e| StorageError::Rejected(e.to_string()))?;
+        self.container.put(name, Bytes::from(bytes), Precondition::None).await.map(|_| ())
     }
 
     fn due(&self, all: bool) -> Vec<(String, PartitionProgress)> {
@@ -86,7 +117,7 @@ impl ProgressLog {
 /// The progress of every partition that ever reported some.
 pub async fn progress(container: &Container) -> Result<Vec<PartitionProgress>, StorageError> {
     let mut all = Vec::new();
-    for name in container.list(PREFIX, None, 1_000).await? {
+    for name in container.list(PREFIX, 1_000).await? {
         if let Some(blob) = container.get(&name).await? {
             all.extend(serde_json::from_slice::<PartitionProgress>(&blob.bytes).ok());
         }

@@ -89,6 +89,9 @@ pub struct RoutingRecord {
     /// Whether an operator has accepted that a rejoining after a forced promotion ends.
     #[serde(default)]
     pub rejoin_accepted: bool,
+    /// The comparison that ends a rejoining has begun: what changes from now on is listed apart.
+    #[serde(default)]
+    pub closing: bool,
     /// The two hubs; none in a record that was made before they were kept.
     #[serde(default)]
     pub hubs: Option<HubNames>,
@@ -136,6 +139,7 @@ impl RoutingRecord {
             diverged: None,
             planned: false,
             rejoin_accepted: false,
+            closing: false,
             hubs: None,
             lease_seconds: u32::try_from(lease.as_secs()).unwrap_or(u32::MAX).max(1),
             automation: Automation::Paused,

@@ -80,6 +80,7 @@ pub fn finish(
         diverged: Some(parted(record, cut)),
         planned: promotion.kind == PromotionKind::Planned,
         rejoin_accepted: false,
+        closing: false,
         promotion: None,
         ..record.clone()
     }
@@ -119,13 +120,20 @@ pub fn accept_rejoin(
     Ok(RoutingRecord { rejoin_accepted: true, ..record.clone() }.signed(authorship))
 }
 
+/// The comparison that ends a rejoining begins: from now on what changes is listed apart, and compared after it.
+pub fn begin_closing(record: &RoutingRecord, authorship: Authorship) -> Result<RoutingRecord, TransitionError> {
+    rejoining(record)?;
+    Ok(RoutingRecord { closing: true, ..record.clone() }.signed(authorship))
+}
+
 /// Both hubs say the same again: the standby follows the active hub from now on, in the same epoch.
 pub fn end_rejoining(
     record: &RoutingRecord,
     authorship: Authorship,
 ) -> Result<RoutingRecord, TransitionError> {
     rejoining(record)?;
-    Ok(RoutingRecord { standby_state: StandbyState::InSync, diverged: None, ..record.clone() }
+    let in_sync = StandbyState::InSync;
+    Ok(RoutingRecord { standby_state: in_sync, diverged: None, closing: false, ..record.clone() }
         .signed(authorship))
 }
 

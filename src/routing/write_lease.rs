@@ -28,6 +28,8 @@ pub struct WriteLease {
     pub planned: bool,
     /// Whether an operator has accepted the end of a rejoining after a forced promotion.
     pub rejoin_accepted: bool,
+    /// Whether the comparison that ends a rejoining has begun.
+    pub closing: bool,
     /// How long any lease under this record lasts.
     pub length: Duration,
     /// When this one ends, as a deadline for requests (computed on the boot-time clock).
@@ -45,6 +47,7 @@ impl WriteLease {
             diverged: record.diverged,
             planned: record.planned,
             rejoin_accepted: record.rejoin_accepted,
+            closing: record.closing,
             length: record.lease(),
             ends: lease.deadline()?,
         })

@@ -27,35 +27,46 @@ impl Work<'_> {
         let shared = self.pass.shared;
         shared.pairs.forget(id);
         self.registry_agrees(id).await?;
-        // Its turn first: what gets none now has cost nothing, neither the budget nor a snapshot's reads.
-        let target_hub = self.pass.turn(self.pass.target(), OperationClass::RegistryDelete).await;
-        let target_hub = target_hub.map_err(|error| Stop::target(&error))?;
-        let after = Instant::now();
-        if !shared
-            .probe(self.pass.source_role)
-            .is_present(self.pass.source(), after, self.pass.work_ends)
-            .await
-        {
+        let (source, after) = (self.pass.source(), Instant::now());
+        if !shared.probe(self.pass.source_role).is_present(source, after, self.pass.work_ends).await {
             let why = "the active hub did not answer for the app's own probe identity";
             return Ok(Outcome::Pending(Cause::new(Reason::ProbeMissing, why)));
         }
+        if let Some(cause) = self.remove(id, target, etag).await? {
+            return Ok(Outcome::Pending(cause));
+        }
+        tracing::info!(identity = %id, "deleted: the source says that it is absent");
+        self.is_still_absent(id).await
+    }
+
+    /// Takes an identity away from the target, within the budget and with a snapshot; gives why it may not go now.
+    pub(crate) async fn remove(
+        &mut self,
+        id: &IdentityId,
+        target: &TwinDocument,
+        etag: &ETag,
+    ) -> Result<Option<Cause>, Stop> {
+        let shared = self.pass.shared;
+        self.step_aside();
+        // Its turn first: what gets none now has cost nothing, neither the budget nor a snapshot's reads.
+        let hub = self.pass.turn(self.pass.target(), OperationClass::RegistryDelete).await;
+        let hub = hub.map_err(|error| Stop::target(&error))?;
         match shared.budget.charge(id, etag, Timestamp::now()).await {
             Ok(true) => {}
-            Ok(false) => return Ok(over_budget("the deletes of this hour are used up")),
-            Err(StorageError::Rejected(why)) => return Ok(over_budget(&why)),
+            Ok(false) => return Ok(Some(over_budget("the deletes of this hour are used up"))),
+            Err(StorageError::Rejected(why)) => return Ok(Some(over_budget(&why))),
             Err(error) => return Err(error.into()),
         }
         let kept = snapshot::keep(self.pass, id, target).await?;
         // A twin that does not tell its registry entry's ETag: the entry that was kept does.
         let etag = kept.as_ref().filter(|_| etag.is_nothing()).unwrap_or(etag);
         let deadline = self.pass.write_ends().await?;
-        let result = target_hub.delete_identity(id, etag, deadline).await;
+        let result = hub.delete_identity(id, etag, deadline).await;
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;
         self.writes += 1;
         shared.echoes.deleted(self.pass.target_role(), id);
-        tracing::info!(identity = %id, "deleted: the source says that it is absent");
-        self.is_still_absent(id).await
+        Ok(None)
     }
 
     /// A twin may be missing where a registry entry is not: ask the registry too.
@@ -82,6 +93,6 @@ impl Work<'_> {
 }
 
 /// No more is deleted; others go on.
-fn over_budget(why: &str) -> Outcome {
-    Outcome::Pending(Cause::new(Reason::DeleteBudget, why))
+fn over_budget(why: &str) -> Cause {
+    Cause::new(Reason::DeleteBudget, why)
 }

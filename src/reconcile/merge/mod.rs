@@ -33,6 +33,19 @@ pub struct Loss {
     pub kept: String,
 }
 
+impl Loss {
+    /// What somebody wrote to the standby, which is made equal to the active hub again.
+    pub(crate) fn of_drift(section: &str, member: String, value: Value) -> Self {
+        Self {
+            section: section.to_owned(),
+            path: vec![member],
+            active: Value::Null,
+            former_active: value,
+            kept: "active".to_owned(),
+        }
+    }
+}
+
 /// What one hub says of an identity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Side<'a> {

@@ -87,10 +87,8 @@ pub(crate) fn plan(
         }
         (None, Want::Source(twin)) => create(id, twin, registry),
         (Some(target), Want::Source(twin)) => change(id, target, twin, registry),
-        (Some(target), Want::Carried(twin)) => change(id, target, twin, registry),
-        (None, Want::Carried(_)) | (_, Want::Unknown) => {
-            left(Reason::SourceUnreachable, "it is not on the target, and the source cannot be read")
-        }
+        (Some(target), Want::Twin(twin)) => change(id, target, twin, registry),
+        (None, Want::Twin(_)) => left(Reason::SourceUnreachable, "it is not on the target"),
     }
 }
 

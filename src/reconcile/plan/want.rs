@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::observe::scope;
-use crate::model::{IdentityDocument, IdentityId, Object, TwinWrites, TwinDocument};
+use crate::model::{IdentityDocument, IdentityId, Object, TwinDocument};
 
 /// What is wanted of an identity.
 #[derive(Debug)]
@@ -12,21 +12,8 @@ pub(crate) enum Want<'a> {
     Source(&'a TwinDocument),
     /// The source says that it is absent.
     Absent,
-    /// The source cannot be read: the target, with what the events carried.
-    Carried(Box<TwinDocument>),
-    /// The source cannot be read, and the target has nothing that changes could be applied to.
-    Unknown,
-}
-
-impl Want<'_> {
-    /// The target with the carried changes applied in memory, one after the other.
-    pub(crate) fn carried(target: Option<&TwinDocument>, writes: &TwinWrites) -> Self {
-        target.map_or(Self::Unknown, |target| {
-            let mut twin = target.clone();
-            twin.apply(writes);
-            Self::Carried(Box::new(twin))
-        })
-    }
+    /// A twin made in memory, on what the target has.
+    Twin(Box<TwinDocument>),
 }
 
 /// The item that creates a device with its whole twin in one bulk call.

@@ -1,4 +1,4 @@
-//! `iot-hadr owed`: identities that are not right yet.
+//! `iot-hadr pending`: identities that are not right yet.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::output::{age, complain, exit, show, show_json};
 use super::{Context, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
-use crate::replication::{OwedNote, OwedStore, Retried};
+use crate::pending::{PendingNote, PendingStore, Retried};
 use crate::storage::StorageError;
 
 /// For a retry of everything.
 const RETRY: Duration = Duration::from_secs(300);
 
-/// What to do with owed identities.
+/// What to do with pending identities.
 #[derive(Debug, Clone, Subcommand)]
-pub enum Owed {
+pub enum PendingCommand {
     /// One line each: why, since when
     List {
         /// A JSON array
@@ -46,26 +46,26 @@ pub enum Owed {
     },
 }
 
-pub(super) async fn run(context: &Context, command: Owed) -> u8 {
-    let store = OwedStore::new(context.clients.store.clone());
+pub(super) async fn run(context: &Context, command: PendingCommand) -> u8 {
+    let store = PendingStore::new(context.clients.store.clone());
     match command {
-        Owed::List { json, limit } => list(&store, json, limit).await,
-        Owed::Show { id, json } => match find(&store, &id).await {
+        PendingCommand::List { json, limit } => list(&store, json, limit).await,
+        PendingCommand::Show { id, json } => match find(&store, &id).await {
             Ok(note) => show_note(&note, json),
             Err(code) => code,
         },
-        Owed::Retry { id: None, json } => {
-            retried(context.engine().retry_all(Deadline::after(RETRY)).await, json)
+        PendingCommand::Retry { id: None, json } => {
+            retried(context.pending().retry_all(Deadline::after(RETRY)).await, json)
         }
-        Owed::Retry { id: Some(id), json } => match find(&store, &id).await {
-            Ok(note) => retried(context.engine().retry(&note.identity, Deadline::after(RETRY)).await, json),
+        PendingCommand::Retry { id: Some(id), json } => match find(&store, &id).await {
+            Ok(note) => retried(context.pending().retry(&note.identity, Deadline::after(RETRY)).await, json),
             Err(code) => code,
         },
     }
 }
 
-async fn list(store: &OwedStore, json: bool, limit: usize) -> u8 {
-    let notes = match store.list(None, limit).await {
+async fn list(store: &PendingStore, json: bool, limit: usize) -> u8 {
+    let notes = match store.list(limit).await {
         Ok(notes) => notes,
         Err(StorageError::NoContainer) => Vec::new(),
         Err(error) => return storage_failed(&error.into()),
@@ -85,12 +85,12 @@ async fn list(store: &OwedStore, json: bool, limit: usize) -> u8 {
             note.detail
         ));
     }
-    complain(&format!("{} owed", notes.len()));
+    complain(&format!("{} pending", notes.len()));
     exit::DONE
 }
 
 /// By its id, or by the identity's own spelling.
-async fn find(store: &OwedStore, id: &str) -> Result<OwedNote, u8> {
+async fn find(store: &PendingStore, id: &str) -> Result<PendingNote, u8> {
     let mut found = store.get(id).await;
     if let (Ok(None), Ok(identity)) = (&found, id.parse::<IdentityId>()) {
         found = store.of(&identity).await;
@@ -98,14 +98,14 @@ async fn find(store: &OwedStore, id: &str) -> Result<OwedNote, u8> {
     match found {
         Ok(Some((note, _))) => Ok(note),
         Ok(None) | Err(StorageError::NoContainer) => {
-            complain(&format!("{id} is not owed"));
+            complain(&format!("{id} is not pending"));
             Err(exit::REFUSED)
         }
         Err(error) => Err(storage_failed(&error.into())),
     }
 }
 
-fn show_note(note: &OwedNote, json: bool) -> u8 {
+fn show_note(note: &PendingNote, json: bool) -> u8 {
     if json {
         show_json(&[note]);
     } else {
@@ -125,11 +125,11 @@ fn retried(outcome: Result<Retried, String>, json: bool) -> u8 {
     if json {
         show_json(&[numbers(done)]);
     } else {
-        show(&format!("{} tried, {} right now, {} still owed", done.tried, done.resolved, done.still_owed));
+        show(&format!("{} tried, {} right now, {} still pending", done.tried, done.resolved, done.still_pending));
     }
-    if done.still_owed == 0 { exit::DONE } else { exit::REFUSED }
+    if done.still_pending == 0 { exit::DONE } else { exit::REFUSED }
 }
 
 fn numbers(done: Retried) -> Value {
-    json!({"tried": done.tried, "resolved": done.resolved, "stillOwed": done.still_owed})
+    json!({"tried": done.tried, "resolved": done.resolved, "stillPending": done.still_pending})
 }

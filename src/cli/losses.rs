@@ -1,0 +1,53 @@
+//! `iot-hadr losses`: what two hubs disagreed on, and which value was kept.
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use super::output::{age, complain, exit, show, show_json};
+use super::{Context, storage_failed};
+use crate::pending::LossStore;
+use crate::storage::StorageError;
+
+/// What to do with loss reports.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Losses {
+    /// One line for each field
+    List {
+        /// A JSON array of reports
+        #[arg(long)]
+        json: bool,
+        /// At most so many reports
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Losses) -> u8 {
+    let Losses::List { json, limit } = command;
+    let reports = match LossStore::new(context.clients.store.clone()).list(limit).await {
+        Ok(reports) => reports,
+        Err(StorageError::NoContainer) => Vec::new(),
+        Err(error) => return storage_failed(&error.into()),
+    };
+    if json {
+        show_json(&reports);
+        return exit::DONE;
+    }
+    let now = Timestamp::now();
+    for report in &reports {
+        for loss in &report.losses {
+            show(&format!(
+                "{}  {} ago  {} {}: active {}, former {}, kept {}",
+                report.identity,
+                age(report.at, now),
+                loss.section,
+                loss.path.join("."),
+                loss.active,
+                loss.former_active,
+                loss.kept
+            ));
+        }
+    }
+    complain(&format!("{} loss reports", reports.len()));
+    exit::DONE
+}

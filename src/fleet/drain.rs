@@ -1,0 +1,87 @@
+//! Before a planned promotion: all that the active hub said has been applied up to seconds ago.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::markers::{Behind, Markers};
+use crate::iothub::{Deadline, HubError};
+use crate::pending::PendingStore;
+use crate::storage::StorageError;
+
+/// Between looks.
+const POLL: Duration = Duration::from_millis(500);
+
+/// Between marks while some partitions are behind.
+const MARK_EVERY: Duration = Duration::from_secs(5);
+
+/// For one round of marks.
+const MARKS: Duration = Duration::from_secs(30);
+
+/// Notes are counted so far.
+const COUNTED: usize = 10_000;
+
+/// How far the standby is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Partitions whose events of some seconds ago have not been applied.
+    pub behind: Vec<Behind>,
+    /// Partitions that are known.
+    pub partitions: usize,
+    /// Identities that are not right.
+    pub pending: usize,
+}
+
+impl Lag {
+    /// Whether nothing is left, or nothing but what is pending and is accepted.
+    pub fn is_none(&self, accept_pending: bool) -> bool {
+        self.behind.is_empty() && (accept_pending || self.pending == 0)
+    }
+}
+
+/// Why it cannot be told.
+#[derive(Debug, Clone)]
+pub enum CannotDrain {
+    /// The active hub's probes cannot be marked.
+    Hub(HubError),
+    /// Storage.
+    Storage(StorageError),
+}
+
+/// Marks the active hub's probes and waits until every known partition has passed the marks and nothing is pending, at
+/// most `at_most`. Gives how far it is then.
+///
+/// # Errors
+/// When the hub refuses the marks, or storage gives no answer.
+pub async fn drain(
+    mut markers: Markers,
+    store: &PendingStore,
+    at_most: Duration,
+    accept_pending: bool,
+    say: impl Fn(&Lag),
+) -> Result<Lag, CannotDrain> {
+    let (since, until) = (Timestamp::now(), Instant::now() + at_most);
+    let (mut marked, mut said) = (None::<Instant>, None);
+    loop {
+        let (behind, partitions) = markers.behind(since).await.map_err(CannotDrain::Storage)?;
+        let pending = match store.count(COUNTED).await {
+            Err(StorageError::NoContainer) => 0,
+            count => count.map_err(CannotDrain::Storage)?,
+        };
+        let lag = Lag { behind, partitions, pending };
+        if lag.is_none(accept_pending) || (marked.is_some() && Instant::now() >= until) || at_most.is_zero() {
+            return Ok(lag);
+        }
+        if !lag.behind.is_empty() && marked.is_none_or(|marked| marked.elapsed() >= MARK_EVERY) {
+            markers.mark(partitions, Deadline::after(MARKS)).await.map_err(CannotDrain::Hub)?;
+            marked = Some(Instant::now());
+        }
+        marked.get_or_insert_with(Instant::now);
+        let shown = (lag.behind.len(), lag.pending);
+        if said != Some(shown) {
+            say(&lag);
+            said = Some(shown);
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,12 @@
+//! Whole hubs: what ends a rejoining.
+//!
+//! In reading order: `markers` prove that every partition has passed a moment; [`Rejoin`] is the duty that ends a rejoining
+//! when all that the former active hub said is on the active one; `compare` says which identities seem to differ at all.
+
+mod compare;
+mod markers;
+mod rejoin;
+
+pub use compare::{CannotCompare, apparent_differences};
+pub use markers::{Behind, Markers};
+pub use rejoin::{Rejoin, Stage};

@@ -1,0 +1,426 @@
+//! Ending a rejoining: when every partition has passed, nothing of the former active hub is pending, and what changed has
+//! been compared.
+//!
+//! Nothing is written to the former hub before. Then each identity that changed is settled once more, and after that
+//! written from the active hub to the former one.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+
+use super::compare::apparent_differences;
+use super::markers::{CLOCKS, Markers};
+use crate::iothub::{Deadline, HubErrorKind, Lane};
+use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
+use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
+use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work};
+use crate::routing::{
+    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing, end_rejoining,
+    margin, probe_present,
+};
+use crate::storage::StorageError;
+
+/// For the former hub to show that it is there.
+const HUB_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Between two marks while some partitions are behind.
+const MARK_EVERY: Duration = Duration::from_secs(5);
+
+/// Identities compared at a time.
+const AT_ONCE: usize = 16;
+
+/// Notes counted so far.
+const COUNTED: usize = 10_000;
+
+/// What a rejoining waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// The standby is in sync: there is nothing to end.
+    InSync,
+    /// A promotion is under way.
+    Promoting,
+    /// An operator must accept the end of a forced one.
+    NotAccepted,
+    /// Clients still move, until then.
+    Moving(Timestamp),
+    /// The former active hub does not answer.
+    FormerDown(String),
+    /// So many of so many partitions have passed.
+    Partitions(usize, usize),
+    /// So many identities are pending.
+    Pending(usize),
+    /// The comparison goes on: so many identities were compared in this run.
+    Comparing(usize),
+}
+
+/// Ends rejoinings. One process at a time does it.
+#[derive(Debug)]
+pub struct Rejoin {
+    pending: Pending,
+    records: RecordStore,
+    hubs: Hubs,
+    valid_for: Duration,
+    by: String,
+    marks: Mutex<Option<(u64, Instant)>>,
+    markers: tokio::sync::Mutex<Option<(HubRole, Markers)>>,
+}
+
+impl Rejoin {
+    /// `valid_for` is how long devices keep the router's answer.
+    pub fn new(pending: Pending, records: RecordStore, hubs: Hubs, valid_for: Duration, by: String) -> Self {
+        let (marks, markers) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { pending, records, hubs, valid_for, by, marks, markers }
+    }
+
+    /// When clients that follow the router have moved twice over.
+    pub fn ends_after(record: &RoutingRecord, valid_for: Duration) -> Timestamp {
+        let moved = record.lease() * 2 + margin(record.lease()) + valid_for * 2;
+        record.cut.unwrap_or(record.changed_at).saturating_add(moved).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Goes as far as it can now, until `deadline`; gives what it waits for.
+    ///
+    /// # Errors
+    /// Storage, in words.
+    pub async fn advance(&self, deadline: Deadline) -> Result<Stage, String> {
+        let Some(stored) = self.records.read().await.map_err(|error| error.to_string())? else {
+            return Err("there is no routing record".to_owned());
+        };
+        match (stored.record.phase, stored.record.standby_state) {
+            (Phase::Promoting, _) => Ok(Stage::Promoting),
+            (Phase::Steady, StandbyState::InSync) => self.compare_the_rest(deadline).await,
+            (Phase::Steady, StandbyState::Rejoining) if stored.record.closing => self.close(&stored, deadline).await,
+            (Phase::Steady, StandbyState::Rejoining) => match self.waits_for(&stored.record, deadline).await? {
+                Some(stage) => Ok(stage),
+                None => self.begin_closing(&stored, deadline).await,
+            },
+        }
+    }
+
+    /// What a rejoining waits for, nothing of it done.
+    ///
+    /// # Errors
+    /// Storage, in words.
+    pub async fn look(&self, record: &RoutingRecord) -> Result<Stage, String> {
+        if record.standby_state == StandbyState::InSync {
+            return Ok(Stage::InSync);
+        }
+        let due = Self::ends_after(record, self.valid_for);
+        if Timestamp::now() < due {
+            return Ok(Stage::Moving(due));
+        }
+        let markers = self.markers_on(record.standby);
+        let (behind, known) = markers.behind(due).await.map_err(in_storage)?;
+        if !behind.is_empty() && !record.closing {
+            return Ok(Stage::Partitions(known - behind.len(), known));
+        }
+        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
+        if count > 0 && !record.closing {
+            return Ok(Stage::Pending(count));
+        }
+        Ok(if record.planned || record.rejoin_accepted { Stage::Comparing(0) } else { Stage::NotAccepted })
+    }
+
+    fn markers_on(&self, role: HubRole) -> Markers {
+        Markers::new(self.hubs.get(role).clone(), role, self.records.container().clone())
+    }
+
+    async fn waits_for(&self, record: &RoutingRecord, deadline: Deadline) -> Result<Option<Stage>, String> {
+        if !record.planned && !record.rejoin_accepted {
+            return Ok(Some(Stage::NotAccepted));
+        }
+        let due = Self::ends_after(record, self.valid_for);
+        if Timestamp::now() < due {
+            return Ok(Some(Stage::Moving(due)));
+        }
+        let former = self.hubs.get(record.standby);
+        if let Err(error) = probe_present(former, Deadline::after(HUB_ANSWERS).or(deadline)).await {
+            return Ok(Some(Stage::FormerDown(error.to_string())));
+        }
+        if let Some(stage) = self.partitions(record, due, deadline).await? {
+            return Ok(Some(stage));
+        }
+        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        // Some may be due: whatever is left after this run waits for more than time.
+        self.pending.retry_all(deadline).await?;
+        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
+        Ok((count > 0).then_some(Stage::Pending(count)))
+    }
+
+    async fn partitions(
+        &self,
+        record: &RoutingRecord,
+        due: Timestamp,
+        deadline: Deadline,
+    ) -> Result<Option<Stage>, String> {
+        let mut kept = self.markers.lock().await;
+        let (_, markers) = match kept.take_if(|(role, _)| *role == record.standby) {
+            Some(kept_ones) => kept.insert(kept_ones),
+            None => kept.insert((record.standby, self.markers_on(record.standby))),
+        };
+        let since = due.saturating_add(CLOCKS).unwrap_or(due);
+        let (behind, known) = markers.behind(since).await.map_err(in_storage)?;
+        if behind.is_empty() && known > 0 {
+            return Ok(None);
+        }
+        if Timestamp::now() >= since && self.may_mark(record.epoch) {
+            markers.mark(known, deadline).await.map_err(|error| format!("a probe cannot be marked: {error}"))?;
+        }
+        Ok(Some(Stage::Partitions(known - behind.len(), known)))
+    }
+
+    fn may_mark(&self, epoch: u64) -> bool {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_early = marks.is_some_and(|(of, at)| of == epoch && at.elapsed() < MARK_EVERY);
+        if !is_early {
+            *marks = Some((epoch, Instant::now()));
+        }
+        !is_early
+    }
+
+    async fn begin_closing(&self, stored: &Stored, deadline: Deadline) -> Result<Stage, String> {
+        let by = authorship(&self.by, &stored.record.reason);
+        let closing = begin_closing(&stored.record, by).map_err(|error| error.to_string())?;
+        match self.records.replace(closing, &stored.etag).await {
+            Ok(stored) => self.close(&stored, deadline).await,
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Everybody must know that the comparison has begun before its list is read.
+    async fn close(&self, stored: &Stored, deadline: Deadline) -> Result<Stage, String> {
+        let record = &stored.record;
+        let Some(diverged) = record.diverged else { return self.end(stored).await };
+        tokio::time::sleep(record.lease() + margin(record.lease())).await;
+        let now = Listed { epoch: diverged.epoch, closing: true };
+        let mut compared = 0;
+        let parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
+        for part in parts.into_iter().filter(|part| !now.has(part)) {
+            if !self.compare_part(&part, deadline, &mut compared).await? {
+                return Ok(Stage::Comparing(compared));
+            }
+        }
+        self.end(stored).await
+    }
+
+    async fn end(&self, stored: &Stored) -> Result<Stage, String> {
+        let by = authorship(&self.by, &stored.record.reason);
+        let ended = end_rejoining(&stored.record, by).map_err(|error| error.to_string())?;
+        self.records.replace(ended, &stored.etag).await.map_err(|error| error.to_string())?;
+        tracing::info!(epoch = stored.record.epoch, standby = %stored.record.standby, "in sync again");
+        Ok(Stage::InSync)
+    }
+
+    /// In sync, what was listed while the comparison went on is made right as anything else is.
+    async fn compare_the_rest(&self, deadline: Deadline) -> Result<Stage, String> {
+        let mut compared = 0;
+        let parts = match self.pending.changed.all_parts().await {
+            Err(StorageError::NoContainer) => return Ok(Stage::InSync),
+            parts => parts.map_err(in_storage)?,
+        };
+        for part in parts {
+            if !self.compare_part(&part, deadline, &mut compared).await? {
+                break;
+            }
+        }
+        self.forget_rests(deadline).await?;
+        Ok(Stage::InSync)
+    }
+
+    /// Notes that were kept for the rejoining.
+    async fn forget_rests(&self, deadline: Deadline) -> Result<(), String> {
+        let mut next = None;
+        loop {
+            let page = self.pending.store.page(next.as_deref()).await.map_err(in_storage)?;
+            for entry in page.entries.iter().filter(|entry| entry.reason == Some(Reason::Rejoining)) {
+                if deadline.is_over() {
+                    return Ok(());
+                }
+                if let Some((note, etag)) = self.pending.store.get(&entry.id).await.map_err(in_storage)?
+                    && note.reason == Reason::Rejoining
+                {
+                    match self.pending.store.clear(&note.id, &etag).await {
+                        Ok(()) | Err(StorageError::Conflict) => {}
+                        Err(error) => return Err(in_storage(error)),
+                    }
+                }
+            }
+            next = page.next;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// `false` when it could not be compared whole.
+    async fn compare_part(&self, part: &str, deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
+        let listed = match self.pending.changed.part(part).await.map_err(in_storage)? {
+            Some(listed) => listed,
+            None => self.everything().await?,
+        };
+        let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
+        let terms = self.pending.terms(lease.lease());
+        let active = lease.lease().active;
+        let shared = &self.pending.reconciler;
+        let comparing = Comparing {
+            pending: &self.pending,
+            terms,
+            over: Pass::new(shared, lease.again(), active.other(), deadline, Lane::Background),
+            back: Pass::new(shared, lease, active, deadline, Lane::Background),
+        };
+        let mut running = futures::stream::iter(listed.iter().map(|one| comparing.one(one))).buffer_unordered(AT_ONCE);
+        let mut whole = true;
+        while let Some(one) = running.next().await {
+            whole &= one?;
+            *compared += 1;
+        }
+        drop(running);
+        if whole {
+            self.pending.changed.done(part).await.map_err(in_storage)?;
+        }
+        Ok(whole)
+    }
+
+    async fn everything(&self) -> Result<Vec<Changed>, String> {
+        let differing = apparent_differences(&self.hubs).await;
+        let differing = differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
+        Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
+    }
+}
+
+/// One part of the comparison.
+struct Comparing<'a> {
+    pending: &'a Pending,
+    terms: Option<Terms>,
+    /// From the former hub to the active one.
+    over: Pass<'a>,
+    /// From the active hub to the former one.
+    back: Pass<'a>,
+}
+
+impl Comparing<'_> {
+    /// Whether the identity was compared; `false` when that must be done again.
+    async fn one(&self, changed: &Changed) -> Result<bool, String> {
+        if self.back.is_over() {
+            return Ok(false);
+        }
+        let id = &changed.identity;
+        let _held = self.back.shared.locks.hold(&id.device).await;
+        if let Some(terms) = &self.terms {
+            let mut work = Work::new(&self.over);
+            let Pending { store, losses, .. } = self.pending;
+            match settle(&mut work, store, losses, id, terms).await {
+                Ok(Settled::Done) => {}
+                Ok(Settled::Pending(_)) => return Ok(false),
+                Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
+                Err(_) => return Ok(false),
+            }
+        }
+        self.write_back(changed).await
+    }
+
+    async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
+        let id = &changed.identity;
+        let note = self.pending.store.of(id).await.map_err(in_storage)?.map(|(note, _)| note);
+        let source = self.back.source_role;
+        let slot = note.as_ref().map(|note| note.slot(source));
+        let was_deleted = changed.deleted || slot.is_some_and(|slot| slot.deleted.is_some());
+        let has_lifecycle = was_deleted || slot.is_some_and(|slot| slot.created.is_some());
+        let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
+        if self.terms.is_some() {
+            self.intend(id).await?;
+        }
+        let mut work = Work::new(&self.back);
+        work.begin_identity();
+        let outcome = work.reconcile(id, ask).await;
+        if let (Some(terms), Some(wrote)) = (&self.terms, work.wrote) {
+            self.remember(id, terms, wrote).await?;
+        }
+        match outcome {
+            Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
+            Outcome::OnlyOnTarget => {
+                let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
+                self.note(id, cause).await
+            }
+            Outcome::Pending(cause) if cause.reason == Reason::NotReached => Ok(false),
+            Outcome::Pending(cause) => self.note(id, cause).await,
+            Outcome::SourceSilent(error) => Err(format!("the active hub gives no answer: {error}")),
+            Outcome::TargetSilent(why) | Outcome::Held(why) => Err(why),
+        }
+    }
+
+    /// What is about to be written to the former hub is not its clients'.
+    async fn intend(&self, id: &IdentityId) -> Result<(), String> {
+        let (Look::Present(active), Look::Present(former)) =
+            (self.back.source_twin(id).await, self.back.target_twin(id).await)
+        else {
+            return Ok(());
+        };
+        if says_the_same(&active, &former) {
+            return Ok(());
+        }
+        let writing = TwinWrites {
+            tags: SectionWrites::replacement(&active.tags, None),
+            desired: SectionWrites::replacement(&active.desired.values, None),
+            reported: SectionWrites::replacement(&active.reported.values, None),
+        };
+        let (target, at) = (self.back.target_role(), self.at());
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| resting(id, at));
+            note.slot_mut(target).own.writing = writing.clone();
+            Some(note)
+        });
+        changed.await.map(drop).map_err(in_storage)
+    }
+
+    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: crate::reconcile::Wrote) -> Result<(), String> {
+        let at = self.at();
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| resting(id, at));
+            let own = &mut note.slot_mut(terms.former).own;
+            if let Some((version, desired)) = wrote.twin {
+                own.wrote_twin(version, desired);
+            }
+            if let Some(version) = wrote.reported {
+                own.wrote_reported(version);
+            }
+            Some(note)
+        });
+        changed.await.map(drop).map_err(in_storage)
+    }
+
+    async fn note(&self, id: &IdentityId, cause: Cause) -> Result<bool, String> {
+        let at = self.at();
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
+            note.tried(&Tried::from(cause.clone()), at);
+            Some(note)
+        });
+        changed.await.map(|_| true).map_err(in_storage)
+    }
+
+    fn at(&self) -> At {
+        At { now: Timestamp::now(), epoch: self.back.lease.lease().epoch }
+    }
+}
+
+fn resting(id: &IdentityId, at: At) -> PendingNote {
+    let mut note = PendingNote::blank(id, at);
+    note.rests(at);
+    note
+}
+
+fn says_the_same(one: &TwinDocument, other: &TwinDocument) -> bool {
+    one.tags == other.tags
+        && one.desired.values == other.desired.values
+        && one.reported.values == other.reported.values
+}
+
+fn in_storage(error: StorageError) -> String {
+    format!("storage: {error:?}")
+}

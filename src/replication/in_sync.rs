@@ -1,0 +1,210 @@
+//! While the standby is in sync: it is made what the active hub says. What the standby says itself is compared.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::batch::{DeviceWork, IdentityWork, Placed};
+use super::outcome::{Ended, Ending};
+use crate::model::IdentityId;
+use crate::pending::{At, Heard, Pending, PendingNote, Tried, follow};
+use crate::reconcile::{Ask, Cause, Loss, Outcome, Pass, Reason, Work, in_words};
+
+/// How long after a creation or a deletion what a hub says of that identity may be older: a read that lags, or a create
+/// that another process has under way.
+const RECENT: SignedDuration = SignedDuration::from_secs(60);
+
+/// When an identity that was created or deleted moments ago is looked at once more.
+const ONCE_MORE: SignedDuration = SignedDuration::from_secs(15);
+
+/// One batch while the standby is in sync.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InSync<'a> {
+    pub(super) pending: &'a Pending,
+    /// From the active hub to the standby.
+    pub(super) pass: &'a Pass<'a>,
+}
+
+impl<'a> InSync<'a> {
+    /// Works one device off, itself first and then its modules.
+    pub(super) async fn device(&self, device: DeviceWork) -> Vec<Ended> {
+        let _held = self.pass.shared.locks.hold(&device.device).await;
+        let mut work = Work::new(self.pass);
+        let mut ended = Vec::new();
+        for identity in device.identities {
+            let ending = self.identity(&mut work, &identity).await;
+            ended.push(Ended { id: identity.id, ending });
+        }
+        ended
+    }
+
+    /// Looks again at an identity that was left pending.
+    pub(super) async fn once_more(&self, before: Ended) -> Ended {
+        let _held = self.pass.shared.locks.hold(&before.id.device).await;
+        let mut work = Work::new(self.pass);
+        let ask = Ask { compare_registry: true, ..Ask::default() };
+        match work.reconcile(&before.id, ask).await {
+            Outcome::Equal | Outcome::Written => Ended { ending: Ending::Written, ..before },
+            _ => before,
+        }
+    }
+
+    async fn identity(&self, work: &mut Work<'a>, identity: &IdentityWork) -> Ending {
+        let IdentityWork { id, hints } = identity;
+        let (active, standby): (Vec<&Placed>, Vec<&Placed>) =
+            hints.iter().partition(|placed| placed.hub == self.pass.source_role);
+        let mut ending = Ending::Echo;
+        let mut has_read = false;
+        if !active.is_empty() {
+            ending = self.of_the_active(work, id, &active).await;
+            has_read = work.source_read && matches!(ending, Ending::Equal | Ending::Written);
+        }
+        let is_settled = active.is_empty() || matches!(ending, Ending::Equal | Ending::Written);
+        if standby.is_empty() || has_read || !is_settled {
+            return ending;
+        }
+        match self.of_the_standby(work, id, &standby).await {
+            Ending::Echo => ending,
+            of_the_standby => of_the_standby,
+        }
+    }
+
+    async fn of_the_active(&self, work: &mut Work<'a>, id: &IdentityId, hints: &[&Placed]) -> Ending {
+        let announced_delete = hints.iter().any(|placed| placed.is_deletion());
+        let created = hints.iter().any(|placed| placed.is_creation());
+        if announced_delete {
+            self.pass.shared.pairs.forget(id);
+        }
+        let ask = Ask {
+            compare_registry: created || announced_delete,
+            only_created: hints.iter().all(|placed| placed.is_creation()),
+            announced_delete,
+            ..Ask::default()
+        };
+        work.begin_identity();
+        let outcome = work.reconcile(id, ask).await;
+        let heard: Vec<Heard> = hints.iter().map(|placed| placed.heard()).collect();
+        match outcome {
+            Outcome::Equal => Ending::Equal,
+            Outcome::Written => Ending::Written,
+            Outcome::Absent => self.absent(id, &heard).await,
+            // The event that says that it was deleted is on its way, or was here and could not be followed.
+            Outcome::OnlyOnTarget => Ending::Equal,
+            Outcome::SourceSilent(error) => match follow(work, &self.pending.store, id, &heard, &error).await {
+                Ok(()) => Ending::Followed,
+                Err(Outcome::Pending(cause)) => Ending::pending(&cause),
+                Err(outcome) => self.without_an_answer(id, &heard, outcome).await,
+            },
+            Outcome::Pending(cause) => self.note(id, &heard, cause.into()).await,
+            outcome => self.without_an_answer(id, &heard, outcome).await,
+        }
+    }
+
+    /// The target or the lease gave no answer. What was heard is noted in case only this identity has none.
+    async fn without_an_answer(&self, id: &IdentityId, heard: &[Heard], outcome: Outcome) -> Ending {
+        match outcome {
+            Outcome::TargetSilent(why) => {
+                let waits_for = Some(self.pass.target_role());
+                let cause = Cause::new(Reason::TargetUnreachable, why.as_str());
+                match self.note(id, heard, Tried { waits_for, ..cause.into() }).await {
+                    Ending::Pending(_) => Ending::TargetSilent(why),
+                    ending => ending,
+                }
+            }
+            Outcome::Held(why) => Ending::Held(why),
+            other => Ending::Held(format!("{other:?}")),
+        }
+    }
+
+    /// Absent on both. What was created or deleted moments ago is looked at once more: a hub may not show yet what it
+    /// has created, and a create of another process may be under way when the deletion is heard.
+    async fn absent(&self, id: &IdentityId, heard: &[Heard]) -> Ending {
+        let now = Timestamp::now();
+        let is_recent = |heard: &&Heard| {
+            (heard.created || heard.deleted)
+                && heard.occurred.is_none_or(|occurred| now.duration_since(occurred) < RECENT)
+        };
+        if !heard.iter().any(|heard| is_recent(&heard)) {
+            return Ending::Equal;
+        }
+        let cause = Cause::new(Reason::Announced, "looked at once more");
+        let not_before = now.saturating_add(ONCE_MORE).ok();
+        match self.note(id, heard, Tried { not_before, ..cause.into() }).await {
+            Ending::Pending(_) => Ending::Equal,
+            ending => ending,
+        }
+    }
+
+    /// Writes down that an identity is not right, with what was heard of it.
+    async fn note(&self, id: &IdentityId, heard: &[Heard], tried: Tried) -> Ending {
+        let at = At { now: Timestamp::now(), epoch: self.pass.lease.lease().epoch };
+        let source = self.pass.source_role;
+        let mut is_news = false;
+        let noted = self.pending.store.change(id, |before| {
+            is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
+            let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
+            heard.iter().for_each(|heard| note.place(&heard.at));
+            note.hear(source, heard, at.now);
+            note.tried(&tried, at);
+            Some(note)
+        });
+        if let Err(error) = noted.await {
+            return Ending::Held(format!("storage: {error:?}"));
+        }
+        if is_news && tried.cause.reason.is_trouble() {
+            let Cause { reason, detail } = &tried.cause;
+            tracing::warn!(identity = %id, %reason, detail, "pending");
+        }
+        Ending::pending(&tried.cause)
+    }
+
+    /// What the standby's own events mean: an echo of what was written there, or drift. Drift never deletes.
+    async fn of_the_standby(&self, work: &mut Work<'a>, id: &IdentityId, hints: &[&Placed]) -> Ending {
+        let (shared, target) = (self.pass.shared, self.pass.target_role());
+        let strange: Vec<&Placed> =
+            hints.iter().copied().filter(|placed| !shared.echoes.is_echo(target, &placed.hint)).collect();
+        if strange.is_empty() {
+            return Ending::Echo;
+        }
+        if strange.iter().any(|placed| placed.is_creation() || placed.is_deletion()) {
+            // Somebody else made or unmade it: its counters begin again.
+            shared.echoes.forget(target, id);
+            shared.pairs.forget(id);
+        }
+        let was_remade = strange.iter().any(|placed| placed.is_deletion());
+        work.take_place().await;
+        let cause = match work.difference(id, was_remade).await {
+            Ok(None) => return Ending::Echo,
+            Ok(Some(cause)) => cause,
+            Err(Outcome::SourceSilent(error)) => {
+                let cause = Cause::new(Reason::SourceUnreachable, in_words(&error));
+                let waits_for = Some(self.pass.source_role);
+                return self.note(id, &[], Tried { waits_for, ..cause.into() }).await;
+            }
+            Err(Outcome::Pending(cause)) => cause,
+            Err(outcome) => return self.without_an_answer(id, &[], outcome).await,
+        };
+        if cause.reason.is_trouble() {
+            tracing::warn!(identity = %id, events = strange.len(), reason = %cause.reason, "drift: {}", cause.detail);
+        }
+        if let Err(error) = self.report_drift(id, &strange).await {
+            return Ending::Held(format!("storage: {error:?}"));
+        }
+        self.note(id, &[], cause.into()).await
+    }
+
+    /// What somebody wrote to the standby is named before it is overwritten.
+    async fn report_drift(&self, id: &IdentityId, hints: &[&Placed]) -> Result<(), crate::storage::StorageError> {
+        let losses: Vec<Loss> = hints.iter().flat_map(|placed| drifted(placed)).collect();
+        self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await
+    }
+}
+
+fn drifted(placed: &Placed) -> Vec<Loss> {
+    let writes = &placed.hint.writes;
+    let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
+    let of = |(name, writes): (&str, &crate::model::SectionWrites)| {
+        let mut members = crate::model::Object::new();
+        writes.apply_to(&mut members);
+        members.into_iter().map(|(member, value)| Loss::of_drift(name, member, value)).collect::<Vec<_>>()
+    };
+    sections.into_iter().flat_map(of).collect()
+}
