@@ -49,10 +49,5 @@ impl Warrant {
 }
 
 fn in_words(why: NoLease) -> String {
-    match why {
-        NoLease::Promoting => "a promotion is under way".to_owned(),
-        NoLease::NoRecord => "there is no routing record".to_owned(),
-        NoLease::LowerEpoch => "the routing record shows a lower epoch than one seen before".to_owned(),
-        NoLease::Unavailable(why) => format!("the routing record cannot be read: {why}"),
-    }
+    why.to_string()
 }
