@@ -19,7 +19,6 @@ use crate::config::Config;
 use crate::functions;
 use crate::host::{
     Ended, Endpoint, EventBatch, HttpCall, event_hub_function, http_function, not_a_function, serve,
-    timer_function,
 };
 
 /// How much longer than its own deadline a function may take before it is cut off.
@@ -38,13 +37,13 @@ pub async fn run(config: Config, listener: TcpListener) -> Ended {
     let machinery = Arc::new(Machinery::new(config));
     machinery.warm_up();
     let ended = serve(listener, routes(&machinery), shutdown).await;
-    machinery.stop();
+    machinery.stop().await;
     ended
 }
 
 fn routes(machinery: &Arc<Machinery>) -> Router {
     let config = machinery.config();
-    let endpoint = Endpoint::new(config.invocation.max(config.sweep) + GRACE);
+    let endpoint = Endpoint::new(config.invocation + GRACE);
     let shared = || Arc::clone(machinery);
 
     let app = shared();
@@ -56,11 +55,6 @@ fn routes(machinery: &Arc<Machinery>) -> Router {
     let twin_sync = event_hub_function(&endpoint, "twin-sync", move |batch: EventBatch| {
         let app = Arc::clone(&app);
         async move { app.twin_sync(batch).await }
-    });
-    let app = shared();
-    let fleet_sweep = timer_function(&endpoint, "fleet-sweep", move || {
-        let app = Arc::clone(&app);
-        async move { app.fleet_sweep().await }
     });
     let app = shared();
     let hub_router = http_function(&endpoint, functions::hub_router::NAME, move |call: HttpCall| {
@@ -78,7 +72,6 @@ fn routes(machinery: &Arc<Machinery>) -> Router {
         .route("/", get(ready))
         .route("/registry-sync", registry_sync)
         .route("/twin-sync", twin_sync)
-        .route("/fleet-sweep", fleet_sweep)
         .route("/hub-router", hub_router.get(forwarded.clone()))
         .route("/hub-router/{*deviceId}", any(forwarded.clone()))
         .route("/api/hub-router", any(forwarded.clone()))

@@ -1,28 +1,34 @@
 //! What the functions work with, made in the background so that the port is answered at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Clients, Config, NoClients};
-use crate::functions::fleet_sweep::fleet_sweep;
 use crate::functions::hub_router::{Directory, HubRouter};
 use crate::functions::registry_sync::registry_sync;
 use crate::functions::twin_sync::twin_sync;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::Deadline;
 use crate::replication::{Engine, Parts};
-use crate::routing::{Routing, RoutingSettings};
+use crate::routing::{Duty, DutySettings, Routing, RoutingSettings};
+use crate::storage::Container;
+
+/// For what runs in the background to end by itself.
+const ENDING: Duration = Duration::from_secs(3);
 
 /// Everything behind the endpoints.
 #[derive(Debug)]
 pub(super) struct Machinery {
     config: Config,
     works: OnceCell<Works>,
-    /// Answers the configured primary, for as long as there are no works.
+    /// Answers that nothing is known, for as long as there are no works.
     alone: HubRouter,
     stop: CancellationToken,
+    background: Mutex<JoinSet<()>>,
 }
 
 #[derive(Debug)]
@@ -34,7 +40,8 @@ struct Works {
 impl Machinery {
     pub(super) fn new(config: Config) -> Self {
         let alone = HubRouter::without_record(directory(&config));
-        Self { config, works: OnceCell::new(), alone, stop: CancellationToken::new() }
+        let (stop, background) = (CancellationToken::new(), Mutex::default());
+        Self { config, works: OnceCell::new(), alone, stop, background }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -51,9 +58,16 @@ impl Machinery {
         });
     }
 
-    /// Ends what runs in the background.
-    pub(super) fn stop(&self) {
+    /// Ends what runs in the background: duties are given back, so that nobody waits for them.
+    pub(super) async fn stop(&self) {
         self.stop.cancel();
+        let mut running = std::mem::take(&mut *self.running());
+        let ended = async { while running.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(ENDING, ended).await;
+    }
+
+    fn running(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.background.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) async fn registry_sync(&self, batch: EventBatch) -> Reply {
@@ -68,14 +82,6 @@ impl Machinery {
         let deadline = Deadline::after(self.config.invocation);
         match self.works().await {
             Ok(works) => twin_sync(&works.engine, batch, deadline).await,
-            Err(why) => Reply::Hold(why),
-        }
-    }
-
-    pub(super) async fn fleet_sweep(&self) -> Reply {
-        let deadline = Deadline::after(self.config.sweep);
-        match self.works().await {
-            Ok(works) => fleet_sweep(&works.engine, deadline).await,
             Err(why) => Reply::Hold(why),
         }
     }
@@ -108,23 +114,40 @@ impl Machinery {
 
     fn assemble(&self, clients: Clients) -> Works {
         let config = &self.config;
-        let settings = RoutingSettings {
-            lease: config.lease,
-            refresh: config.record_refresh,
-            process: format!("iot-hadr {}", std::process::id()),
-        };
+        let process = process();
+        let settings =
+            RoutingSettings { lease: config.lease, refresh: config.record_refresh, process: process.clone() };
         let routing = Routing::new(clients.records, settings, Some(clients.hubs.clone()));
-        tokio::spawn(routing.watcher.run(self.stop.clone()));
+        self.running().spawn(routing.watcher.run(self.stop.clone()));
         let engine = Engine::new(Parts {
             primary: clients.hubs.primary,
             secondary: clients.hubs.secondary,
             authority: routing.leases,
-            store: clients.store,
+            store: clients.store.clone(),
             max_in_flight: config.max_in_flight,
             deletes_per_hour: config.deletes_per_hour,
         });
+        self.pay_off(&engine, clients.store, process);
         Works { engine, router: HubRouter::new(routing.router, directory(config)) }
     }
+
+    /// The duty `pending`: what is owed is tried again.
+    fn pay_off(&self, engine: &Engine, store: Container, process: String) {
+        let (engine, sweep) = (engine.clone(), self.config.sweep);
+        let duty = Duty::new(store, "pending", process, DutySettings { lease: self.config.lease });
+        self.running().spawn(duty.run(self.stop.clone(), self.config.sweep_every, move |_| {
+            let engine = engine.clone();
+            async move {
+                engine.sweep(Deadline::after(sweep)).await;
+            }
+        }));
+    }
+}
+
+/// What this process calls itself in what it writes: `iot-hadr 17 on machine`.
+fn process() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("iot-hadr {} on {}", std::process::id(), host.trim())
 }
 
 fn directory(config: &Config) -> Directory {

@@ -10,19 +10,25 @@ use super::output::{age, complain, exit, show, show_json};
 use super::{Context, storage_failed};
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::replication::{self, PartitionProgress};
-use crate::routing::{HubRole, Phase, RecordError, Stored};
+use crate::routing::{
+    self, DutyHolder, HubRole, Phase, RecordError, RoutingRecord, StandbyState, Stored, margin,
+};
 use crate::storage::StorageError;
 
 /// For a hub to answer.
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
 /// Owed notes and dead letters are counted so far.
 const COUNTED: usize = 10_000;
+
 struct Status {
     record: Option<Stored>,
     hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
     owed: usize,
     dead_letters: usize,
     partitions: Vec<PartitionProgress>,
+    duties: Vec<DutyHolder>,
+    /// Which setting is about another hub than the record.
+    other_hubs: Option<String>,
 }
 
 pub(super) async fn run(context: &Context, json: bool) -> u8 {
@@ -42,16 +48,26 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
 }
 
 async fn look(context: &Context) -> Result<Status, RecordError> {
-    let (record, primary, secondary, owed, dead_letters, partitions) = tokio::join!(
+    let (record, primary, secondary, owed, dead_letters, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         hub(context, HubRole::Primary),
         hub(context, HubRole::Secondary),
         count(context, "owed/"),
         count(context, "dead-letters/"),
         progress(context),
+        duties(context),
     );
-    let hubs = [primary, secondary];
-    Ok(Status { record: record?, hubs, owed: owed?, dead_letters: dead_letters?, partitions: partitions? })
+    let record = record?;
+    let other_hubs = record.as_ref().and_then(|stored| context.clients.records.other_hubs(&stored.record));
+    Ok(Status {
+        record,
+        hubs: [primary, secondary],
+        owed: owed?,
+        dead_letters: dead_letters?,
+        partitions: partitions?,
+        duties: duties?,
+        other_hubs,
+    })
 }
 
 async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Statistics, HubError>) {
@@ -63,6 +79,14 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
     match context.clients.store.list(prefix, None, COUNTED).await {
         Ok(names) => Ok(names.len()),
         Err(StorageError::NoContainer) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
+    match routing::duties(&context.clients.store).await {
+        Ok(found) => Ok(found),
+        Err(StorageError::NoContainer) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }
 }
@@ -87,6 +111,8 @@ fn document(status: &Status) -> Value {
         "owed": status.owed,
         "deadLetters": status.dead_letters,
         "partitions": status.partitions,
+        "duties": status.duties,
+        "otherHubs": status.other_hubs,
     })
 }
 
@@ -105,6 +131,7 @@ fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
 
 fn lines(status: &Status, now: Timestamp) -> Vec<String> {
     let mut lines = record_lines(status.record.as_ref(), now);
+    lines.extend(status.other_hubs.iter().map(|why| format!("WRONG         {why}")));
     lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
         Ok(counts) => {
             format!("{role:<14}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
@@ -113,6 +140,7 @@ fn lines(status: &Status, now: Timestamp) -> Vec<String> {
     }));
     lines.push(format!("{:<14}{}", "owed", counted(status.owed)));
     lines.push(format!("{:<14}{}", "dead letters", counted(status.dead_letters)));
+    lines.extend(status.duties.iter().map(|duty| duty_line(duty, now)));
     lines.extend(partition_lines(&status.partitions, now));
     lines
 }
@@ -125,7 +153,7 @@ fn record_lines(stored: Option<&Stored>, now: Timestamp) -> Vec<String> {
     };
     let state = serde_json::to_value(record.standby_state).unwrap_or_default();
     let cut = record.cut.map_or_else(String::new, |cut| format!(", cut {cut}"));
-    vec![
+    let mut lines = vec![
         format!(
             "record        epoch {}, {} active, {} {}, {phase}{cut}, lease {} s",
             record.epoch,
@@ -140,7 +168,38 @@ fn record_lines(stored: Option<&Stored>, now: Timestamp) -> Vec<String> {
             age(record.changed_at, now),
             record.reason
         ),
-    ]
+    ];
+    lines.extend(rejoining_line(record));
+    lines
+}
+
+/// What the rejoining is, and what ends it.
+fn rejoining_line(record: &RoutingRecord) -> Option<String> {
+    if record.standby_state == StandbyState::InSync {
+        return None;
+    }
+    let origin = record.diverged.map_or(record.standby, |diverged| diverged.origin);
+    let (kind, end) = match (record.planned, record.rejoin_accepted) {
+        (true, _) => ("a planned", "ends by itself"),
+        (false, true) => ("a forced", "its end is accepted: ends by itself"),
+        (false, false) => ("a forced", "ends when an operator has accepted it (`iot-hadr rejoin`), and"),
+    };
+    Some(format!(
+        "rejoining     after {kind} promotion: {end} when all that the {origin} hub said before its clients moved \
+         is on the other one"
+    ))
+}
+
+fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
+    let name = format!("duty {}", duty.name);
+    let Some(holder) = &duty.holder else { return format!("{name:<14}nobody; free for the next process") };
+    let lease = Duration::try_from_secs_f64(duty.lease_seconds).unwrap_or_default();
+    let silent = Duration::try_from(now.duration_since(duty.renewed_at)).unwrap_or_default();
+    let silence = match silent > lease + margin(lease) {
+        true => format!("; not heard of for {}", age(duty.renewed_at, now)),
+        false => String::new(),
+    };
+    format!("{name:<14}{holder}, for {}{silence}", age(duty.since, now))
 }
 
 fn counted(n: usize) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Config;
 use crate::iothub::{BadConnectionString, HubClient, HubSettings, Limits, Network, NetworkError, Tier};
-use crate::routing::{Hubs, RecordStore};
+use crate::routing::{HubNames, Hubs, RecordStore};
 use crate::storage::{Account, Container, InvalidConnectionString};
 
 /// Clients of everything outside. Making them reads the root certificates and connects to nothing.
@@ -58,13 +58,17 @@ impl Clients {
             HubClient::new(settings.clone(), &network, limits).map_err(NoClients::Hub)
         };
         let account = Account::from_connection_string(config.storage.expose()).map_err(NoClients::Storage)?;
+        let names = HubNames {
+            primary: config.primary.host_name.clone(),
+            secondary: config.secondary.host_name.clone(),
+        };
         Ok(Self {
             hubs: Hubs {
                 primary: hub(&config.primary, config.primary_tier)?,
                 secondary: hub(&config.secondary, config.secondary_tier)?,
             },
             store: account.container(&config.container),
-            records: RecordStore::new(&account, &config.container),
+            records: RecordStore::new(&account, &config.container, names),
             account,
         })
     }

@@ -38,7 +38,7 @@ pub struct Config {
     pub secondary_tier: Option<Tier>,
     /// The part of the active hub's limits that is left to its owner.
     pub left_to_owner: f64,
-    /// How long authority lasts after a read.
+    /// How long a write lease lasts after a read of the record, and a duty after a write of its holder.
     pub lease: Duration,
     /// How often the routing record is read.
     pub record_refresh: Duration,
@@ -48,8 +48,10 @@ pub struct Config {
     pub deletes_per_hour: usize,
     /// How long a batch is worked on.
     pub invocation: Duration,
-    /// How long one run of `fleet-sweep` works.
+    /// How long one run of the pending duty works.
     pub sweep: Duration,
+    /// How long the pending duty pauses after a run.
+    pub sweep_every: Duration,
     /// How long work in flight may go on after a signal.
     pub shutdown: Duration,
     /// A filter of log lines, valid.
@@ -119,6 +121,7 @@ struct Numbers {
     deletes_per_hour: usize,
     invocation: Duration,
     sweep: Duration,
+    sweep_every: Duration,
     shutdown: Duration,
 }
 
@@ -135,6 +138,7 @@ impl Numbers {
             deletes_per_hour: reader.count(&settings::DELETES_PER_HOUR),
             invocation: reader.seconds(&settings::INVOCATION),
             sweep: reader.seconds(&settings::SWEEP),
+            sweep_every: reader.seconds(&settings::SWEEP_EVERY),
             shutdown: reader.seconds(&settings::SHUTDOWN),
         }
     }
@@ -164,6 +168,7 @@ impl Numbers {
             deletes_per_hour: self.deletes_per_hour,
             invocation: self.invocation,
             sweep: self.sweep,
+            sweep_every: self.sweep_every,
             shutdown: self.shutdown,
             log,
         }

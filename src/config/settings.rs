@@ -97,7 +97,9 @@ settings! {
         "Deletes per hour, by all instances together; beyond it an identity is owed");
     INVOCATION = number("HADR_INVOCATION_SECONDS", 240, 5..=300, "seconds",
         "How long a batch is worked on; at most half of functionTimeout in host.json");
-    SWEEP = number("HADR_SWEEP_SECONDS", 60, 5..=300, "seconds", "How long one run of fleet-sweep works");
+    SWEEP = number("HADR_SWEEP_SECONDS", 60, 5..=300, "seconds", "How long one run of the pending duty works");
+    SWEEP_EVERY = number("HADR_SWEEP_EVERY_SECONDS", 30, 1..=3600, "seconds",
+        "How long the pending duty, which tries again what is owed, pauses after a run; one process at a time does it");
     SHUTDOWN = number("HADR_SHUTDOWN_SECONDS", 8, 0..=300, "seconds", "How long work in flight may go on after SIGTERM or SIGINT");
     CONTAINER = text("HADR_CONTAINER", Default::Text("iot-hadr"),
         "Blob container of the app; its witness is in another one, with -witness added to the name");

@@ -1,7 +1,8 @@
 //! hub-router: tells a device which hub to connect to, from memory.
 //!
 //! No storage and no hub is asked on the way: the answer is made once per assignment and kept as
-//! bytes. It does not depend on the device, whose id is only looked at for being one.
+//! bytes. It does not depend on the device, whose id is only looked at for being one. A process that has
+//! never read a routing record does not guess: 503, and devices stay where they are.
 
 mod answers;
 mod negotiation;
@@ -12,14 +13,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::host::{HttpCall, HttpOutput};
 use crate::model::DeviceId;
-use crate::routing::{Assignment, HubRole, RouterView};
+use crate::routing::{Assignment, RouterView};
 pub use answers::Directory;
 use answers::{Answer, Answers};
 use negotiation::Form;
@@ -27,8 +30,14 @@ use negotiation::Form;
 /// How long the first callers wait for the first read of the routing record.
 const COLD_START: Duration = Duration::from_secs(2);
 
-/// What is said when nothing is known.
-const NO_RECORD: Assignment = Assignment { hub: HubRole::Primary, epoch: 0, stale: true };
+/// When to ask again where nothing is known yet, in seconds.
+const ASK_AGAIN: &str = "10";
+
+/// Says so.
+const NOTHING_KNOWN: &str = "the routing record has not been read yet: stay where you are";
+
+/// The epoch of an answer, so that devices without a JSON parser never follow a lower one.
+const EPOCH: HeaderName = HeaderName::from_static("hadr-epoch");
 
 /// The function's folder and the first segment of its route.
 pub const NAME: &str = "hub-router";
@@ -39,27 +48,25 @@ pub struct HubRouter {
     view: Option<RouterView>,
     directory: Directory,
     warm: AtomicBool,
-    answers: RwLock<Arc<Answers>>,
+    answers: RwLock<Option<Arc<Answers>>>,
 }
 
 impl HubRouter {
     /// `view` is asked at every call, which costs nothing.
     pub fn new(view: RouterView, directory: Directory) -> Self {
-        let answers = RwLock::new(Arc::new(directory.answers(view.current())));
-        Self { view: Some(view), directory, warm: AtomicBool::new(false), answers }
+        Self { view: Some(view), directory, warm: AtomicBool::new(false), answers: RwLock::default() }
     }
 
-    /// Where no routing record can be read at all: the configured primary, stale.
+    /// Where no routing record can be read at all.
     pub fn without_record(directory: Directory) -> Self {
-        let answers = RwLock::new(Arc::new(directory.answers(NO_RECORD)));
-        Self { view: None, directory, warm: AtomicBool::new(false), answers }
+        Self { view: None, directory, warm: AtomicBool::new(false), answers: RwLock::default() }
     }
 
     /// A forwarded call: the caller's own method, path, query and headers.
     pub async fn forwarded<B>(&self, request: Request<B>) -> Response<Body> {
         let (asked, _) = request.into_parts();
         let answers = self.current().await;
-        let answer = || forwarded(&answers, &asked.method, &asked.uri, &asked.headers);
+        let answer = || forwarded(answers.as_deref(), &asked.method, &asked.uri, &asked.headers);
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
             let mut response = Response::new(Body::from("{\"error\":\"the function panicked\"}"));
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -71,35 +78,33 @@ impl HubRouter {
     /// A call in payload form.
     pub async fn called(&self, call: HttpCall) -> HttpOutput {
         let answers = self.current().await;
-        called(&answers, &call)
+        called(answers.as_deref(), &call)
     }
 
-    async fn current(&self) -> Arc<Answers> {
-        let assignment = match &self.view {
-            None => NO_RECORD,
-            Some(view) if self.warm.load(Ordering::Relaxed) => view.current(),
-            Some(view) => {
-                let first = view.first(COLD_START).await;
-                self.warm.store(true, Ordering::Relaxed);
-                first
-            }
-        };
-        self.answers(assignment)
+    /// None where no record was ever read.
+    async fn current(&self) -> Option<Arc<Answers>> {
+        let view = self.view.as_ref()?;
+        if self.warm.load(Ordering::Relaxed) {
+            return Some(self.answers(view.current()?));
+        }
+        let first = view.first(COLD_START).await;
+        self.warm.store(true, Ordering::Relaxed);
+        Some(self.answers(first?))
     }
 
     fn answers(&self, assignment: Assignment) -> Arc<Answers> {
-        let known = Arc::clone(&self.answers.read().unwrap_or_else(PoisonError::into_inner));
-        if known.assignment == assignment {
+        let known = self.answers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known.filter(|known| known.assignment == assignment) {
             return known;
         }
         let fresh = Arc::new(self.directory.answers(assignment));
-        *self.answers.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
+        *self.answers.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
         fresh
     }
 }
 
 fn forwarded(
-    answers: &Answers,
+    answers: Option<&Answers>,
     method: &Method,
     uri: &axum::http::Uri,
     headers: &HeaderMap,
@@ -113,6 +118,11 @@ fn forwarded(
     if let Err(why) = ids_of(uri) {
         return refused(StatusCode::BAD_REQUEST, form, &why);
     }
+    let Some(answers) = answers else {
+        let mut response = refused(StatusCode::SERVICE_UNAVAILABLE, form, NOTHING_KNOWN);
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN));
+        return response;
+    };
     let answer = answers.of(form);
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut response = Response::new(Body::empty());
@@ -125,6 +135,7 @@ fn forwarded(
     let headers = response.headers_mut();
     headers.insert(ETAG, answer.etag.clone());
     headers.insert(CACHE_CONTROL, answers.cache_control.clone());
+    headers.insert(EPOCH, answers.epoch.clone());
     headers.insert(VARY, HeaderValue::from_static("accept"));
     response
 }
@@ -169,23 +180,31 @@ fn check(id: &str) -> Result<(), String> {
     id.parse::<DeviceId>().map(drop).map_err(|why| format!("deviceId: {why}"))
 }
 
-fn called(answers: &Answers, call: &HttpCall) -> HttpOutput {
+fn called(answers: Option<&Answers>, call: &HttpCall) -> HttpOutput {
     let form = Form::wanted(call.header("accept").into_iter());
     let ids = call.params.iter().chain(&call.query);
     let ids = ids.filter(|(name, _)| name.eq_ignore_ascii_case("deviceId")).filter_map(|(_, id)| id.as_str());
     let bad = ids.map(check).find_map(Result::err);
-    let (status, answer) = match (&bad, call.method.as_str()) {
-        (_, method) if method != "GET" && method != "HEAD" => {
-            return output(405, form, error_body(form, "only GET is answered here"), vec![]);
-        }
-        (Some(why), _) => return output(400, form, error_body(form, why), vec![]),
-        (None, _) => (200, answers.of(form)),
+    if call.method != "GET" && call.method != "HEAD" {
+        return output(405, form, error_body(form, "only GET is answered here"), vec![]);
+    }
+    if let Some(why) = bad {
+        return output(400, form, error_body(form, &why), vec![]);
+    }
+    let Some(answers) = answers else {
+        let headers = vec![("retry-after", ASK_AGAIN.to_owned()), ("cache-control", "no-store".to_owned())];
+        return output(503, form, error_body(form, NOTHING_KNOWN), headers);
     };
-    let headers = vec![("etag", text_of(&answer.etag)), ("cache-control", text_of(&answers.cache_control))];
+    let answer = answers.of(form);
+    let headers = vec![
+        ("etag", text_of(&answer.etag)),
+        ("cache-control", text_of(&answers.cache_control)),
+        ("hadr-epoch", text_of(&answers.epoch)),
+    ];
     if answer.matches(call.header("if-none-match").into_iter()) {
         return output(304, form, Value::Null, headers);
     }
-    output(status, form, answer_body(form, answer), headers)
+    output(200, form, answer_body(form, answer), headers)
 }
 
 fn output(status: u16, form: Form, body: Value, mut headers: Vec<(&'static str, String)>) -> HttpOutput {

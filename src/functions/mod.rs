@@ -1,6 +1,5 @@
 //! One file per function folder: translate, never decide.
 
-pub mod fleet_sweep;
 pub mod hub_router;
 pub mod registry_sync;
 pub mod twin_sync;

@@ -85,18 +85,6 @@ where
     })
 }
 
-/// The endpoint of a function with a timer trigger; the schedule it was called for does not matter.
-pub fn timer_function<F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
-where
-    F: Fn() -> W + Clone + Send + Sync + 'static,
-    W: Future<Output = Reply> + Send,
-{
-    payload_function(endpoint, name, move |_: Tick| {
-        let function = function.clone();
-        async move { function().await.into_response() }
-    })
-}
-
 /// The endpoint of a function with an HTTP trigger whose calls come in payload form.
 pub fn http_function<F, W>(endpoint: &Endpoint, name: &'static str, function: F) -> MethodRouter
 where
@@ -107,17 +95,6 @@ where
         let function = function.clone();
         async move { http_output(function(call).await) }
     })
-}
-
-/// A timer's invocation says nothing that a function needs.
-struct Tick;
-
-impl TryFrom<Invocation> for Tick {
-    type Error = BadInvocation;
-
-    fn try_from(_: Invocation) -> Result<Self, BadInvocation> {
-        Ok(Self)
-    }
 }
 
 /// The answer to a path that is no function of this app.

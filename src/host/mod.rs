@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use crate::model::Object;
 
 pub use body::{Intake, MAX_BODY};
-pub use endpoint::{Endpoint, event_hub_function, http_function, not_a_function, timer_function};
+pub use endpoint::{Endpoint, event_hub_function, http_function, not_a_function};
 pub use http_trigger::{HttpCall, HttpOutput};
 pub use invocation::{BadInvocation, Invocation};
 pub use reply::Reply;

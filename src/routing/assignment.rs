@@ -7,8 +7,8 @@ use super::HubRole;
 pub struct Assignment {
     /// The hub.
     pub hub: HubRole,
-    /// The epoch in which that was said; 0 when no record was ever read.
+    /// The epoch in which that was said.
     pub epoch: u64,
-    /// The last read of the record gave no answer, or none was ever read.
+    /// The last read of the record gave no answer.
     pub stale: bool,
 }

@@ -5,7 +5,6 @@ use super::lease::Lease;
 use crate::iothub::BootTime;
 use super::promotion_watch::PromotionWatch;
 use super::record::{Phase, RoutingRecord};
-use super::role::HubRole;
 use super::store::Stored;
 use super::write_lease::NoLease;
 
@@ -25,19 +24,19 @@ pub struct Knowledge {
     refusal: NoLease,
     held: Option<(Lease, RoutingRecord)>,
     watch: Option<(PromotionWatch, Stored)>,
-    assignment: Assignment,
+    assignment: Option<Assignment>,
     ever_seen: bool,
 }
 
 impl Knowledge {
-    /// Nothing yet: devices are told the configured primary.
+    /// Nothing yet: devices are told nothing.
     pub fn new() -> Self {
         Self {
             highest: 0,
             refusal: NoLease::Unavailable("the routing record has not been read yet".to_owned()),
             held: None,
             watch: None,
-            assignment: Assignment { hub: HubRole::Primary, epoch: 0, stale: true },
+            assignment: None,
             ever_seen: false,
         }
     }
@@ -59,16 +58,15 @@ impl Knowledge {
         let watch = self.watch.take().map(|(watch, _)| watch);
         self.watch = PromotionWatch::observe(watch, record, &stored.etag, times.answered)
             .map(|watch| (watch, stored.clone()));
+        self.assignment =
+            Some(Assignment { hub: record.active, epoch: record.serving_epoch(), stale: false });
         match record.phase {
             Phase::Steady => {
-                self.assignment = Assignment { hub: record.active, epoch: record.epoch, stale: false };
                 self.held = Some((Lease::from_read(times.started, record.lease()), record.clone()));
             }
             Phase::Promoting => {
                 self.held = None;
                 self.refusal = NoLease::Promoting;
-                self.assignment =
-                    Assignment { hub: record.active, epoch: record.serving_epoch(), stale: false };
             }
         }
     }
@@ -81,13 +79,27 @@ impl Knowledge {
 
     /// A read gave no definite answer: nothing is extended, nothing is taken away.
     pub fn learn_nothing(&mut self, why: String) {
-        self.assignment.stale = true;
+        self.grow_stale();
         self.refusal = NoLease::Unavailable(why);
+    }
+
+    /// The record is about other hubs than this process is set to: nothing it says holds here, and
+    /// nothing that was said before does.
+    pub fn learn_other_hubs(&mut self, why: String) {
+        self.watch = None;
+        self.refuse(NoLease::OtherHubs(why));
+        self.assignment = None;
+    }
+
+    fn grow_stale(&mut self) {
+        if let Some(assignment) = &mut self.assignment {
+            assignment.stale = true;
+        }
     }
 
     fn refuse(&mut self, why: NoLease) {
         self.held = None;
-        self.assignment.stale = true;
+        self.grow_stale();
         self.refusal = why;
     }
 
@@ -99,8 +111,8 @@ impl Knowledge {
         }
     }
 
-    /// What devices are told.
-    pub fn assignment(&self) -> Assignment {
+    /// What devices are told; nothing before a record was read.
+    pub fn assignment(&self) -> Option<Assignment> {
         self.assignment
     }
 

@@ -48,7 +48,7 @@ pub(super) struct Desk {
     knowledge: Mutex<Knowledge>,
     reading: tokio::sync::Mutex<()>,
     witnessed: Mutex<bool>,
-    view: watch::Sender<Assignment>,
+    view: watch::Sender<Option<Assignment>>,
 }
 
 impl Desk {
@@ -64,7 +64,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn view(&self) -> watch::Receiver<Assignment> {
+    pub(super) fn view(&self) -> watch::Receiver<Option<Assignment>> {
         self.view.subscribe()
     }
 
@@ -89,17 +89,23 @@ impl Desk {
             }
         };
         let times = ReadTimes { started, answered: BootTime::now() };
+        let other_hubs =
+            answer.as_ref().ok().and_then(Option::as_ref).and_then(|s| self.store.other_hubs(&s.record));
         let assignment = {
             let mut knowledge = self.knowledge();
             match &answer {
-                Ok(Some(stored)) => knowledge.learn(stored, times),
+                Ok(Some(stored)) if other_hubs.is_none() => knowledge.learn(stored, times),
+                Ok(Some(_)) => knowledge.learn_other_hubs(other_hubs.clone().unwrap_or_default()),
                 Ok(None) => knowledge.learn_absence(),
                 Err(error) => knowledge.learn_nothing(error.to_string()),
             }
             knowledge.assignment()
         };
         self.view.send_if_modified(|shown| std::mem::replace(shown, assignment) != assignment);
-        answer
+        match other_hubs {
+            Some(why) => Err(RecordError::Refused(why)),
+            None => answer,
+        }
     }
 
     /// Once per process, before the first lease.

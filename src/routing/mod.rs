@@ -3,11 +3,12 @@
 //! In reading order: `record` (pure) is the document and `transition` (pure) its steps; `diverged`
 //! says since when the hubs may differ; `lease`, `promotion_watch` and `knowledge` (pure) say what
 //! follows from reading it; `store` and `witness` keep it; `lease_keeper` and `watcher` read it;
-//! `genesis` makes it and `promotion` changes it. A person decides to promote; an automatic decision
+//! `genesis` makes it and `promotion` changes it. `duty` is what one process at a time does by itself. A person decides to promote; an automatic decision
 //! has its place here, as a pure function next to `transition`.
 
 mod assignment;
 mod diverged;
+mod duty;
 mod genesis;
 mod hub_names;
 mod hubs;
@@ -23,6 +24,8 @@ mod protocol_tests;
 mod record;
 mod role;
 mod router_view;
+#[cfg(test)]
+mod storage_double;
 mod store;
 #[cfg(test)]
 mod store_tests;
@@ -38,6 +41,7 @@ use jiff::Timestamp;
 
 pub use assignment::Assignment;
 pub use diverged::Diverged;
+pub use duty::{Duty, DutyHolder, DutyLease, DutySettings, NotSaved, duties};
 pub use genesis::{Genesis, confirm, first_start, init, remember_probes};
 pub use hub_names::HubNames;
 pub use hubs::{Hubs, probe_identity, probe_present};

@@ -1,10 +1,12 @@
 //! The routing record and its witness in storage, changed by compare-and-swap only.
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use super::hub_names::HubNames;
 use super::record::RoutingRecord;
 use super::witness::Witness;
 use crate::model::ETag;
@@ -18,11 +20,12 @@ pub const WITNESS_BLOB: &str = "witness.json";
 /// Rounds of compare-and-swap on the witness before it counts as not answering.
 const ROUNDS: usize = 8;
 
-/// Where record and witness are. Cheap to clone.
+/// Where record and witness are, and which hubs they should be about. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RecordStore {
     records: Container,
     witnesses: Container,
+    configured: Arc<HubNames>,
 }
 
 /// A record as storage has it.
@@ -75,12 +78,25 @@ impl From<StorageError> for RecordError {
 }
 
 impl RecordStore {
-    /// The record in `container`, its witness in `container`-witness.
-    pub fn new(account: &Account, container: &str) -> Self {
+    /// The record in `container`, its witness in `container`-witness. `configured` are the hubs of this
+    /// process's settings.
+    pub fn new(account: &Account, container: &str, configured: HubNames) -> Self {
         Self {
+            configured: Arc::new(configured),
             records: account.container(container),
             witnesses: account.container(&format!("{container}-witness")),
         }
+    }
+
+    /// The hubs of this process's settings.
+    pub fn configured(&self) -> &HubNames {
+        &self.configured
+    }
+
+    /// Which setting is about another hub than the record, and what to do, in words; none when they
+    /// agree, or when the record is too old to know its hubs.
+    pub fn other_hubs(&self, record: &RoutingRecord) -> Option<String> {
+        record.hubs.as_ref()?.differences(&self.configured)
     }
 
     /// The container that holds the record.

@@ -63,6 +63,8 @@ pub enum NoLease {
     NoRecord,
     /// The record shows a lower epoch than one already seen.
     LowerEpoch,
+    /// The record is about other hubs than this process is set to; in words.
+    OtherHubs(String),
     /// Storage gives no answer and the lease has run out.
     Unavailable(String),
 }
@@ -73,6 +75,7 @@ impl fmt::Display for NoLease {
             Self::Promoting => write!(f, "a promotion is under way"),
             Self::NoRecord => write!(f, "there is no routing record; `iot-hadr init` makes one"),
             Self::LowerEpoch => write!(f, "the routing record shows a lower epoch than one already seen"),
+            Self::OtherHubs(why) => write!(f, "{why}"),
             Self::Unavailable(why) => write!(f, "the routing record cannot be read: {why}"),
         }
     }

@@ -15,6 +15,7 @@
 
 mod backlog;
 mod cli;
+mod duties;
 mod edges;
 mod failures;
 mod floors;

@@ -1,8 +1,11 @@
 //! The answer to devices.
 
+use std::time::{Duration, Instant};
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::world::relay::Relay;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,16 +51,20 @@ async fn ids_that_no_path_can_carry_are_asked_for_by_query_and_bad_ones_are_told
     }
 }
 
+/// A device's call as the host passes it on when forwarding is off.
+fn payload(id: &str) -> Value {
+    json!({
+        "Data": {"req": {"Url": format!("http://localhost:7071/api/hub-router/{id}"), "Method": "GET", "Query": {}, "Headers": {"Accept": ["*/*"]}, "Params": {"deviceId": id}, "Identities": []}},
+        "Metadata": {"sys": {"MethodName": "hub-router", "UtcNow": "2026-11-24T00:00:00Z", "RandGuid": "0"}},
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_payload_form_is_served_too() {
     let world = World::with(Options { host: false, ..Options::default() }).await;
     assert_eq!(world.app(&["init"]).await.code, 0);
     let handler = world.handler("payload").await;
-    let request = json!({
-        "Data": {"req": {"Url": "http://localhost:7071/api/hub-router/pump", "Method": "GET", "Query": {}, "Headers": {"Accept": ["*/*"]}, "Params": {"deviceId": "pump"}, "Identities": []}},
-        "Metadata": {"sys": {"MethodName": "hub-router", "UtcNow": "2026-11-24T00:00:00Z", "RandGuid": "0"}},
-    });
-    let (status, answer) = handler.invoke("hub-router", &request).await;
+    let (status, answer) = handler.invoke("hub-router", &payload("pump")).await;
     assert_eq!(status, 200);
     let outputs = answer["Outputs"].as_object().expect("outputs");
     let (_, response) = outputs.iter().next().unwrap();
@@ -70,14 +77,40 @@ async fn the_payload_form_is_served_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_hubs_and_storage_gone_the_router_answers_with_the_configured_primary_and_says_stale() {
-    let gone = crate::world::azurite::connection_string_for(9);
-    let environment = vec![("AzureWebJobsStorage", gone)];
+async fn a_process_that_has_never_read_the_record_names_no_hub_and_one_that_has_keeps_its_answer() {
+    let relay = Relay::start().await;
+    let environment = vec![("AzureWebJobsStorage", relay.connection_string())];
     let world = World::with(Options { environment, host: false, ..Options::default() }).await;
-    world.primary.outage("refuse").await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "lost", "--force"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    relay.shut();
+    let handler = world.handler("fresh").await;
+    let started = Instant::now();
+    assert!(world.http.get(&handler.url).send().await.unwrap().status().is_success());
+    assert!(started.elapsed() < Duration::from_secs(1), "the readiness route waits for nothing");
+    let url = format!("{}/api/hub-router/pump", handler.url);
+    for accept in ["application/json", "text/plain"] {
+        let response = world.http.get(&url).header("Accept", accept).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers()["retry-after"].to_str().unwrap().parse::<u32>().unwrap() > 0);
+        let said = response.text().await.unwrap();
+        assert!(
+            ![&world.primary, &world.secondary].iter().any(|hub| said.contains(&hub.host_name)),
+            "{said}"
+        );
+    }
+    let (_, answer) = handler.invoke("hub-router", &payload("pump")).await;
+    assert_eq!(answer["Outputs"]["res"]["statusCode"], 503, "{answer}");
+    relay.open();
+    world
+        .eventually("the record is read", || async { world.get_json(&url).await["hub"] == "secondary" })
+        .await;
+    relay.shut();
     world.secondary.outage("refuse").await;
-    let handler = world.handler("alone").await;
-    let answer = world.get_json(&format!("{}/api/hub-router/pump", handler.url)).await;
-    assert_eq!(answer["iotHub"], world.primary.host_name.as_str());
-    assert_eq!(answer["stale"], true);
+    world.primary.outage("refuse").await;
+    world.eventually("the answer is stale", || async { world.get_json(&url).await["stale"] == true }).await;
+    let response = world.http.get(&url).header("Accept", "text/plain").send().await.unwrap();
+    assert_eq!(response.headers()["hadr-epoch"], "2");
+    assert_eq!(response.text().await.unwrap().trim_end(), world.secondary.host_name);
 }

@@ -195,7 +195,7 @@ impl World {
     }
 
     /// Waits until every event generated so far has been delivered and worked off, and working it
-    /// off has generated no new ones. Identities the app owes are tried again as its timer would.
+    /// off has generated no new ones.
     ///
     /// # Errors
     /// When that takes longer than a minute, or a control port does not answer.

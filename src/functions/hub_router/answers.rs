@@ -33,6 +33,7 @@ pub(super) struct Answer {
 pub(super) struct Answers {
     pub(super) assignment: Assignment,
     pub(super) cache_control: HeaderValue,
+    pub(super) epoch: HeaderValue,
     json: Answer,
     text: Answer,
 }
@@ -59,6 +60,7 @@ impl Directory {
         Answers {
             assignment,
             cache_control: header(format!("max-age={valid_for_seconds}")),
+            epoch: header(epoch.to_string()),
             json: Answer::new(json.unwrap_or_default()),
             text: Answer::new(format!("{iot_hub}\n").into_bytes()),
         }

@@ -4,6 +4,7 @@ use axum::http::Uri;
 
 use super::*;
 use crate::host::Invocation;
+use crate::routing::HubRole;
 
 fn answers(hub: HubRole, epoch: u64, stale: bool) -> Answers {
     let directory = Directory {
@@ -19,7 +20,7 @@ fn ask(answers: &Answers, uri: &str, headers: &[(&'static str, &str)]) -> Respon
     for (name, value) in headers {
         map.append(*name, HeaderValue::from_str(value).unwrap());
     }
-    forwarded(answers, &Method::GET, &uri.parse::<Uri>().unwrap(), &map)
+    forwarded(Some(answers), &Method::GET, &uri.parse::<Uri>().unwrap(), &map)
 }
 
 async fn text(response: Response<Body>) -> String {
@@ -41,7 +42,26 @@ async fn the_answer_says_which_hub_and_for_how_long() {
 #[tokio::test]
 async fn a_device_without_a_json_parser_gets_one_line() {
     let response = ask(&answers(HubRole::Primary, 1, false), "/hub-router", &[("accept", "text/plain")]);
+    assert_eq!(response.headers()["hadr-epoch"], "1", "it is not in the line");
     assert_eq!(text(response).await, "one.example\n");
+}
+
+#[tokio::test]
+async fn a_process_that_has_read_no_record_names_no_hub_in_any_form() {
+    let uri: Uri = "/api/hub-router/pump-17".parse().unwrap();
+    for accept in ["application/json", "text/plain"] {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+        let response = forwarded(None, &Method::GET, &uri, &headers);
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["retry-after"]),
+            (503, &ASK_AGAIN.parse().unwrap())
+        );
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(text(response).await.contains("stay where you are"));
+        let output = called(None, &call("{}", "{}", &format!(r#"{{"accept":["{accept}"]}}"#)));
+        assert!(output.status == 503 && output.headers.contains(&("retry-after", ASK_AGAIN.to_owned())));
+        assert!(output.body.to_string().contains("stay where you are"));
+    }
 }
 
 #[test]
@@ -116,6 +136,7 @@ async fn an_answer_that_is_known_is_not_sent_again() {
         assert_eq!(response.status(), 304, "{known}");
         assert_eq!(response.headers()["etag"], *tag);
         assert_eq!(response.headers()["cache-control"], "max-age=60");
+        assert_eq!(response.headers()["hadr-epoch"], "1");
         assert_eq!(text(response).await, "");
     }
     let moved = answers(HubRole::Secondary, 2, false);
@@ -128,7 +149,7 @@ async fn an_answer_that_is_known_is_not_sent_again() {
 fn only_get_and_head_are_answered() {
     let answers = answers(HubRole::Primary, 1, false);
     let uri: Uri = "/api/hub-router".parse().unwrap();
-    let ask = |method| forwarded(&answers, &method, &uri, &HeaderMap::new());
+    let ask = |method| forwarded(Some(&answers), &method, &uri, &HeaderMap::new());
     assert_eq!(ask(Method::HEAD).status(), 200);
     assert_eq!(ask(Method::POST).status(), 405);
     assert_eq!(ask(Method::DELETE).headers()["allow"], "GET, HEAD");
@@ -144,14 +165,15 @@ fn call(params: &str, query: &str, headers: &str) -> HttpCall {
 #[test]
 fn the_payload_form_says_the_same() {
     let answers = answers(HubRole::Secondary, 7, false);
-    let json = called(&answers, &call(r#"{"deviceId":"a"}"#, "{}", "{}"));
+    let json = called(Some(&answers), &call(r#"{"deviceId":"a"}"#, "{}", "{}"));
     assert_eq!((json.status, &json.body["iotHub"]), (200, &Value::from("two.example:8443")));
     assert!(json.headers.contains(&("content-type", "application/json".to_owned())));
-    let line = called(&answers, &call("{}", "{}", r#"{"accept":["text/plain"]}"#));
+    assert!(json.headers.contains(&("hadr-epoch", "7".to_owned())));
+    let line = called(Some(&answers), &call("{}", "{}", r#"{"accept":["text/plain"]}"#));
     assert_eq!(line.body, "two.example:8443\n");
-    let bad = called(&answers, &call("{}", r#"{"deviceid":"a b"}"#, "{}"));
+    let bad = called(Some(&answers), &call("{}", r#"{"deviceid":"a b"}"#, "{}"));
     assert_eq!(bad.status, 400);
     let tag = json.headers.iter().find(|(name, _)| *name == "etag").unwrap().1.replace('"', "\\\"");
-    let known = called(&answers, &call("{}", "{}", &format!(r#"{{"If-None-Match":["{tag}"]}}"#)));
+    let known = called(Some(&answers), &call("{}", "{}", &format!(r#"{{"If-None-Match":["{tag}"]}}"#)));
     assert_eq!((known.status, known.body), (304, Value::Null));
 }

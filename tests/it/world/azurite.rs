@@ -14,7 +14,13 @@ const PUBLISHED_KEY: [&str; 2] =
 /// A connection string for the storage of this test binary. Every world has its own container in it.
 pub fn connection_string() -> &'static str {
     static STORAGE: OnceLock<String> = OnceLock::new();
-    STORAGE.get_or_init(|| connection_string_for(start()))
+    STORAGE.get_or_init(|| connection_string_for(port()))
+}
+
+/// Where it listens.
+pub fn port() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(start)
 }
 
 pub fn connection_string_for(port: u16) -> String {

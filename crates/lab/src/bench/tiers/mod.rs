@@ -126,7 +126,7 @@ async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Resul
             return Err(LabError::Late(format!("for the hubs to become equal at {}", plan.tier)));
         }
         sweeps += 1;
-        world.host("POST", "/timers/fleet-sweep/run").await?;
+        let _ = world.app(&["owed", "retry"]).await;
     }
     let minutes = started.elapsed().as_secs_f64() * f64::from(scale) / 60.0;
     let requests = super::calls::counted(world).await?.total();
