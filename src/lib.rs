@@ -9,18 +9,22 @@
 //! |---|---|
 //! | 5 | [`app`], [`cli`] |
 //! | 4 | [`functions`], [`config`] |
-//! | 3 | [`replication`] |
-//! | 2 | [`routing`] |
-//! | 1 | [`iothub`], [`storage`], [`host`] |
+//! | 3 | [`replication`], [`fleet`] |
+//! | 2 | [`pending`], and below it [`reconcile`] |
+//! | 1 | [`routing`] |
+//! | ½ | [`iothub`], [`storage`], [`host`] |
 //! | 0 | [`model`] |
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod fleet;
 pub mod functions;
 pub mod host;
 pub mod iothub;
 pub mod model;
+pub mod pending;
+pub mod reconcile;
 pub mod replication;
 pub mod routing;
 pub mod storage;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,10 @@ use crate::functions::registry_sync::registry_sync;
 use crate::functions::twin_sync::twin_sync;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::Deadline;
-use crate::replication::{Engine, Parts};
+use crate::fleet::Rejoin;
+use crate::pending::{Pending, Retried};
+use crate::reconcile::{Parts, Reconciler};
+use crate::replication::Engine;
 use crate::routing::{Duty, DutySettings, Routing, RoutingSettings};
 use crate::storage::Container;
 
@@ -117,29 +121,54 @@ impl Machinery {
         let process = process();
         let settings =
             RoutingSettings { lease: config.lease, refresh: config.record_refresh, process: process.clone() };
+        let (hubs, records) = (clients.hubs.clone(), clients.records.clone());
         let routing = Routing::new(clients.records, settings, Some(clients.hubs.clone()));
         self.running().spawn(routing.watcher.run(self.stop.clone()));
-        let engine = Engine::new(Parts {
+        let reconciler = Reconciler::new(Parts {
             primary: clients.hubs.primary,
             secondary: clients.hubs.secondary,
-            authority: routing.leases,
+            leases: routing.leases,
             store: clients.store.clone(),
             max_in_flight: config.max_in_flight,
             deletes_per_hour: config.deletes_per_hour,
         });
-        self.pay_off(&engine, clients.store, process);
+        let pending = Pending::new(reconciler, config.router_valid);
+        let engine = Engine::new(pending.clone());
+        let rejoin = Rejoin::new(pending.clone(), records, hubs, config.router_valid, process.clone());
+        self.pay_off(pending, clients.store.clone(), process.clone());
+        self.end_rejoinings(rejoin, clients.store, process);
         Works { engine, router: HubRouter::new(routing.router, directory(config)) }
     }
 
-    /// The duty `pending`: what is owed is tried again.
-    fn pay_off(&self, engine: &Engine, store: Container, process: String) {
-        let (engine, sweep) = (engine.clone(), self.config.sweep);
+    /// The duty `pending`: notes that are due are tried again. A run that was cut off goes on where it stopped.
+    fn pay_off(&self, pending: Pending, store: Container, process: String) {
+        let sweep = self.config.sweep;
         let duty = Duty::new(store, "pending", process, DutySettings { lease: self.config.lease });
-        self.running().spawn(duty.run(self.stop.clone(), self.config.sweep_every, move |_| {
-            let engine = engine.clone();
+        self.running().spawn(duty.run(self.stop.clone(), self.config.sweep_every, move |lease| {
+            let pending = pending.clone();
             async move {
-                engine.sweep(Deadline::after(sweep)).await;
+                let from = lease.cursor().as_str().map(str::to_owned);
+                match pending.retry_due(from, Deadline::after(sweep)).await {
+                    Ok((done, next)) => {
+                        if done.tried > 0 {
+                            let Retried { tried, resolved, still_pending } = done;
+                            tracing::info!(tried, resolved, still_pending, "pending");
+                        }
+                        let _ = lease.save_cursor(next.map_or(Value::Null, Value::from)).await;
+                    }
+                    Err(why) => tracing::debug!(why, "nothing pending was tried"),
+                }
             }
+        }));
+    }
+
+    /// The duty `rejoin`: a former active hub comes back in sync when all that it said is on the active one.
+    fn end_rejoinings(&self, rejoin: Rejoin, store: Container, process: String) {
+        let (rejoin, sweep) = (Arc::new(rejoin), self.config.sweep);
+        let duty = Duty::new(store, "rejoin", process, DutySettings { lease: self.config.lease });
+        self.running().spawn(duty.run(self.stop.clone(), self.config.sweep_every, move |_| {
+            let rejoin = Arc::clone(&rejoin);
+            async move { rejoin.run(Deadline::after(sweep)).await }
         }));
     }
 }

@@ -33,7 +33,7 @@ pub enum DeadLetters {
 pub(super) async fn run(context: &Context, command: DeadLetters) -> u8 {
     let store = DeadLetterStore::new(context.clients.store.clone());
     match command {
-        DeadLetters::List { json, limit } => match store.list(None, limit).await {
+        DeadLetters::List { json, limit } => match store.list(limit).await {
             Ok(letters) => list(&letters, json),
             Err(StorageError::NoContainer) => list(&[], json),
             Err(error) => storage_failed(&error.into()),

@@ -1,9 +1,10 @@
-//! The command line: `iot-hadr init`, `status`, `promote`, `check`, `owed`, `dead-letters`.
+//! The command line: `iot-hadr init`, `status`, `promote`, `rejoin`, `check`, `pending`, `losses`,
+//! `dead-letters`.
 //!
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | done, or nothing to do |
-//! | 1 | refused, not found, still owed, or something is wrong; the reason is shown |
+//! | 1 | refused, not found, still pending, or something is wrong; the reason is shown |
 //! | 2 | the command line itself is wrong |
 //! | 64 | bad settings |
 //! | 69 | storage gives no answer |
@@ -11,19 +12,24 @@
 mod check;
 mod dead_letters;
 mod init;
+mod losses;
 mod output;
-mod owed;
+mod pending;
 mod promote;
+mod rejoin;
 mod status;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 pub use dead_letters::DeadLetters;
 pub use output::exit;
-pub use owed::Owed;
+pub use losses::Losses;
+pub use pending::PendingCommand;
+pub use rejoin::Rejoin;
 
 use crate::config::{Clients, Config};
-use crate::replication::{Engine, Parts};
+use crate::pending::Pending;
+use crate::reconcile::{Parts, Reconciler};
 use crate::routing::{HubRole, LeaseKeeper, RecordError};
 
 /// What the operator asks for.
@@ -45,9 +51,14 @@ pub enum Command {
     Promote(Promote),
     /// Tries the settings against both hubs and storage, and says what is missing
     Check,
+    /// What the rejoining of a former active hub waits for, and the word that ends a forced one
+    Rejoin(Rejoin),
     /// Identities that are not right yet
     #[command(subcommand)]
-    Owed(Owed),
+    Pending(PendingCommand),
+    /// What two hubs disagreed on, and which value was kept
+    #[command(subcommand)]
+    Losses(Losses),
     /// Events that name no identity or can never be understood
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -65,6 +76,15 @@ pub struct Promote {
     /// The active hub is lost: do not ask it, and leave it rejoining
     #[arg(long)]
     force: bool,
+    /// Show how far behind the standby is and what is pending, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for the events of the active hub to be applied, in seconds; 0 does not wait
+    #[arg(long, default_value_t = 120)]
+    drain_timeout_seconds: u64,
+    /// Promote although identities are pending; what the active hub said of them is brought over later
+    #[arg(long)]
+    accept_pending: bool,
 }
 
 /// A hub by its name.
@@ -95,17 +115,18 @@ pub struct Context {
 }
 
 impl Context {
-    /// Replication, for commands that write.
-    fn engine(&self) -> Engine {
+    /// The notes and what pays them off, for commands that write.
+    fn pending(&self) -> Pending {
         let Clients { hubs, store, records, .. } = self.clients.clone();
-        Engine::new(Parts {
+        let reconciler = Reconciler::new(Parts {
             primary: hubs.primary,
             secondary: hubs.secondary,
-            authority: LeaseKeeper::new(records),
+            leases: LeaseKeeper::new(records),
             store,
             max_in_flight: self.config.max_in_flight,
             deletes_per_hour: self.config.deletes_per_hour,
-        })
+        });
+        Pending::new(reconciler, self.config.router_valid)
     }
 }
 
@@ -116,7 +137,9 @@ pub async fn run(command: Command, context: &Context) -> u8 {
         Command::Status { json } => status::run(context, json).await,
         Command::Promote(arguments) => promote::run(context, arguments).await,
         Command::Check => check::run(context).await,
-        Command::Owed(command) => owed::run(context, command).await,
+        Command::Rejoin(arguments) => rejoin::run(context, arguments).await,
+        Command::Pending(command) => pending::run(context, command).await,
+        Command::Losses(command) => losses::run(context, command).await,
         Command::DeadLetters(command) => dead_letters::run(context, command).await,
     }
 }

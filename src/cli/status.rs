@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use super::output::{age, complain, exit, show, show_json};
 use super::{Context, storage_failed};
 use crate::iothub::{Deadline, HubError, Statistics};
-use crate::replication::{self, PartitionProgress};
+use crate::pending::PendingStore;
 use crate::routing::{
-    self, DutyHolder, HubRole, Phase, RecordError, RoutingRecord, StandbyState, Stored, margin,
+    self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored, margin,
 };
 use crate::storage::StorageError;
 
 /// For a hub to answer.
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
-/// Owed notes and dead letters are counted so far.
+/// Pending notes and dead letters are counted so far.
 const COUNTED: usize = 10_000;
 
 struct Status {
     record: Option<Stored>,
     hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
-    owed: usize,
+    pending: usize,
     dead_letters: usize,
     partitions: Vec<PartitionProgress>,
     duties: Vec<DutyHolder>,
@@ -48,11 +48,11 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
 }
 
 async fn look(context: &Context) -> Result<Status, RecordError> {
-    let (record, primary, secondary, owed, dead_letters, partitions, duties) = tokio::join!(
+    let (record, primary, secondary, pending, dead_letters, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         hub(context, HubRole::Primary),
         hub(context, HubRole::Secondary),
-        count(context, "owed/"),
+        pending(context),
         count(context, "dead-letters/"),
         progress(context),
         duties(context),
@@ -62,7 +62,7 @@ async fn look(context: &Context) -> Result<Status, RecordError> {
     Ok(Status {
         record,
         hubs: [primary, secondary],
-        owed: owed?,
+        pending: pending?,
         dead_letters: dead_letters?,
         partitions: partitions?,
         duties: duties?,
@@ -76,8 +76,16 @@ async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Stati
 }
 
 async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
-    match context.clients.store.list(prefix, None, COUNTED).await {
+    match context.clients.store.list(prefix, COUNTED).await {
         Ok(names) => Ok(names.len()),
+        Err(StorageError::NoContainer) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn pending(context: &Context) -> Result<usize, RecordError> {
+    match PendingStore::new(context.clients.store.clone()).count(COUNTED).await {
+        Ok(count) => Ok(count),
         Err(StorageError::NoContainer) => Ok(0),
         Err(error) => Err(error.into()),
     }
@@ -92,7 +100,7 @@ async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
 }
 
 async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordError> {
-    match replication::progress(&context.clients.store).await {
+    match routing::progress(&context.clients.store).await {
         Ok(found) => Ok(found),
         Err(StorageError::NoContainer) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
@@ -108,7 +116,7 @@ fn document(status: &Status) -> Value {
     json!({
         "record": status.record.as_ref().map(|stored| &stored.record),
         "hubs": hubs,
-        "owed": status.owed,
+        "pending": status.pending,
         "deadLetters": status.dead_letters,
         "partitions": status.partitions,
         "duties": status.duties,
@@ -138,7 +146,7 @@ fn lines(status: &Status, now: Timestamp) -> Vec<String> {
         }
         Err(error) => format!("{role:<14}{host}: {error}"),
     }));
-    lines.push(format!("{:<14}{}", "owed", counted(status.owed)));
+    lines.push(format!("{:<14}{}", "pending", counted(status.pending)));
     lines.push(format!("{:<14}{}", "dead letters", counted(status.dead_letters)));
     lines.extend(status.duties.iter().map(|duty| duty_line(duty, now)));
     lines.extend(partition_lines(&status.partitions, now));

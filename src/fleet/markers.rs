@@ -4,6 +4,7 @@
 //! probe's id is hashed to, so probes are made until each known partition is hit by one.
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -85,12 +86,18 @@ impl Markers {
     pub async fn mark(&mut self, partitions: usize, deadline: Deadline) -> Result<(), HubError> {
         let wanted = if self.probes == 0 { partitions.max(1) * PROBES_EACH } else { self.probes * 2 };
         self.probes = wanted.clamp(1, MOST_PROBES);
-        let marks = (1..=self.probes).map(|number| self.mark_one(number, deadline));
-        let mut marked = futures::stream::iter(marks).buffer_unordered(AT_ONCE);
-        while let Some(one) = marked.next().await {
-            one?;
+        let (mut running, mut waiting) = (FuturesUnordered::new(), 1..=self.probes);
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(number) = waiting.next()
+            {
+                running.push(self.mark_one(number, deadline));
+            }
+            match running.next().await {
+                Some(marked) => marked?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     async fn mark_one(&self, number: usize, deadline: Deadline) -> Result<(), HubError> {

@@ -4,9 +4,11 @@
 //! when all that the former active hub said is on the active one; `compare` says which identities seem to differ at all.
 
 mod compare;
+mod drain;
 mod markers;
 mod rejoin;
 
 pub use compare::{CannotCompare, apparent_differences};
+pub use drain::{CannotDrain, Lag, drain};
 pub use markers::{Behind, Markers};
 pub use rejoin::{Rejoin, Stage};

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::compare::apparent_differences;
 use super::markers::{CLOCKS, Markers};
-use crate::iothub::{Deadline, HubErrorKind, Lane};
+use crate::iothub::{Deadline, Lane};
 use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work};
@@ -27,6 +28,9 @@ const HUB_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Between two marks while some partitions are behind.
 const MARK_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two looks while a rejoining goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Identities compared at a time.
 const AT_ONCE: usize = 16;
@@ -80,6 +84,26 @@ impl Rejoin {
         record.cut.unwrap_or(record.changed_at).saturating_add(moved).unwrap_or(Timestamp::MAX)
     }
 
+    /// Goes on until there is nothing more to do now, or `deadline`.
+    pub async fn run(&self, deadline: Deadline) {
+        let mut said = None;
+        while !deadline.is_over() {
+            let stage = match self.advance(deadline).await {
+                Ok(stage) => stage,
+                Err(why) => return tracing::warn!(why, "the rejoining does not go on"),
+            };
+            let goes_on = matches!(stage, Stage::Partitions(..) | Stage::Comparing(_));
+            if stage != Stage::InSync && said.as_ref() != Some(&stage) {
+                tracing::info!(?stage, "rejoining");
+            }
+            if !goes_on {
+                return;
+            }
+            said = Some(stage);
+            tokio::time::sleep(LOOK_EVERY.min(deadline.left())).await;
+        }
+    }
+
     /// Goes as far as it can now, until `deadline`; gives what it waits for.
     ///
     /// # Errors
@@ -121,6 +145,22 @@ impl Rejoin {
             return Ok(Stage::Pending(count));
         }
         Ok(if record.planned || record.rejoin_accepted { Stage::Comparing(0) } else { Stage::NotAccepted })
+    }
+
+    /// How many entries the lists of what changed have.
+    ///
+    /// # Errors
+    /// Storage, in words.
+    pub async fn listed(&self) -> Result<usize, String> {
+        let mut count = 0;
+        let parts = match self.pending.changed.all_parts().await {
+            Err(StorageError::NoContainer) => return Ok(0),
+            parts => parts.map_err(in_storage)?,
+        };
+        for part in parts {
+            count += self.pending.changed.part(&part).await.map_err(in_storage)?.map_or(0, |listed| listed.len());
+        }
+        Ok(count)
     }
 
     fn markers_on(&self, role: HubRole) -> Markers {
@@ -273,13 +313,18 @@ impl Rejoin {
             over: Pass::new(shared, lease.again(), active.other(), deadline, Lane::Background),
             back: Pass::new(shared, lease, active, deadline, Lane::Background),
         };
-        let mut running = futures::stream::iter(listed.iter().map(|one| comparing.one(one))).buffer_unordered(AT_ONCE);
+        let (mut running, mut waiting) = (FuturesUnordered::new(), listed.iter());
         let mut whole = true;
-        while let Some(one) = running.next().await {
+        loop {
+            while running.len() < AT_ONCE
+                && let Some(one) = waiting.next()
+            {
+                running.push(comparing.one(one));
+            }
+            let Some(one) = running.next().await else { break };
             whole &= one?;
             *compared += 1;
         }
-        drop(running);
         if whole {
             self.pending.changed.done(part).await.map_err(in_storage)?;
         }

@@ -135,6 +135,14 @@ impl SectionWrites {
         self.only(|path| self.0.get(path).is_some_and(|(written, _)| takes_away(written)))
     }
 
+    /// Members of the section itself that were removed.
+    pub fn removed_members(&self) -> impl Iterator<Item = &String> {
+        self.0.iter().filter_map(|(path, (written, _))| match (path.as_slice(), written) {
+            ([name], Written::Removed) => Some(name),
+            _ => None,
+        })
+    }
+
     /// Only the writes of these members.
     #[must_use]
     pub fn only(&self, wanted: impl Fn(&Path) -> bool) -> Self {

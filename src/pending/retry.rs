@@ -15,8 +15,8 @@ use super::settle::{Settled, Terms, settle};
 use super::store::{Entry, PendingStore};
 use crate::iothub::{Deadline, HubClient, Lane, OperationClass};
 use crate::model::{ETag, IdentityId};
-use crate::reconcile::{Ask, Cause, HeldLease, Outcome, Pass, Reason, Reconciler, Work};
-use crate::routing::{HubRole, StandbyState, WriteLease, probe_identity};
+use crate::reconcile::{Ask, Cause, HeldLease, Loss, Outcome, Pass, Reason, Reconciler, Work};
+use crate::routing::{HubRole, RoutingRecord, StandbyState, WriteLease, probe_identity};
 use crate::storage::StorageError;
 
 /// Identities tried at a time.
@@ -116,6 +116,32 @@ impl Pending {
         let mut retried = Retried::default();
         run.try_all(vec![id.clone()], &mut retried).await?;
         Ok(retried)
+    }
+
+    /// Gives up what the rejoining hub said of an identity and could not be brought over: it is named in the loss
+    /// report, and no longer pending.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn give_up(&self, id: &IdentityId, record: &RoutingRecord) -> Result<(), String> {
+        let Some((note, _)) = self.store.of(id).await.map_err(in_storage)? else {
+            return Err("it is not pending".to_owned());
+        };
+        let said = note.slot(record.standby);
+        let mut losses = Loss::of_writes(&said.writes);
+        if said.deleted.is_some() {
+            losses.push(Loss::of_lifecycle("deleted"));
+        }
+        self.losses.add(id, record.epoch, &losses).await.map_err(in_storage)?;
+        let at = At { now: Timestamp::now(), epoch: record.epoch };
+        let changed = self.store.change(id, |before| {
+            let mut note = before?;
+            let slot = note.slot_mut(record.standby);
+            (slot.writes, slot.deleted, slot.created) = Default::default();
+            note.rests(at);
+            Some(note)
+        });
+        changed.await.map(drop).map_err(in_storage)
     }
 
     async fn retry_from(

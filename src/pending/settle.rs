@@ -58,7 +58,7 @@ impl Terms {
     }
 
     /// From when on a member on this hub is a client's own.
-    fn since(&self, hub: HubRole) -> Option<Timestamp> {
+    pub(crate) fn since(&self, hub: HubRole) -> Option<Timestamp> {
         (hub != self.diverged.origin).then_some(self.diverged.since)
     }
 

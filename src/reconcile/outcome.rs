@@ -6,7 +6,7 @@ use crate::iothub::{HubError, HubErrorKind};
 use crate::storage::StorageError;
 
 /// How work on an identity ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Outcome {
     /// Equal already.
     Equal,

@@ -71,7 +71,8 @@ impl Engine {
                 tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
             }
         }
-        let mut tally = Tally { dead: dead.len(), ignored, ..Tally::default() };
+        let mut tally = Tally::default();
+        (tally.dead, tally.ignored) = (dead.len(), ignored);
         let devices = group(hints);
         let work_ends = work_ends(deadline);
         let ended = match self.pending.terms(lease.lease()) {

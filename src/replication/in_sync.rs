@@ -38,10 +38,11 @@ impl<'a> InSync<'a> {
 
     /// Looks again at an identity that was left pending.
     pub(super) async fn once_more(&self, before: Ended) -> Ended {
-        let _held = self.pass.shared.locks.hold(&before.id.device).await;
+        let id = before.id.clone();
+        let _held = self.pass.shared.locks.hold(&id.device).await;
         let mut work = Work::new(self.pass);
         let ask = Ask { compare_registry: true, ..Ask::default() };
-        match work.reconcile(&before.id, ask).await {
+        match work.reconcile(&id, ask).await {
             Outcome::Equal | Outcome::Written => Ended { ending: Ending::Written, ..before },
             _ => before,
         }
@@ -193,18 +194,7 @@ impl<'a> InSync<'a> {
 
     /// What somebody wrote to the standby is named before it is overwritten.
     async fn report_drift(&self, id: &IdentityId, hints: &[&Placed]) -> Result<(), crate::storage::StorageError> {
-        let losses: Vec<Loss> = hints.iter().flat_map(|placed| drifted(placed)).collect();
+        let losses: Vec<Loss> = hints.iter().flat_map(|placed| Loss::of_writes(&placed.hint.writes)).collect();
         self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await
     }
-}
-
-fn drifted(placed: &Placed) -> Vec<Loss> {
-    let writes = &placed.hint.writes;
-    let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
-    let of = |(name, writes): (&str, &crate::model::SectionWrites)| {
-        let mut members = crate::model::Object::new();
-        writes.apply_to(&mut members);
-        members.into_iter().map(|(member, value)| Loss::of_drift(name, member, value)).collect::<Vec<_>>()
-    };
-    sections.into_iter().flat_map(of).collect()
 }

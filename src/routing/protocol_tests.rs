@@ -12,12 +12,13 @@ use proptest::strategy::ValueTree;
 use super::diverged::Diverged;
 use super::genesis::after_loss;
 use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::{BootTime, Lease, margin};
+use super::lease::{Lease, margin};
 use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord};
 use super::store::Stored;
 use super::transition::{abort, begin_promotion, end_rejoining, finish};
 use super::witness::Witness;
 use super::{HubRole, NoLease, StandbyState};
+use crate::iothub::BootTime;
 use crate::model::ETag;
 
 const LEASE: Duration = Duration::from_secs(5);

@@ -61,7 +61,7 @@ impl Work<'_> {
         self.create(item).await?;
         let (shared, target) = (self.pass.shared, self.pass.target_role());
         shared.echoes.created(target, id);
-        if let Some(source) = basis.source {
+        if basis.source.is_some() {
             shared.pairs.made(id, self.pass.source_role, basis.source_entry);
         }
         self.writes += 1;

@@ -34,13 +34,34 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// What somebody wrote to the standby, which is made equal to the active hub again.
-    pub(crate) fn of_drift(section: &str, member: String, value: Value) -> Self {
-        Self {
+    /// What the hub that is not active said, where that is given up: top-level members.
+    pub(crate) fn of_writes(writes: &TwinWrites) -> Vec<Self> {
+        let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
+        sections.into_iter().flat_map(|(name, writes)| Self::of_section(name, writes)).collect()
+    }
+
+    fn of_section(section: &str, writes: &SectionWrites) -> Vec<Self> {
+        let mut members = Object::new();
+        writes.apply_to(&mut members);
+        let gone = writes.removed_members().map(|name| (name.clone(), Value::Null));
+        let all = members.into_iter().chain(gone);
+        all.map(|(name, value)| Self {
             section: section.to_owned(),
-            path: vec![member],
+            path: vec![name],
             active: Value::Null,
             former_active: value,
+            kept: "active".to_owned(),
+        })
+        .collect()
+    }
+
+    /// That an identity was made or deleted, where that is not brought over.
+    pub(crate) fn of_lifecycle(what: &str) -> Self {
+        Self {
+            section: "registry".to_owned(),
+            path: Vec::new(),
+            active: Value::Null,
+            former_active: Value::from(what),
             kept: "active".to_owned(),
         }
     }

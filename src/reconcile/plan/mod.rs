@@ -4,7 +4,7 @@ mod want;
 
 use serde_json::Value;
 
-pub(crate) use want::{Want, bulk_item, entries_visibly_differ, same_identity};
+pub(crate) use want::{Want, entries_visibly_differ, same_identity};
 
 use super::outcome::{Cause, Reason};
 use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, TwinDocument, diff};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::document::Document;
 use super::term::Term;
 use crate::model::ETag;
-use crate::routing::lease::BootTime;
+use crate::iothub::BootTime;
 use crate::storage::{Container, Precondition, StorageError};
 
 /// Where duties are.

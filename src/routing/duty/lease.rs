@@ -10,7 +10,7 @@ use super::blob::{DutyBlob, Outcome};
 use super::document::{Document, number};
 use super::term::Term;
 use crate::iothub::Deadline;
-use crate::routing::lease::BootTime;
+use crate::iothub::BootTime;
 use crate::storage::StorageError;
 
 /// For the duty to be given back at the end of the process.
@@ -60,7 +60,7 @@ impl DutyLease {
     /// When it ends unless it is renewed; it is, for as long as storage answers.
     pub fn ends(&self) -> Deadline {
         let before = Instant::now();
-        Deadline(before + self.left())
+        Deadline::at(before + self.left())
     }
 
     /// How far the work is, as it was last saved, by whichever process; null before the first time.

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::blob::{DutyBlob, Outcome, PREFIX};
 use self::document::Document;
 use self::term::Candidate;
-use super::lease::BootTime;
+use crate::iothub::BootTime;
 use crate::storage::{Container, StorageError};
 
 pub use lease::{DutyLease, NotSaved};
@@ -157,7 +157,7 @@ where
 /// Who does what. Needs the container.
 pub async fn duties(container: &Container) -> Result<Vec<DutyHolder>, StorageError> {
     let mut holders = Vec::new();
-    for path in container.list(PREFIX, None, LISTED).await? {
+    for path in container.list(PREFIX, LISTED).await? {
         let Some(blob) = container.get(&path).await? else { continue };
         let name = path.trim_start_matches(PREFIX).trim_end_matches(".json").to_owned();
         let document = Document::read(&blob.bytes, Duration::ZERO);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::document::Document;
 use super::term::{Candidate, Term};
 use crate::model::ETag;
-use crate::routing::lease::BootTime;
+use crate::iothub::BootTime;
 
 const LEASE: u64 = 5_000;
 
