@@ -1,21 +1,19 @@
 //! The app's settings out of the environment; all that is wrong with them is said at once.
 
+mod bad_settings;
 mod clients;
 mod reader;
 pub mod settings;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
+pub use bad_settings::{BadSetting, BadSettings};
 pub use clients::{Clients, NoClients};
+pub use reader::Environment;
 use reader::Reader;
 
 use crate::iothub::{HubSettings, Tier};
 use crate::model::Secret;
-
-/// Environment variables.
-pub type Environment = BTreeMap<String, String>;
 
 /// The settings, valid.
 #[derive(Debug, Clone)]
@@ -57,37 +55,6 @@ pub struct Config {
     /// A filter of log lines, valid.
     pub log: String,
 }
-
-/// A setting that cannot be used. Shows nothing of a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadSetting {
-    /// Its name.
-    pub name: &'static str,
-    /// What is wrong with it.
-    pub why: String,
-}
-
-/// Everything that is wrong with the settings; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadSettings(pub Vec<BadSetting>);
-
-impl BadSettings {
-    /// `EX_USAGE`, as linkerd's proxy has it.
-    pub const EXIT_CODE: u8 = 64;
-}
-
-/// One line per setting.
-impl fmt::Display for BadSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, BadSetting { name, why }) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{name}: {why}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for BadSettings {}
 
 impl Config {
     /// Reads the settings. An empty one counts as not set.

@@ -1,17 +1,21 @@
 //! Reads settings one by one and remembers what is wrong with them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::bad_settings::BadSetting;
 use super::settings::{self, Default, Setting};
-use super::{BadSetting, Environment};
 use crate::iothub::{HubSettings, Tier};
 use crate::model::Secret;
 use crate::storage::Account;
 
 /// Longest container name, less the length of `-witness` (63 and these characters: documented).
 const MAX_CONTAINER: usize = 63 - 8;
+
+/// Environment variables.
+pub type Environment = BTreeMap<String, String>;
 
 pub(super) struct Reader<'a> {
     environment: &'a Environment,

@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::Semaphore;
 
 use super::attempts::{Attempts, Failure};
-use super::device::DeviceSessions;
+use super::device_sessions::DeviceSessions;
 use super::error::{HubError, HubErrorKind};
 use super::fence::{FencedBody, NotSent};
 use super::reachability::Reachability;

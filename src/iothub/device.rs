@@ -4,17 +4,14 @@
 //! A session never reconnects by itself: its event loop is dropped at the first error, at the
 //! deadline, and when the caller stops waiting. Its connection writes nothing after the deadline.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, EventLoop, MqttOptions, Packet, Publish,
     PublishOptions, QoS, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use rustls::ClientConfig;
-use tokio::sync::Semaphore;
 
 use super::answer::{self, ANSWERS, Status};
 use super::attempts::{Attempts, Failure};
@@ -35,43 +32,6 @@ const REQUEST_ID: &str = "1";
 
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// What bounds the sessions as a device on one hub.
-pub(crate) struct DeviceSessions {
-    tls: Arc<ClientConfig>,
-    places: Semaphore,
-    /// A second session of the same device would make the hub close the first (documented).
-    one_each: Mutex<HashMap<IdentityId, Weak<tokio::sync::Mutex<()>>>>,
-    pub(crate) reachability: Reachability,
-}
-
-impl DeviceSessions {
-    pub(crate) fn new(tls: Arc<ClientConfig>, sessions: usize) -> Self {
-        Self {
-            tls,
-            places: Semaphore::new(sessions),
-            one_each: Mutex::new(HashMap::new()),
-            reachability: Reachability::default(),
-        }
-    }
-
-    fn turn(&self, id: &IdentityId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.one_each.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(id).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(id.clone(), Arc::downgrade(&turn));
-        turn
-    }
-}
-
-impl std::fmt::Debug for DeviceSessions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeviceSessions").field("places", &self.places.available_permits()).finish()
-    }
-}
 
 impl HubClient {
     /// Writes reported properties as the device, over MQTT; gives the new reported `$version`.

@@ -13,6 +13,7 @@ mod client;
 mod connection_string;
 mod deadline;
 mod device;
+mod device_sessions;
 mod error;
 mod fence;
 mod network;

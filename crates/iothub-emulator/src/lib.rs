@@ -26,6 +26,7 @@ pub mod running;
 pub mod sas;
 pub mod service;
 pub mod stamp;
+mod start_error;
 pub mod store;
 pub mod throttle;
 pub mod tls;

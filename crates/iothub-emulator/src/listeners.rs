@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use tokio::net::TcpListener;
 
 use crate::cli::HubAddress;
-use crate::running::StartError;
+use crate::start_error::StartError;
 
 /// A port, and the hubs that are served on it, by their place on the command line.
 pub(crate) struct Shared {

@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Incoming, Site};
+use super::site::{Incoming, Site};
 use crate::event_hub::{AdminEvent, admin_envelope};
 use crate::invocation::{Attempts, Failure, HOST_VERSION};
 

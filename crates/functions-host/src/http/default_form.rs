@@ -6,8 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 
+use super::output::{self, failure};
+use super::path;
 use super::route::Values;
-use super::{Incoming, Site, display_url, failure, output, path};
+use super::site::{Incoming, Site};
 use crate::app::Function;
 use crate::event_hub::dotnet_text;
 use crate::invocation::{Attempts, Envelope, Failure, Outcome, sys};
@@ -45,7 +47,7 @@ fn data(values: &Values, incoming: &Incoming, body: Option<String>) -> Json {
         (name, value)
     });
     let mut members = vec![
-        ("Url".to_owned(), Json::from(display_url(&incoming.parts, &decoded))),
+        ("Url".to_owned(), Json::from(path::display_url(&incoming.parts, &decoded))),
         ("Method".to_owned(), Json::from(incoming.parts.method.as_str())),
         ("Query".to_owned(), object(query(incoming))),
         ("Headers".to_owned(), Json::Object(arrays.collect())),

@@ -5,7 +5,9 @@ use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::{Incoming, failure, path, query};
+use super::output::failure;
+use super::path;
+use super::site::Incoming;
 use crate::app::Function;
 use crate::invocation::{Failure, Runner};
 use crate::log::RESULTS;
@@ -45,7 +47,7 @@ async fn exchange(
     decoded_path: &str,
 ) -> Result<Response, Failure> {
     let Incoming { parts, body } = incoming;
-    let target = format!("{}{}", path::forwarded(decoded_path), query(&parts.uri));
+    let target = format!("{}{}", path::forwarded(decoded_path), path::query(&parts.uri));
     let mut request = runner.caller.request(parts.method, &target, id).headers(passed_on(&parts.headers));
     if !body.is_empty() {
         request = request.body(body);

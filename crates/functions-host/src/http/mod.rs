@@ -6,56 +6,22 @@ mod forward;
 mod output;
 mod path;
 mod route;
+mod site;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, Uri, header, request::Parts};
+use axum::http::{Method, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
-use tokio_util::sync::CancellationToken;
 
-use crate::app::{Function, HttpTrigger};
-use crate::event_hub::EventHubFunction;
-use crate::invocation::Runner;
-use crate::timer::Timers;
-use route::{Route, Values};
+use route::Values;
+use site::Incoming;
+pub(crate) use site::{HttpFunction, Site};
 
 /// The greatest request body the host takes, in bytes: read in source.
 const MAX_BODY: usize = 104_857_600;
-
-/// An HTTP function with its route.
-#[derive(Clone, Debug)]
-pub(crate) struct HttpFunction {
-    pub(crate) function: Function,
-    route: Route,
-    methods: Vec<String>,
-}
-
-impl HttpFunction {
-    pub(crate) fn new(function: Function, trigger: &HttpTrigger, prefix: &str) -> Self {
-        Self { route: Route::parse(prefix, &trigger.route), methods: trigger.methods.clone(), function }
-    }
-}
-
-/// Everything the port needs.
-pub(crate) struct Site {
-    pub(crate) runner: Runner,
-    /// Requests of functions with exactly an HTTP trigger and an HTTP output go to the handler as they are.
-    pub(crate) forwarding: bool,
-    pub(crate) http_functions: Vec<HttpFunction>,
-    pub(crate) event_hub_functions: Vec<Arc<EventHubFunction>>,
-    pub(crate) timers: Timers,
-    pub(crate) stop: CancellationToken,
-}
-
-/// A request that has been read.
-struct Incoming {
-    parts: Parts,
-    /// Empty when the request had no `Content-Length`: the host drops such bodies.
-    body: Bytes,
-}
 
 /// All routes of the port.
 pub(crate) fn router(site: Arc<Site>) -> Router {
@@ -111,18 +77,4 @@ fn find<'a>(
     let fitting =
         functions.iter().filter(takes).filter_map(|function| Some((function, function.route.matches(path)?)));
     fitting.min_by_key(|(function, _)| function.route.precedence())
-}
-
-/// `http://host/path?query` as the request line and the `Host` header have it.
-fn display_url(parts: &Parts, decoded_path: &str) -> String {
-    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
-    format!("http://{host}{decoded_path}{}", query(&parts.uri))
-}
-
-fn query(uri: &Uri) -> String {
-    uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default()
-}
-
-fn failure() -> Response {
-    Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(Body::empty()).unwrap_or_default()
 }

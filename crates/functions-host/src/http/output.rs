@@ -4,10 +4,14 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::failure;
 use crate::event_hub::dotnet_text;
 use crate::invocation::FunctionResult;
 use crate::json::Json;
+
+/// The answer when there is none.
+pub(super) fn failure() -> Response {
+    Response::builder().status(StatusCode::INTERNAL_SERVER_ERROR).body(Body::empty()).unwrap_or_default()
+}
 
 /// Builds the answer from the output of this name; `$return` is the reply's return value.
 pub(super) fn response(name: &str, result: &FunctionResult) -> Response {

@@ -1,6 +1,8 @@
 //! The path of a forwarded request. The host decodes it, writes it into a display URL, and reads that URL again:
 //! so `#` and `?` cut it, and what was encoded twice is decoded twice. Read in source.
 
+use axum::http::request::Parts;
+use axum::http::{Uri, header};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// What .NET's `Uri` escapes in a path, beside everything that is not ASCII. A lone `%` is seen to apart.
@@ -78,6 +80,17 @@ fn without_dot_segments(path: &str) -> String {
         }
     }
     format!("/{}", kept.join("/"))
+}
+
+/// `http://host/path?query` as the request line and the `Host` header have it.
+pub(super) fn display_url(parts: &Parts, decoded_path: &str) -> String {
+    let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost");
+    format!("http://{host}{decoded_path}{}", query(&parts.uri))
+}
+
+/// `?query`, or nothing.
+pub(super) fn query(uri: &Uri) -> String {
+    uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Which link an attach makes.
 
+use super::context::Context;
 use super::filter;
 use super::link::{Inlet, Link, Outlet, Reading};
 use super::node::Node;
 use super::performative::{Attach, Failure};
-use super::session::Context;
 use super::value::Value;
 
 /// Largest message of an event hub, in bytes (documented for the standard tier).

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
+use super::context::Context;
 use super::frame::{self, Frame, Kind};
 use super::owners::Owners;
 use super::performative::{self, Failure, Performative};
-use super::session::{Context, Session};
+use super::session::Session;
 use crate::events::Emitter;
 
 /// Highest channel: sessions of a connection, less one.

@@ -1,7 +1,7 @@
 //! The event hubs over AMQP 1.0 without TLS, as local emulators of Event Hubs offer it (`UseDevelopmentEmulator=true`).
 //!
 //! In reading order: `value`, `decode` and `encode` (the type system), `frame` and `performative` (what peers
-//! say), `engine`, `session`, `attach` and `link` (what is said to it), `node`, `filter`, `owners`,
+//! say), `engine`, `session`, `context`, `attach` and `link` (what is said to it), `node`, `filter`, `owners`,
 //! `message` and `service_nodes` (what an event hub is), `connection` (sockets and time).
 //!
 //! The protocol is written here because the crates for it recurse as deep as the bytes ask them to: some kilobytes from
@@ -11,6 +11,7 @@ mod attach;
 #[cfg(test)]
 mod codec_tests;
 mod connection;
+mod context;
 mod decode;
 mod encode;
 mod engine;

@@ -1,20 +1,16 @@
 //! Sessions: the links of a channel, and the windows of what is sent on them.
 
-use bytes::BytesMut;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use tokio::sync::Notify;
 
+use super::context::Context;
 use super::frame::{self, Kind};
 use super::link::{Inlet, Link, Outlet, REQUEST_CREDIT};
 use super::message::Request;
 use super::node::Service;
-use super::owners::Owners;
 use super::performative::{self, Attach, Failure, Flow, Performative, Transfer, Windows};
 use super::service_nodes;
 use super::value::Value;
 use super::{attach, performative::Disposition};
-use crate::events::Emitter;
 
 /// How many transfers may come in before a flow.
 const WINDOW: u32 = 2048;
@@ -27,24 +23,6 @@ const OUT_FULL: usize = 256 * 1024;
 
 /// Bytes of a transfer beside the payload, at most.
 const TRANSFER: usize = 64;
-
-/// What a session needs of its connection.
-pub(crate) struct Context<'a> {
-    pub(crate) emitter: &'a Emitter,
-    pub(crate) owners: &'a Arc<Owners>,
-    pub(crate) wake: &'a Arc<Notify>,
-    pub(crate) out: &'a mut BytesMut,
-    /// Largest frame the peer takes.
-    pub(crate) max_frame: usize,
-    /// No more links: the connection has its share.
-    pub(crate) full: bool,
-}
-
-impl Context<'_> {
-    pub(crate) fn put(&mut self, channel: u16, performative: &Value) {
-        frame::put(self.out, Kind::Amqp, channel, Some(performative), &[]);
-    }
-}
 
 /// One session. Our channel and our handles have the numbers of the peer's.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 use crate::events::RETENTION_MIB;
+use crate::throttle::Throttling;
 
 /// What `--help` says beyond the options.
 const ABOUT: &str = "\
@@ -158,6 +159,18 @@ pub struct Options {
     /// Stop when standard input closes, so that no emulator outlives whoever started it.
     #[arg(long)]
     pub exit_with_stdin: bool,
+}
+
+impl Options {
+    /// The throttles of the hub of that name: its own, or those of every hub.
+    #[must_use]
+    pub fn throttling(&self, hub: &str) -> Option<Throttling> {
+        let its_own =
+            |tier: &&TierOption| tier.hub.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(hub));
+        let found =
+            self.tiers.iter().find(its_own).or_else(|| self.tiers.iter().find(|tier| tier.hub.is_none()));
+        found.map(|tier| tier.throttling)
+    }
 }
 
 #[cfg(test)]

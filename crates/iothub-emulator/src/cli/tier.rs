@@ -2,7 +2,6 @@
 
 use std::str::FromStr;
 
-use super::Options;
 use crate::throttle::Throttling;
 
 /// Throttles, and the one hub they are for.
@@ -26,22 +25,10 @@ impl FromStr for TierOption {
     }
 }
 
-impl Options {
-    /// The throttles of the hub of that name: its own, or those of every hub.
-    #[must_use]
-    pub fn throttling(&self, hub: &str) -> Option<Throttling> {
-        let its_own =
-            |tier: &&TierOption| tier.hub.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(hub));
-        let found =
-            self.tiers.iter().find(its_own).or_else(|| self.tiers.iter().find(|tier| tier.hub.is_none()));
-        found.map(|tier| tier.throttling)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use crate::cli::Options;
     use clap::Parser;
 
     #[test]

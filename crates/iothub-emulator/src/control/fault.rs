@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
-use super::{Planned, Verdict};
+use super::verdict::{Planned, Verdict};
 
 /// What is to go wrong, for which requests, how often.
 #[derive(Debug, Clone, Deserialize)]

@@ -4,10 +4,12 @@ mod fault;
 mod memory;
 mod serve;
 mod switches;
+mod verdict;
 
 pub use fault::Fault;
 pub use memory::RequestRecord;
 pub use serve::{ControlPort, serve};
+pub use verdict::{Planned, Verdict};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,36 +23,6 @@ use fault::Faults;
 use memory::Memory;
 
 use crate::throttle::{Demand, Flat, Refused, Throttles};
-
-/// What is to happen with one request.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    /// As usual.
-    Proceed,
-    /// Answer this and do nothing else.
-    Answer(Planned),
-    /// Do it, then answer this instead of the truth.
-    AnswerAfterApply(Planned),
-    /// Close the connection without an answer, having done nothing.
-    Drop,
-    /// Do it, then close the connection without an answer.
-    DropAfterApply,
-    /// Close the connection now and do it so much later.
-    ApplyLate(Duration),
-    /// Close the connection now and do it when told, see [`HubControl::hold`].
-    Hold,
-    /// Never answer.
-    Hang,
-}
-
-/// An answer that was asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
-    /// The status.
-    pub status: u16,
-    /// The body; `None` gives the hub's usual error body for the status.
-    pub body: Option<Value>,
-}
 
 /// How a hub is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -95,14 +67,7 @@ impl State {
             return struck;
         }
         let throttled = self.throttle.as_mut().is_some_and(Flat::refuses);
-        (Duration::ZERO, if throttled { answer(429) } else { Verdict::Proceed })
-    }
-}
-
-impl Verdict {
-    /// Whether the hub gets to see the request at all, whatever it then answers.
-    fn reaches_the_hub(&self) -> bool {
-        matches!(self, Self::Proceed | Self::AnswerAfterApply(_) | Self::DropAfterApply | Self::ApplyLate(_))
+        (Duration::ZERO, if throttled { Verdict::answer(429) } else { Verdict::Proceed })
     }
 }
 
@@ -126,7 +91,7 @@ impl HubControl {
             let (delay, verdict) = match outage {
                 Outage::Hang => (Duration::ZERO, Verdict::Hang),
                 Outage::Refuse => (Duration::ZERO, Verdict::Drop),
-                Outage::Unavailable => (Duration::ZERO, answer(503)),
+                Outage::Unavailable => (Duration::ZERO, Verdict::answer(503)),
                 Outage::Off => state.admit(method, path),
             };
             (state.latency, delay, verdict)
@@ -210,10 +175,6 @@ impl HubControl {
         }
         all
     }
-}
-
-fn answer(status: u16) -> Verdict {
-    Verdict::Answer(Planned { status, body: None })
 }
 
 #[derive(Debug, Default)]

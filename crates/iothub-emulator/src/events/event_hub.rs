@@ -7,6 +7,12 @@ use tokio::sync::watch;
 use super::log::Partition;
 use crate::stamp::Stamp;
 
+/// Event Grid's event hub.
+pub const REGISTRY: &str = "registry";
+
+/// The routes' event hub.
+pub const DEVICE_TWIN: &str = "devicetwin";
+
 /// An event hub.
 #[derive(Debug)]
 pub struct EventHub {

@@ -11,7 +11,7 @@ mod trouble;
 mod wording;
 
 pub use event::Event;
-pub use event_hub::EventHub;
+pub use event_hub::{DEVICE_TWIN, EventHub, REGISTRY};
 pub use log::{Bounds, Enqueued, Partition, Position};
 pub use publish::Happened;
 pub use rules::{Mode, Order, Rule};
@@ -30,12 +30,6 @@ use crate::stamp::Stamp;
 use crate::store::Id;
 use rules::Rules;
 use trouble::Trouble;
-
-/// Event Grid's event hub.
-pub const REGISTRY: &str = "registry";
-
-/// The routes' event hub.
-pub const DEVICE_TWIN: &str = "devicetwin";
 
 /// How much the logs keep together unless told otherwise, in MiB.
 pub const RETENTION_MIB: u32 = 256;

@@ -7,6 +7,28 @@ use serde_json::Value;
 
 use crate::error::{ErrorCode, HubError};
 
+/// A method in the API's sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    /// `None` for a method that only single paths have.
+    pub(super) fn of(method: &str) -> Option<Self> {
+        match method {
+            "GET" => Some(Self::Get),
+            "PUT" => Some(Self::Put),
+            "PATCH" => Some(Self::Patch),
+            "DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+
 /// One request.
 #[derive(Debug, Clone)]
 pub struct Call {

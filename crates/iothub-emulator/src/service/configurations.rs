@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::routes::Verb;
+use super::call::Verb;
 use super::{Answer, Call};
 use crate::error::{ErrorCode, HubError};
 use crate::store::{Hub, Precondition, test_queries};

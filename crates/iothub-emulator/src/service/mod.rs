@@ -114,7 +114,7 @@ impl Service {
     }
 
     async fn answer(&self, call: &Call) -> Answer {
-        routes::answer(self, call).await
+        routes::answer(&self.hub, &self.gate, &self.jobs, call).await
     }
 
     /// Applies a write that was held, before this returns: only what waits for storage elsewhere goes on by itself.

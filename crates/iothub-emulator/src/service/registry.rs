@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::routes::Verb;
+use super::call::Verb;
 use super::{Answer, Call};
 use crate::error::HubError;
 use crate::store::{Hub, Precondition};

@@ -1,19 +1,22 @@
 //! The whole service API on one page: which method and path is what, who may, and which body a refusal has.
 
-use super::{Answer, Call, Service, configurations, jobs, registry, twins};
+use super::call::Verb;
+use super::{Answer, Call, configurations, jobs, registry, twins};
 use crate::error::{ErrorCode, HubError};
+use crate::jobs::Jobs;
+use crate::sas::ServiceGate;
 use crate::store::{Hub, Id, Permission};
 use std::sync::Arc;
 
 /// Answers one request.
-pub(super) async fn answer(service: &Service, call: &Call) -> Answer {
+pub(super) async fn answer(hub: &Arc<Hub>, gate: &ServiceGate, all_jobs: &Jobs, call: &Call) -> Answer {
     let segments = call.segments();
     let path: Vec<&str> = segments.iter().map(String::as_str).collect();
     let Some(route) = Route::find(&call.method, &path) else {
         return nowhere(call, &path);
     };
-    let done = match admit(service, call, &route, &path) {
-        Ok(()) => route.run(service, call).await,
+    let done = match admit(hub, gate, call, (&route, &path)) {
+        Ok(()) => route.run(hub, all_jobs, call).await,
         Err(error) => Err(error),
     };
     match done {
@@ -23,7 +26,12 @@ pub(super) async fn answer(service: &Service, call: &Call) -> Answer {
     }
 }
 
-fn admit(service: &Service, call: &Call, route: &Route<'_>, path: &[&str]) -> Result<(), HubError> {
+fn admit(
+    hub: &Hub,
+    gate: &ServiceGate,
+    call: &Call,
+    (route, path): (&Route<'_>, &[&str]),
+) -> Result<(), HubError> {
     if call.parameter("api-version").is_none_or(str::is_empty) {
         return Err(HubError::new(ErrorCode::InvalidProtocolVersion, "api-version is missing"));
     }
@@ -31,28 +39,7 @@ fn admit(service: &Service, call: &Call, route: &Route<'_>, path: &[&str]) -> Re
         return Err(HubError::new(ErrorCode::MessageTooLarge, "the request's body is too large"));
     }
     let token = call.authorization.as_deref().unwrap_or_default();
-    service.gate.check(&service.hub, token, route.permission(), path)
-}
-
-/// A method in the API's sense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Get,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Verb {
-    fn of(method: &str) -> Option<Self> {
-        match method {
-            "GET" => Some(Self::Get),
-            "PUT" => Some(Self::Put),
-            "PATCH" => Some(Self::Patch),
-            "DELETE" => Some(Self::Delete),
-            _ => None,
-        }
-    }
+    gate.check(hub, token, route.permission(), path)
 }
 
 /// Every method a resource here may have.
@@ -130,8 +117,7 @@ impl<'a> Route<'a> {
         matches!(self, Self::ListModules(_) | Self::Module(..))
     }
 
-    async fn run(&self, service: &Service, call: &Call) -> Result<Answer, HubError> {
-        let hub = &service.hub;
+    async fn run(&self, hub: &Arc<Hub>, all_jobs: &Jobs, call: &Call) -> Result<Answer, HubError> {
         match self {
             Self::ListDevices => aside(hub, call, registry::list).await,
             Self::Bulk => registry::bulk(hub, call),
@@ -146,10 +132,10 @@ impl<'a> Route<'a> {
             Self::ListConfigurations => Ok(configurations::list(hub)),
             Self::Configuration(verb, id) => configurations::configuration(hub, call, *verb, id),
             Self::TestQueries => configurations::test(call),
-            Self::CreateJob => jobs::create(service, call).await,
-            Self::ListJobs => Ok(jobs::list(service)),
-            Self::Job(id) => jobs::get(service, id),
-            Self::CancelJob(id) => jobs::cancel(service, id).await,
+            Self::CreateJob => jobs::create(all_jobs, hub, call).await,
+            Self::ListJobs => Ok(jobs::list(all_jobs)),
+            Self::Job(id) => jobs::get(all_jobs, id),
+            Self::CancelJob(id) => jobs::cancel(all_jobs, id).await,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::routes::Verb;
+use super::call::Verb;
 use super::{Answer, Call};
 use crate::error::HubError;
 use crate::store::{Hub, Id, Precondition, Query, TwinVerb, TwinWrite};

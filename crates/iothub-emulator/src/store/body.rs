@@ -116,3 +116,10 @@ fn scopes(body: Option<&Value>) -> Vec<String> {
     let items = body.and_then(Value::as_array).into_iter().flatten();
     items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
+
+/// An object's members without `$…` ones at the top: the hub's own, accepted and ignored (observed).
+pub(super) fn without_own_members(members: &Map<String, Value>) -> Map<String, Value> {
+    let kept =
+        members.iter().filter(|(name, _)| !matches!(name.as_str(), "$metadata" | "$version" | "$etag"));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::Query;
+use super::query::Query;
 use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
 

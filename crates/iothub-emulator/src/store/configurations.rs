@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Precondition;
 use super::configuration::{Configuration, ConfigurationBody, check_query, check_target, member, text};
 use super::devices::Change;
-use super::write::{encode, unkept};
+use super::journaled::{encode, unkept};
 use crate::error::{ErrorCode, HubError};
 use crate::events::Emitter;
 

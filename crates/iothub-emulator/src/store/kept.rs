@@ -6,7 +6,7 @@ use std::io;
 use std::ops::Bound;
 
 use super::devices::{Change, Devices};
-use super::write::encode;
+use super::journaled::encode;
 use super::{Configuration, Hub, Keys};
 use crate::journal::{PolicyKeys, Record};
 use crate::stamp::Stamp;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use super::{Hub, Id};
+use super::Id;
 
 /// How many desired patches a slow connection may lag behind before it misses some.
 const DESIRED_BACKLOG: usize = 32;
@@ -63,7 +63,7 @@ impl Sessions {
         self.kept().remove(id);
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<Id, Subscriptions>> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, HashMap<Id, Subscriptions>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -80,7 +80,7 @@ impl Sessions {
         }
     }
 
-    fn register(&self, id: &Id) -> (u64, CancellationToken) {
+    pub(super) fn register(&self, id: &Id) -> (u64, CancellationToken) {
         let mut table = self.lock();
         let session = table.entry(id.clone()).or_default();
         let token = CancellationToken::new();
@@ -97,76 +97,13 @@ impl Sessions {
     }
 
     /// Whether the leaving session was the one that counts.
-    fn leave(&self, id: &Id, serial: u64) -> bool {
+    pub(super) fn leave(&self, id: &Id, serial: u64) -> bool {
         let mut table = self.lock();
         let current = table.get(id).is_some_and(|session| session.serial == serial);
         if current {
             table.remove(id);
         }
         current
-    }
-}
-
-impl Hub {
-    /// What an identity subscribed to when it last connected with a session that lasts, if it wants that back; a clean
-    /// one begins with nothing and leaves nothing. The Node and Python SDKs do not subscribe again when they reconnect
-    /// to renew a token (read in their sources).
-    pub fn resume_session(&self, id: &Id, clean: bool) -> Option<Subscriptions> {
-        let mut all = self.sessions.kept();
-        if clean {
-            all.remove(id);
-            return None;
-        }
-        let kept = all.get(id).copied();
-        if kept.is_none() {
-            all.insert(id.clone(), Subscriptions::default());
-        }
-        kept
-    }
-
-    /// Keeps what an identity subscribes to for its next connection.
-    pub fn keep_session(&self, id: &Id, subscriptions: Subscriptions) {
-        // One that was deleted in between does not come back with it.
-        if let Some(kept) = self.sessions.kept().get_mut(id) {
-            *kept = subscriptions;
-        }
-    }
-}
-
-/// A device's connection. Dropping it disconnects the device, unless a later connection took its place.
-#[derive(Debug)]
-pub struct SessionGuard {
-    hub: Arc<Hub>,
-    id: Id,
-    serial: u64,
-    closed: CancellationToken,
-}
-
-impl SessionGuard {
-    pub(super) fn open(hub: Arc<Hub>, id: &Id) -> Self {
-        let (serial, closed) = hub.sessions.register(id);
-        hub.set_connection_state(id, true);
-        Self { hub, id: id.clone(), serial, closed }
-    }
-
-    /// Resolves when the hub wants this connection closed: another one took its place, or the identity was
-    /// disabled or deleted.
-    pub async fn closed(&self) {
-        self.closed.cancelled().await;
-    }
-
-    /// Whether [`SessionGuard::closed`] would resolve at once.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
-    }
-}
-
-impl Drop for SessionGuard {
-    fn drop(&mut self) {
-        if self.hub.sessions.leave(&self.id, self.serial) {
-            self.hub.set_connection_state(&self.id, false);
-        }
     }
 }
 

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 use std::ops::Bound;
 
+use super::body::without_own_members;
 use super::devices::{Change, Devices};
 use super::document::twin;
 use super::limits::{Nulls, PROPERTIES_BYTES, TAGS_BYTES, check, check_size, check_whole};
 use super::packed::Depth;
 use super::write::Write;
-use super::{Effect, Hub, Id, Precondition, TwinWrite, without_own_members};
+use super::{Effect, Hub, Id, Precondition, TwinWrite};
 use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
 

@@ -1,12 +1,12 @@
 //! How a write takes effect: the changes it makes and the events that tell of them, together.
 
 use serde_json::Value;
-use std::io;
 
 use super::devices::{Change, Devices, Found};
 use super::document::twin;
+use super::journaled::{encode, unkept};
 use super::{Hub, Id};
-use crate::error::{ErrorCode, HubError};
+use crate::error::HubError;
 use crate::events::{Happened, Lifecycle, TwinChanged};
 use crate::stamp::Stamp;
 
@@ -79,14 +79,4 @@ impl Told {
             }
         }
     }
-}
-
-/// Changes as the journal keeps them.
-pub(super) fn encode(changes: &[Change]) -> io::Result<Vec<u8>> {
-    postcard::to_stdvec(changes).map_err(io::Error::other)
-}
-
-/// What a client is told when a write could not be kept.
-pub(super) fn unkept(error: &io::Error) -> HubError {
-    HubError::new(ErrorCode::ServerError, format!("the write could not be kept: {error}"))
 }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-use super::Members;
+use super::members::Members;
 use crate::store::authentication::{Authentication, AuthenticationKind, Keys};
 
 #[derive(Serialize, Deserialize)]

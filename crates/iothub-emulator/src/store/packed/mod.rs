@@ -3,6 +3,7 @@
 //! ten times that. The journal writes the same bytes.
 
 mod authentication;
+mod members;
 mod metadata;
 #[cfg(test)]
 mod properties;
@@ -15,6 +16,7 @@ use super::record::{DeviceRecord, IdentityRecord, ModuleRecord};
 use super::twin::{Section, TwinRecord};
 use crate::stamp::Stamp;
 use authentication::PackedAuthentication;
+use members::Members;
 use metadata::PackedMetadata;
 
 /// A packed device without its modules, or a packed module.
@@ -84,23 +86,6 @@ struct PackedSection<'a> {
     members: Members<'a>,
     version: u64,
     metadata: PackedMetadata,
-}
-
-/// An object as JSON text, which keeps numbers as they were written; no text for no members.
-#[derive(Serialize, Deserialize)]
-struct Members<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Members<'_> {
-    fn pack(members: &Map<String, Value>) -> Self {
-        if members.is_empty() {
-            return Self(Cow::Borrowed(""));
-        }
-        Self(Cow::Owned(serde_json::to_string(members).unwrap_or_default()))
-    }
-
-    fn unpack(&self) -> Option<Map<String, Value>> {
-        if self.0.is_empty() { Some(Map::new()) } else { serde_json::from_str(&self.0).ok() }
-    }
 }
 
 impl Packed {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::cmp::Ordering;
 
-use super::{Path, at};
+use super::path::{Path, at};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {

@@ -8,14 +8,13 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::store::Hub;
 use crate::store::devices::{Change, Devices, Stored};
 
 /// Most devices of which an older state is kept; beyond, what is due first is seen early.
 const MOST: usize = 5_000;
 
 /// What queries see of a device instead of what it is; `None` when they do not see it yet.
-type Seen = Option<Arc<Stored>>;
+pub(super) type Seen = Option<Arc<Stored>>;
 
 /// The devices that queries see otherwise than they are. Time comes in as an argument.
 #[derive(Debug, Default)]
@@ -33,15 +32,15 @@ struct Behind {
 
 /// How late queries see a change, and for how long what was deleted.
 #[derive(Debug, Clone, Copy)]
-struct Lateness {
-    lag: Duration,
-    ghost: Duration,
+pub(super) struct Lateness {
+    pub(super) lag: Duration,
+    pub(super) ghost: Duration,
 }
 
 impl Index {
     /// Keeps what queries see of a device before `change` is made to it. A device that changes again before queries
     /// have caught up is not later for it: one that changes all the time would never be seen.
-    fn before(&mut self, change: &Change, devices: &Devices, now: Instant, lateness: Lateness) {
+    pub(super) fn before(&mut self, change: &Change, devices: &Devices, now: Instant, lateness: Lateness) {
         self.catch_up(now);
         let Some((id, gone)) = device_of(change) else { return };
         let late = if gone { lateness.ghost } else { lateness.lag };
@@ -76,15 +75,20 @@ impl Index {
         }
     }
 
+    /// Whether queries see everything as it is.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.behind.is_empty()
+    }
+
     /// All that differs from `from` on, in the order of the ids.
-    fn from(&mut self, from: Bound<&str>, now: Instant) -> Vec<(Box<str>, Seen)> {
+    pub(super) fn from(&mut self, from: Bound<&str>, now: Instant) -> Vec<(Box<str>, Seen)> {
         self.catch_up(now);
         let rest = self.behind.range::<str, _>((from, Bound::Unbounded));
         rest.map(|(id, behind)| (id.clone(), behind.seen.clone())).collect()
     }
 
     /// What queries see of one device, if that differs.
-    fn one(&mut self, id: &str, now: Instant) -> Option<Seen> {
+    pub(super) fn one(&mut self, id: &str, now: Instant) -> Option<Seen> {
         self.catch_up(now);
         self.behind.get(id).map(|behind| behind.seen.clone())
     }
@@ -101,73 +105,12 @@ fn device_of(change: &Change) -> Option<(&str, bool)> {
     }
 }
 
-impl Hub {
-    /// Before a change is made: what queries go on to see.
-    pub(in crate::store) fn before(&self, change: &Change, devices: &Devices) {
-        let switches = self.switches();
-        let lateness = Lateness { lag: switches.query_lag(), ghost: switches.query_ghost() };
-        let mut index = self.index.lock();
-        // Queries that are never late cost nothing.
-        if !index.behind.is_empty() || !lateness.lag.is_zero() || !lateness.ghost.is_zero() {
-            index.before(change, devices, Instant::now(), lateness);
-        }
-    }
-
-    /// How many devices queries see.
-    pub(super) fn seen_count(&self) -> usize {
-        let devices = self.lock();
-        let (mut unseen, mut ghosts) = (0, 0);
-        for (id, seen) in self.index.lock().from(Bound::Unbounded, Instant::now()) {
-            let (is, seen) = (devices.stored(&id).is_some(), seen.is_some());
-            unseen += usize::from(is && !seen);
-            ghosts += usize::from(!is && seen);
-        }
-        devices.len() - unseen + ghosts
-    }
-
-    /// Shows one device as queries see it.
-    pub(super) fn seen_device(&self, id: &str, visit: &mut dyn FnMut(&Stored)) {
-        let devices = self.lock();
-        let behind = self.index.lock().one(id, Instant::now());
-        match behind {
-            Some(seen) => seen.iter().for_each(|stored| visit(stored)),
-            None => devices.stored(id).into_iter().for_each(visit),
-        }
-    }
-
-    /// Shows the devices from `from` on as queries see them, in the order of their ids, until `visit` has enough.
-    pub(super) fn each_seen(&self, from: Bound<String>, visit: &mut dyn FnMut(&str, &Stored) -> bool) {
-        let behind = self.index.lock().from(from.as_ref().map(String::as_str), Instant::now());
-        let mut behind = behind.into_iter().peekable();
-        let mut enough = false;
-        self.each_device(from, &mut |id, stored| {
-            while let Some((ghost, seen)) = behind.next_if(|(ghost, _)| **ghost < *id) {
-                enough |= seen.is_some_and(|seen| !visit(&ghost, &seen));
-                if enough {
-                    return false;
-                }
-            }
-            enough = match behind.next_if(|(same, _)| **same == *id) {
-                Some((_, seen)) => seen.is_some_and(|seen| !visit(id, &seen)),
-                None => !visit(id, stored),
-            };
-            !enough
-        });
-        for (ghost, seen) in behind {
-            if enough {
-                return;
-            }
-            enough = seen.is_some_and(|seen| !visit(&ghost, &seen));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::events::Emitter;
-    use crate::store::{Precondition, Query, Switches};
+    use crate::store::{Hub, Precondition, Query, Switches};
     use serde_json::{Value, json};
 
     /// A hub whose queries are half an hour late in one respect.

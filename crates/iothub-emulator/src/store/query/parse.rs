@@ -4,8 +4,9 @@ use serde_json::Value;
 use std::collections::VecDeque;
 
 use super::condition::{Comparison, Condition};
+use super::path::Path;
+use super::statement::{Query, Selection};
 use super::token::{Token, tokens};
-use super::{Path, Query, Selection};
 use crate::error::{ErrorCode, HubError};
 
 /// Longest query in characters (documented).
@@ -50,7 +51,18 @@ const FUNCTIONS: [&str; 33] = [
     "ARRAY_LENGTH",
 ];
 
-pub(super) fn query(text: &str) -> Result<Query, HubError> {
+impl Query {
+    /// Reads the text of a query.
+    ///
+    /// # Errors
+    /// `ArgumentInvalid` with the hub's words when it is not a query, `NotImplemented` when only this emulator does
+    /// not understand it.
+    pub fn parse(text: &str) -> Result<Self, HubError> {
+        query(text)
+    }
+}
+
+fn query(text: &str) -> Result<Query, HubError> {
     if text.chars().count() > MAX_CHARS {
         return Err(bad());
     }
