@@ -1,7 +1,7 @@
 //! The devices, and what can be seen of them from outside.
 
 mod device;
-mod session;
+pub(crate) mod session;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::assignment::RouterClient;
 use crate::error::LabError;
 use crate::hubs::Hub;
 use device::{Device, Order};
@@ -25,7 +26,7 @@ const TOGETHER_WITHIN: Duration = Duration::from_secs(45);
 /// How a device gets to the router and to a hub.
 #[derive(Debug, Clone)]
 pub(crate) struct Roads {
-    router: String,
+    routers: Vec<String>,
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
     // In Azure every hub listens on 8883; here two hubs share one address.
@@ -33,21 +34,30 @@ pub(crate) struct Roads {
 }
 
 impl Roads {
-    /// Roads to these hubs by way of this router.
+    /// Roads to these hubs by way of the router, which each instance of the app has.
     ///
     /// # Errors
     /// When the certificate authority's file cannot be read.
     pub(crate) fn new(
-        router: String,
+        routers: Vec<String>,
         http: reqwest::Client,
         ca_file: &Path,
         hubs: [&Hub; 2],
     ) -> Result<Self, LabError> {
         let ports = hubs.map(|hub| (hub.host.clone(), hub.mqtt_port));
-        Ok(Self { router, http, tls: Arc::new(trusting(ca_file)?), mqtt_ports: Arc::new(ports.into()) })
+        Ok(Self { routers, http, tls: Arc::new(trusting(ca_file)?), mqtt_ports: Arc::new(ports.into()) })
     }
 
-    fn endpoint(&self, host: &str) -> Result<Endpoint, String> {
+    /// The router's door for the client with this id.
+    pub(crate) fn router(&self, id: &str) -> RouterClient {
+        RouterClient::new(self.routers.clone(), self.http.clone(), id)
+    }
+
+    /// Where the hub with this host name listens to devices.
+    ///
+    /// # Errors
+    /// When there is no such hub here.
+    pub(crate) fn endpoint(&self, host: &str) -> Result<Endpoint, String> {
         let port = *self.mqtt_ports.get(host).ok_or_else(|| format!("unknown hub {host}"))?;
         Ok(Endpoint { host: host.to_owned(), port, tls: Arc::clone(&self.tls) })
     }

@@ -8,6 +8,7 @@ use super::cast::{self, Pump};
 use super::watch::{contains, count, showing, until};
 use crate::error::LabError;
 use crate::hubs::{BULK_LIMIT, Hub, compare};
+use crate::operator;
 use crate::terminal::{Line, say};
 
 /// One in so many devices is deleted.
@@ -156,8 +157,8 @@ impl Story {
         let counters = async || Ok(shown(count(world, standby, &matches).await?));
         showing(&mut line, world.settle(), counters).await?;
         if count(world, standby, &matches).await? != wanted {
-            // Owed identities wait for the timer; here it need not be waited for.
-            world.host("POST", "/timers/fleet-sweep/run").await?;
+            // What is pending is looked at by itself now and then; here it need not be waited for.
+            operator::retry_pending(world).await?;
             showing(&mut line, world.settle(), counters).await?;
         }
         let now = count(world, standby, &matches).await?;
