@@ -184,7 +184,7 @@ fn a_report_about_an_object_names_what_is_in_it() {
     for (loss, wanted) in cases {
         let evidence =
             Evidence { hubs: both(field(None)), losses: vec![loss.clone()], ..Evidence::default() };
-        assert_eq!(judged_with(&[write.clone()], &evidence), [wanted], "{loss:?}");
+        assert_eq!(judged_with(std::slice::from_ref(&write), &evidence), [wanted], "{loss:?}");
     }
 }
 
