@@ -5,33 +5,8 @@ use serde_json::Value;
 use crate::error::LabError;
 use crate::world::World;
 
-/// The command line itself was not understood: this program does not know the command.
-const UNKNOWN_COMMAND: i32 = 2;
 /// More than any run leaves behind.
 const ALL: &str = "100000";
-
-/// What a command came to.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    /// The exit code; nothing when it was killed.
-    pub(crate) code: Option<i32>,
-    /// Standard output.
-    pub(crate) output: String,
-    /// Standard error.
-    pub(crate) complaint: String,
-}
-
-impl Ran {
-    /// Whether the program has such a command.
-    pub(crate) fn is_known(&self) -> bool {
-        self.code != Some(UNKNOWN_COMMAND)
-    }
-
-    /// Done, or nothing to do.
-    pub(crate) fn is_done(&self) -> bool {
-        self.code == Some(0)
-    }
-}
 
 /// `status --json`.
 ///

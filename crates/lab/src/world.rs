@@ -12,8 +12,7 @@ use crate::blobs::Blobs;
 use crate::error::LabError;
 use crate::folders::{self, Profile, TempFolder};
 use crate::hubs::Hub;
-use crate::operator::Ran;
-use crate::processes::{self, Program};
+use crate::processes::{self, Program, Ran};
 use crate::stage;
 
 /// The port of a real `func host start`; any other one if it is taken.
@@ -134,13 +133,11 @@ impl World {
     /// When it cannot be run at all.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Ran, LabError> {
         let mut command = processes::command(&self.program);
-        let output = command.args(arguments).envs(&self.settings).output().await;
+        command.args(arguments).envs(&self.settings);
         let failed = |error: std::io::Error| {
             LabError::Program(format!("iot-hadr {}", arguments.join(" ")), error.to_string())
         };
-        let output = output.map_err(failed)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(Ran { code: output.status.code(), output: text(&output.stdout), complaint: text(&output.stderr) })
+        Ran::of(command).await.map_err(failed)
     }
 
     /// The router's address, as devices know it.

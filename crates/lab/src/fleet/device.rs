@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Roads;
+use super::roads::Roads;
 use super::session::Session;
 use crate::assignment::{RouterClient, a_moment};
 

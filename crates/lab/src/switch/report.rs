@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::account::{Evidence, Verdict, accepted_at, shown};
+use super::account::{Evidence, Hub, Verdict, accepted_at, shown};
 use super::ledger::{Section, Write};
 use super::roles::Promotion;
 
@@ -86,13 +86,7 @@ pub(super) fn lost(index: usize, writes: &[Write], evidence: &Evidence, promotio
     let field = format!("{} {} {}", change.device, change.section.name(), change.path.join("."));
     let mut text = format!("{field}: {}\n", told(write));
     let _ = writeln!(text, "    {}", relative(write.sent, promotions));
-    let held = |hub: usize| {
-        let device = evidence.hubs.get(hub).and_then(|hub| hub.get(&change.device));
-        device.map_or("no such device".to_owned(), |held| match change.section {
-            Section::Registry => "the device, with this or another key".to_owned(),
-            section => shown(held.fields.get(&(section, change.path.clone()))),
-        })
-    };
+    let held = |hub: usize| held_now(write, evidence.hubs.get(hub));
     let _ = writeln!(text, "    now: primary {}; secondary {}", held(0), held(1));
     let same = |other: &&Write| {
         let of_device = other.change.device == change.device;
@@ -110,6 +104,19 @@ pub(super) fn lost(index: usize, writes: &[Write], evidence: &Evidence, promotio
         let _ = writeln!(text, "    after:  {}", told(other));
     }
     text
+}
+
+/// What a hub holds now where the write was made, never a key.
+fn held_now(write: &Write, hub: Option<&Hub>) -> String {
+    let change = &write.change;
+    let Some(device) = hub.and_then(|hub| hub.get(&change.device)) else {
+        return "no such device".to_owned();
+    };
+    match change.section {
+        Section::Registry if device.key == change.value => "the device with this key".to_owned(),
+        Section::Registry => "the device with another key".to_owned(),
+        section => shown(device.fields.get(&(section, change.path.clone()))),
+    }
 }
 
 /// One write in words, never with a key.

@@ -114,17 +114,22 @@ impl<'a> Roles<'a> {
         Ok(promotion)
     }
 
+    /// What is refused is asked for again: a program that compares before it promotes may never find two hubs under
+    /// traffic equal, so it is told to do without.
     async fn planned(&mut self, number: u32, to: &Hub) -> Result<Promotion, LabError> {
         let patience = self.options.in_sync_seconds.to_string();
         let ask = ["promote", "--to", &to.name, "--reason", "practice", "--drain-timeout-seconds", &patience];
+        let insisting = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
         let mut promotion = self.called(number, to, &ask).await?;
-        if promotion.answered.is_none() {
-            // A program that compares before it promotes may never find two hubs under traffic equal.
-            let refused = promotion.note;
-            let insisting = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
-            promotion = self.called(number, to, &insisting).await?;
-            promotion.note = format!("refused at first: {} {}", last_line(&refused), promotion.note);
+        let mut refusals = String::new();
+        for again in [&insisting[..], &ask] {
+            if promotion.answered.is_some() {
+                break;
+            }
+            refusals = format!("{refusals}refused: {}; ", last_line(&promotion.note));
+            promotion = self.called(number, to, again).await?;
         }
+        promotion.note = refusals + last_line(&promotion.note);
         Ok(promotion)
     }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{IN_FLIGHT, begin_with, feed};
+use super::feed;
+use super::setting::{IN_FLIGHT, begin_with};
 use crate::error::LabError;
 use crate::folders::{self, Profile};
 use crate::hubs::compare;
