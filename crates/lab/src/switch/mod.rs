@@ -11,12 +11,14 @@
 //! | `roles` | the promotions |
 //! | `evidence` | what both hubs hold in the end, and what the app names |
 //! | `account` | the verdict on each write; pure |
+//! | `judgement` | whether the run was good, and what is printed of it |
 //! | `report` | the tables |
 
 mod account;
 mod back_end;
 mod evidence;
 mod fields;
+mod judgement;
 mod ledger;
 mod options;
 mod partitions;
@@ -38,16 +40,17 @@ use crate::hubs::BULK_LIMIT;
 use crate::operator;
 use crate::processes;
 use crate::story::cast::Pump;
-use crate::terminal::{Line, say};
+use crate::terminal::Line;
 use crate::world::World;
-use account::{Evidence, Verdict};
+use account::Evidence;
 use back_end::BackEnd;
-use ledger::{Ledger, Write};
+use judgement::Run;
+use ledger::Ledger;
 pub(crate) use options::SwitchOptions;
 use options::Weather;
 use partitions::Partitions;
 use reporter::Reporter;
-use roles::{Promotion, Roles};
+use roles::Roles;
 
 /// How often the routing record is read.
 const REFRESH_SECONDS: u32 = 1;
@@ -88,7 +91,8 @@ pub(crate) async fn run(options: &SwitchOptions, logs: Option<PathBuf>) -> Resul
     let promotions = Roles::new(&world, &ledger, options)?.run().await?;
     end(traffic, &stop).await;
     let evidence = settled(&world).await?;
-    judge(&ledger.close(), &evidence, &promotions, options, &world)
+    let run = Run { options, writes: &ledger.close(), evidence: &evidence, promotions: &promotions };
+    run.judge(world.logs())
 }
 
 async fn begin(options: &SwitchOptions, logs: Option<PathBuf>) -> Result<World, LabError> {
@@ -201,43 +205,4 @@ async fn settled(world: &World) -> Result<Evidence, LabError> {
         }
         tokio::time::sleep(LOOK).await;
     }
-}
-
-fn judge(
-    writes: &[Write],
-    evidence: &Evidence,
-    promotions: &[Promotion],
-    options: &SwitchOptions,
-    world: &World,
-) -> Result<(), LabError> {
-    let verdicts = account::account(writes, evidence);
-    let counts = report::counted(writes, &verdicts);
-    let lost: Vec<usize> =
-        verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost).map(|(index, _)| *index).collect();
-    let details: Vec<String> =
-        lost.iter().map(|index| report::lost(*index, writes, evidence, promotions)).collect();
-    let differences = account::differences(evidence);
-    let path = world.logs().join("lost.txt");
-    std::fs::write(
-        &path,
-        details.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>(),
-    )
-    .map_err(LabError::file(&path))?;
-    say(&report::promotions_table(promotions));
-    say(&report::writes_table(&counts));
-    for detail in details.iter().take(options.show) {
-        say(detail);
-    }
-    let wanted = (options.planned + options.forced) as usize;
-    let in_sync = promotions.iter().filter(|promotion| promotion.in_sync.is_some()).count();
-    let whole = in_sync == wanted || options.minutes.is_some() && in_sync == promotions.len();
-    if lost.is_empty() && differences.is_empty() && whole {
-        return Ok(());
-    }
-    let shown = differences.iter().take(options.show).cloned().collect::<Vec<String>>().join("\n  ");
-    Err(LabError::Lost(format!(
-        "{} writes lost, {} differences between the hubs, {in_sync} of {wanted} promotions in-sync again\n  {shown}",
-        lost.len(),
-        differences.len()
-    )))
 }

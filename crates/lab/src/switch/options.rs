@@ -20,7 +20,7 @@ pub(crate) struct SwitchOptions {
     /// Forced promotions after them: the active hub is killed, and comes back.
     #[arg(long, default_value_t = 5, value_name = "COUNT")]
     pub(crate) forced: u32,
-    /// Spread the promotions over so many minutes; one that would begin later is left out.
+    /// Traffic for so many minutes, the promotions spread over them; one that would begin later is left out.
     #[arg(long, value_name = "MINUTES", value_parser = rate)]
     pub(crate) minutes: Option<f64>,
     /// What the traffic, the faults and their moments are drawn from.

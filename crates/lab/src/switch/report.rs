@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::account::{Evidence, Hub, Verdict, accepted_at, shown};
 use super::ledger::{Section, Write};
+use super::options::SwitchOptions;
 use super::roles::Promotion;
 
 /// The columns of the table of writes.
@@ -76,6 +77,26 @@ pub(super) fn promotions_table(promotions: &[Promotion]) -> String {
         );
     }
     text
+}
+
+/// The run in one line, to set beside those of other seeds.
+pub(super) fn summary(options: &SwitchOptions, counts: &Counts, promotions: &[Promotion]) -> String {
+    let verdicts = VERDICTS.map(|(verdict, name)| (name.trim_matches('*'), all_of(counts, verdict)));
+    let accepted: usize = verdicts.iter().map(|(_, count)| count).sum();
+    let parts = verdicts.map(|(name, count)| format!("{count} {name}")).join(", ");
+    let longest =
+        |times: fn(&Promotion) -> Option<f64>| promotions.iter().filter_map(times).fold(0.0, f64::max);
+    format!(
+        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted, {parts}; at most {:.1} s to \
+         the router's answer, {:.1} s to in-sync",
+        options.seed,
+        options.handlers,
+        options.weather,
+        options.devices,
+        promotions.len(),
+        longest(Promotion::to_answer),
+        longest(Promotion::to_in_sync),
+    )
 }
 
 /// All that is known of a lost write: what, when, relative to the promotions, what the hubs hold, and which writes of

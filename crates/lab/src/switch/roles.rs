@@ -92,6 +92,7 @@ impl<'a> Roles<'a> {
             }
         }
         self.some_traffic().await;
+        sleep(self.limit().unwrap_or_default().saturating_sub(self.ledger.now())).await;
         Ok(done)
     }
 
