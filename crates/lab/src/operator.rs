@@ -17,6 +17,17 @@ pub(crate) async fn status(world: &World) -> Result<Value, LabError> {
     serde_json::from_str(&text).map_err(|error| LabError::Program("status".to_owned(), error.to_string()))
 }
 
+/// Whether the record says that roles are settled: this hub active, the other one in-sync.
+///
+/// # Errors
+/// When `status` fails.
+pub(crate) async fn is_in_sync(world: &World, active: &str) -> Result<bool, LabError> {
+    let status = status(world).await?;
+    let says = |member: &str| status.pointer(&format!("/record/{member}")).and_then(Value::as_str);
+    let steady = says("phase") == Some("steady") && says("active") == Some(active);
+    Ok(steady && says("standbyState") == Some("in-sync"))
+}
+
 /// `pending list --json`: identities that are not right yet.
 ///
 /// # Errors

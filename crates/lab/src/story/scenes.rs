@@ -80,6 +80,10 @@ impl Story {
         let target = if to == "secondary" { &self.world.secondary } else { &self.world.primary };
         showing(&mut line, self.fleet.gather(target), async || Ok(self.census())).await?;
         line.done(&self.census());
+        let mut line = Line::start("   the other hub rejoins");
+        let counter = async || operator::is_in_sync(&self.world, to).await.map(usize::from);
+        until(&mut line, "hub in-sync", 1, counter).await?;
+        line.done("in-sync");
         Ok(())
     }
 

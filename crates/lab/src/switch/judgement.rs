@@ -1,5 +1,6 @@
 //! Whether a run was good, and what is printed of it.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::account::{self, Evidence, Verdict};
@@ -33,8 +34,7 @@ impl Run<'_> {
     /// When a write is lost, the hubs differ, or a promotion did not come to its end.
     pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
         let verdicts = account::account(self.writes, self.evidence);
-        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
-        let lost: Vec<String> = lost.map(|(index, _)| self.told(*index)).collect();
+        let lost = self.told(&verdicts);
         let differences = account::differences(self.evidence);
         let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
         std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
@@ -45,8 +45,19 @@ impl Run<'_> {
         Err(LabError::Lost(self.in_words(lost.len(), &differences)))
     }
 
-    fn told(&self, index: usize) -> String {
-        report::lost(index, self.writes, self.evidence, self.promotions)
+    /// What is known of each lost write.
+    fn told(&self, verdicts: &[(usize, Verdict)]) -> Vec<String> {
+        let mut by_device: HashMap<&str, Vec<&Write>> = HashMap::new();
+        for write in self.writes {
+            by_device.entry(&write.change.device).or_default().push(write);
+        }
+        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
+        let lost = lost.filter_map(|(index, _)| self.writes.get(*index));
+        lost.filter_map(|write| {
+            let of_device = by_device.get(write.change.device.as_str())?;
+            Some(report::lost(write, of_device, self.evidence, self.promotions))
+        })
+        .collect()
     }
 
     fn print(&self, counts: &report::Counts, lost: &[String]) {

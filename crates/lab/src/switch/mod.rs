@@ -196,7 +196,8 @@ async fn settled(world: &World) -> Result<Evidence, LabError> {
         line.show(&counts);
         let done = idle && state == "in-sync" && evidence.pending.is_empty() && differences.is_empty();
         let now = format!("{counts}{differences:?}");
-        if now != before {
+        // While events are on their way something may change.
+        if now != before || !idle {
             (before, since) = (now, Instant::now());
         }
         if done || since.elapsed() > AT_REST || Instant::now() > deadline {

@@ -100,31 +100,37 @@ pub(super) fn summary(options: &SwitchOptions, counts: &Counts, promotions: &[Pr
 }
 
 /// All that is known of a lost write: what, when, relative to the promotions, what the hubs hold, and which writes of
-/// the same field were its neighbours.
-pub(super) fn lost(index: usize, writes: &[Write], evidence: &Evidence, promotions: &[Promotion]) -> String {
-    let Some(write) = writes.get(index) else { return String::new() };
+/// the same field, out of all writes of the device, were its neighbours.
+pub(super) fn lost(
+    write: &Write,
+    of_device: &[&Write],
+    evidence: &Evidence,
+    promotions: &[Promotion],
+) -> String {
     let change = &write.change;
     let field = format!("{} {} {}", change.device, change.section.name(), change.path.join("."));
     let mut text = format!("{field}: {}\n", told(write));
     let _ = writeln!(text, "    {}", relative(write.sent, promotions));
     let held = |hub: usize| held_now(write, evidence.hubs.get(hub));
     let _ = writeln!(text, "    now: primary {}; secondary {}", held(0), held(1));
-    let same = |other: &&Write| {
-        let of_device = other.change.device == change.device;
-        let deletion = other.change.section == Section::Registry;
-        let field = other.change.section == change.section
-            && (change.path.starts_with(&other.change.path) || other.change.path.starts_with(&change.path));
-        of_device && (deletion || field)
-    };
-    let before: Vec<&Write> = writes.get(..index).unwrap_or_default().iter().filter(same).collect();
-    let after: Vec<&Write> = writes.get(index + 1..).unwrap_or_default().iter().filter(same).collect();
-    for other in before.iter().skip(before.len().saturating_sub(NEIGHBOURS)) {
+    let same: Vec<&Write> =
+        of_device.iter().copied().filter(|other| concern_one_field(write, other)).collect();
+    let at = same.iter().position(|other| std::ptr::eq(*other, write)).unwrap_or_default();
+    for other in same.get(at.saturating_sub(NEIGHBOURS)..at).into_iter().flatten() {
         let _ = writeln!(text, "    before: {}", told(other));
     }
-    for other in after.iter().take(NEIGHBOURS) {
+    for other in same.iter().skip(at + 1).take(NEIGHBOURS) {
         let _ = writeln!(text, "    after:  {}", told(other));
     }
     text
+}
+
+/// Of writes of one device: what concerns the identity concerns every field.
+fn concern_one_field(one: &Write, other: &Write) -> bool {
+    let (one, other) = (&one.change, &other.change);
+    let (left, right) = (&one.path, &other.path);
+    other.section == Section::Registry
+        || one.section == other.section && (left.starts_with(right) || right.starts_with(left))
 }
 
 /// What a hub holds now where the write was made, never a key.

@@ -199,7 +199,7 @@ impl<'a> Roles<'a> {
             if can_accept {
                 can_accept = operator::accept_rejoining(self.world).await?;
             }
-            if is_in_sync(&operator::status(self.world).await?, &promotion.to) {
+            if operator::is_in_sync(self.world, &promotion.to).await? {
                 promotion.in_sync = Some(self.ledger.now());
                 return Ok(());
             }
@@ -247,14 +247,6 @@ impl<'a> Roles<'a> {
     fn limit(&self) -> Option<Duration> {
         self.options.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0))
     }
-}
-
-/// Whether the record says that roles are settled: this hub active, the other one in-sync.
-pub(super) fn is_in_sync(status: &Value, active: &str) -> bool {
-    let says = |member: &str| status.pointer(&format!("/record/{member}")).and_then(Value::as_str);
-    says("phase") == Some("steady")
-        && says("standbyState") == Some("in-sync")
-        && says("active") == Some(active)
 }
 
 impl Promotion {
