@@ -48,6 +48,9 @@ pub struct StartOptions {
     /// Where checkpoints are kept; without it they end with the process.
     #[arg(long, value_name = "DIR")]
     pub checkpoints: Option<PathBuf>,
+    /// Own no partition until the control port says so: for hosts that share the partitions of one app.
+    #[arg(long)]
+    pub without_partitions: bool,
     /// A setting, stronger than the environment and local.settings.json. May be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub env: Vec<(String, String)>,

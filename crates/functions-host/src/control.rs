@@ -34,6 +34,8 @@ pub(crate) fn router(controls: Arc<Controls>) -> Router {
         .route("/handler", get(handler))
         .route("/handler/kill", post(kill))
         .route("/partitions/{function}/{partition}/move", post(move_partition))
+        .route("/partitions/{function}/{partition}/release", post(release_partition))
+        .route("/partitions/{function}/{partition}/acquire", post(acquire_partition))
         .route(
             "/pause",
             post(|State(controls): State<Arc<Controls>>| async move { set_paused(&controls, true) }),
@@ -68,13 +70,32 @@ async fn kill(State(controls): State<Arc<Controls>>) -> Json<Value> {
     Json(json!({ "killed": pid }))
 }
 
-async fn move_partition(
-    State(controls): State<Arc<Controls>>,
-    Path((function, partition)): Path<(String, String)>,
+/// Function and partition id.
+type Place = Path<(String, String)>;
+
+async fn move_partition(State(controls): State<Arc<Controls>>, place: Place) -> Response {
+    on_partition(&controls, &place, |partition| Ok(partition.move_to_another_owner()))
+}
+
+/// Given up here, for another host to acquire: two hosts must never own one partition.
+async fn release_partition(State(controls): State<Arc<Controls>>, place: Place) -> Response {
+    on_partition(&controls, &place, |partition| Ok(partition.release()))
+}
+
+async fn acquire_partition(State(controls): State<Arc<Controls>>, place: Place) -> Response {
+    on_partition(&controls, &place, Partition::acquire)
+}
+
+fn on_partition(
+    controls: &Controls,
+    Path((function, partition)): &Place,
+    act: impl FnOnce(&Arc<Partition>) -> std::io::Result<i64>,
 ) -> Response {
-    let found = controls.partitions.iter().find(|known| known.name() == function && known.id() == partition);
-    match found {
-        Some(partition) => Json(json!({ "from": partition.move_to_another_owner() })).into_response(),
+    let mut known = controls.partitions.iter();
+    let found = known.find(|known| known.name() == function && known.id() == partition);
+    match found.map(act) {
+        Some(Ok(from)) => Json(json!({ "from": from })).into_response(),
+        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -205,8 +205,12 @@ async fn start_partitions(
             context.log.partition_ids(&function.trigger.event_hub).await.map_err(HostError::EventLog)?;
         for id in ids {
             let place = format!("the checkpoint of {}/{id}", function.function.name);
-            let partition = Partition::start(Arc::clone(function), id, context.clone());
-            partitions.push(partition.map_err(|error| HostError::Machine(format!("{place}: {error}")))?);
+            let unreadable = |error| HostError::Machine(format!("{place}: {error}"));
+            let partition = Partition::new(Arc::clone(function), id, context.clone()).map_err(unreadable)?;
+            if !plan.options.without_partitions {
+                partition.acquire().map_err(unreadable)?;
+            }
+            partitions.push(partition);
         }
     }
     Ok(partitions)

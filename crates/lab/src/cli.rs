@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::switch::SwitchOptions;
+
 /// iot-hadr on this machine: two hubs, storage, the functions host and a fleet of devices.
 #[derive(Debug, Parser)]
 #[command(name = "cargo lab --", bin_name = "cargo lab --")]
@@ -40,6 +42,8 @@ pub(crate) enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Switch roles under traffic, and account for every write that a hub accepted.
+    Switch(SwitchOptions),
     /// The benchmark's yardstick: serve a constant.
     #[command(hide = true)]
     Constant,

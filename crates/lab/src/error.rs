@@ -17,6 +17,8 @@ pub(crate) enum LabError {
     Late(String),
     /// The two hubs differ; one line per difference.
     Different(Vec<String>),
+    /// Roles were switched, and not everything is accounted for.
+    Lost(String),
     /// Ctrl-C.
     Interrupted,
 }
@@ -50,6 +52,7 @@ impl std::fmt::Display for LabError {
             Self::Refused(what, why) => write!(f, "{what}: {why}"),
             Self::Late(what) => write!(f, "gave up waiting: {what}"),
             Self::Different(lines) => write!(f, "the hubs differ:\n  {}", lines.join("\n  ")),
+            Self::Lost(what) => write!(f, "{what}"),
             Self::Interrupted => write!(f, "interrupted"),
         }
     }

@@ -1,6 +1,7 @@
 //! iot-hadr on one machine: two hubs, storage, the functions host and a fleet, and what they do
 //! together. Everything it drives is another program, spoken to by HTTP, MQTT and command line.
 
+mod assignment;
 mod bench;
 mod blobs;
 mod cli;
@@ -8,11 +9,13 @@ mod error;
 mod fleet;
 mod folders;
 mod hubs;
+mod operator;
 mod processes;
 mod sas;
 mod signals;
 mod stage;
 mod story;
+mod switch;
 mod terminal;
 mod world;
 
@@ -50,6 +53,7 @@ async fn run(cli: Cli) -> Result<(), LabError> {
         Some(Command::Stage { to }) => lay_out(to).await,
         Some(Command::Bench { quick }) => bench::run(quick, cli.logs).await,
         Some(Command::Tiers { quick }) => bench::tiers::run(quick, cli.logs).await,
+        Some(Command::Switch(options)) => switch::run(&options, cli.logs).await,
         Some(Command::Constant) => bench::constant::serve().await,
         None => story::tell(&cli.story, cli.logs).await,
     }

@@ -18,6 +18,8 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// How much of a failed program's log is shown.
 const LOG_LINES: usize = 20;
+/// What every program here says, by its exit code, to a command line that it does not understand.
+const UNKNOWN_COMMAND: i32 = 2;
 /// What a program inherits. Nothing else: a variable named like an app setting would win over the
 /// lab's own, and send the demonstration to somebody's real hubs.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
@@ -62,6 +64,40 @@ pub(crate) fn command(program: &Path) -> Command {
     }
     command.kill_on_drop(true);
     command
+}
+
+/// What a program that was run to its end came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// The exit code; nothing when it was killed.
+    pub(crate) code: Option<i32>,
+    /// Standard output.
+    pub(crate) output: String,
+    /// Standard error.
+    pub(crate) complaint: String,
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) async fn of(mut command: Command) -> std::io::Result<Self> {
+        let output = command.output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let code = output.status.code();
+        Ok(Self { code, output: text(&output.stdout), complaint: text(&output.stderr) })
+    }
+
+    /// Whether the program has such a command.
+    pub(crate) fn is_known(&self) -> bool {
+        self.code != Some(UNKNOWN_COMMAND)
+    }
+
+    /// Done, or nothing to do.
+    pub(crate) fn is_done(&self) -> bool {
+        self.code == Some(0)
+    }
 }
 
 /// A running program that printed one JSON line when it was ready. Dropping it ends it.

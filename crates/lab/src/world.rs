@@ -12,7 +12,7 @@ use crate::blobs::Blobs;
 use crate::error::LabError;
 use crate::folders::{self, Profile, TempFolder};
 use crate::hubs::Hub;
-use crate::processes::{self, Program};
+use crate::processes::{self, Program, Ran};
 use crate::stage;
 
 /// The port of a real `func host start`; any other one if it is taken.
@@ -30,7 +30,7 @@ const PARTITIONS: u32 = 4;
 /// All of it. Dropping it ends every program and removes the folder.
 #[derive(Debug)]
 pub(crate) struct World {
-    host: Option<Program>,
+    hosts: Vec<Program>,
     emulator: Program,
     /// Blob storage, in this process.
     pub(crate) blobs: Blobs,
@@ -67,9 +67,8 @@ impl World {
         let app = folder.path().join("app");
         let program = Profile::Own.folder()?.join("iot-hadr");
         stage::stage(&folders::app_root()?, &program, &app)?;
-        let host = None;
         Ok(Self {
-            host,
+            hosts: Vec::new(),
             emulator,
             blobs,
             primary,
@@ -89,7 +88,8 @@ impl World {
         self.settings.insert(name.to_owned(), value.to_string());
     }
 
-    /// Starts the functions host on the app.
+    /// Starts the functions host on the app. A second one shares the checkpoints of the first, has a handler of its
+    /// own, and owns no partition until it is told.
     ///
     /// # Errors
     /// When it does not become ready.
@@ -103,7 +103,14 @@ impl World {
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
         command.arg("--local-settings").arg(&settings);
         command.arg("--port").arg(free_port(USUAL_PORT).await.to_string());
-        self.host = Some(Program::start("functions-host", command, &self.logs).await?);
+        let name = match self.hosts.len() {
+            0 => "functions-host".to_owned(),
+            others => {
+                command.arg("--without-partitions");
+                format!("functions-host-{}", others + 1)
+            }
+        };
+        self.hosts.push(Program::start(&name, command, &self.logs).await?);
         Ok(())
     }
 
@@ -112,15 +119,25 @@ impl World {
     /// # Errors
     /// When it fails; its message is part of the error.
     pub(crate) async fn app(&self, arguments: &[&str]) -> Result<String, LabError> {
-        let name = format!("iot-hadr {}", arguments.join(" "));
-        let mut command = processes::command(&self.program);
-        let output = command.args(arguments).envs(&self.settings).output().await;
-        let output = output.map_err(|error| LabError::Program(name.clone(), error.to_string()))?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr).into_owned();
-            return Err(LabError::Program(name, format!("{} {why}", output.status)));
+        let ran = self.run(arguments).await?;
+        if ran.is_done() {
+            return Ok(ran.output);
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        let why = format!("exit code {:?} {}", ran.code, ran.complaint);
+        Err(LabError::Program(format!("iot-hadr {}", arguments.join(" ")), why))
+    }
+
+    /// The same, whatever it comes to.
+    ///
+    /// # Errors
+    /// When it cannot be run at all.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Ran, LabError> {
+        let mut command = processes::command(&self.program);
+        command.args(arguments).envs(&self.settings);
+        let failed = |error: std::io::Error| {
+            LabError::Program(format!("iot-hadr {}", arguments.join(" ")), error.to_string())
+        };
+        Ran::of(command).await.map_err(failed)
     }
 
     /// The router's address, as devices know it.
@@ -131,13 +148,22 @@ impl World {
         Ok(format!("{}/api/hub-router", self.running()?.text("/http")?))
     }
 
+    /// The router's address in every functions host.
+    ///
+    /// # Errors
+    /// When a host's ready line does not name it.
+    pub(crate) fn routers(&self) -> Result<Vec<String>, LabError> {
+        let router = |host: &Program| Ok(format!("{}/api/hub-router", host.text("/http")?));
+        self.hosts.iter().map(router).collect()
+    }
+
     /// The ready line of the functions host.
     ///
     /// # Errors
     /// When it has not been started.
     pub(crate) fn running(&self) -> Result<&Program, LabError> {
         let missing = || LabError::Program("functions-host".to_owned(), "not started".to_owned());
-        self.host.as_ref().ok_or_else(missing)
+        self.hosts.first().ok_or_else(missing)
     }
 
     /// The app's program.
@@ -190,8 +216,33 @@ impl World {
 
     /// Asks the functions host's control port.
     pub(crate) async fn host(&self, method: &str, path: &str) -> Result<(u16, Value), LabError> {
-        let control = self.running()?.text("/control")?;
-        self.ask(method, &control, path, None).await
+        self.ask_host(self.running()?, method, path).await
+    }
+
+    /// The control port of every functions host.
+    ///
+    /// # Errors
+    /// When a host's ready line does not name it.
+    pub(crate) fn host_controls(&self) -> Result<Vec<String>, LabError> {
+        self.hosts.iter().map(|host| host.text("/control")).collect()
+    }
+
+    /// Whether every functions host has worked off all that it owns, waiting a moment for it.
+    ///
+    /// # Errors
+    /// When a control port does not answer.
+    pub(crate) async fn hosts_are_idle(&self) -> Result<bool, LabError> {
+        let path = format!("/idle?waitMs={}", POLL.as_millis());
+        for host in &self.hosts {
+            if self.ask_host(host, "GET", &path).await?.0 != 200 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn ask_host(&self, host: &Program, method: &str, path: &str) -> Result<(u16, Value), LabError> {
+        self.ask(method, &host.text("/control")?, path, None).await
     }
 
     /// Waits until every event generated so far has been delivered and worked off, and working it
@@ -205,9 +256,9 @@ impl World {
         let mut before = Value::Null;
         while Instant::now() < deadline {
             let barrier = self.emulator("GET", &format!("/barrier{wait}"), None).await?;
-            let (status, _) = self.host("GET", &format!("/idle{wait}")).await?;
+            let idle = self.hosts_are_idle().await?;
             let position = barrier.get("position").cloned().unwrap_or_default();
-            if status == 200 && position == before {
+            if idle && position == before {
                 return Ok(());
             }
             before = position;

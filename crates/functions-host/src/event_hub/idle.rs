@@ -11,7 +11,7 @@ use super::{Partition, Positions};
 /// How often the logs are looked at again when nothing has changed here.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Waits until every partition stands at the end of its log and nothing is in flight. `false`: not by the deadline.
+/// Waits until every partition that is owned here stands at the end of its log and nothing is in flight. `false`: not by the deadline.
 ///
 /// `busy` says whether something else, a timer for one, is in flight.
 pub(crate) async fn is_idle(
@@ -43,8 +43,9 @@ fn nothing_in_flight(positions: &Positions) -> bool {
 }
 
 async fn at_the_end(partitions: &[Arc<Partition>], positions: &Positions) -> bool {
-    let ends = join_all(partitions.iter().map(|partition| partition.end())).await;
-    partitions.iter().zip(ends).all(|(partition, end)| {
+    let owned: Vec<&Arc<Partition>> = partitions.iter().filter(|partition| partition.is_owned()).collect();
+    let ends = join_all(owned.iter().map(|partition| partition.end())).await;
+    owned.iter().zip(ends).all(|(partition, end)| {
         let next = positions.get(partition.name(), partition.id()).map(|position| position.next);
         end.ok().zip(next).is_some_and(|(end, next)| next >= end)
     })

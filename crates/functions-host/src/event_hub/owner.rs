@@ -1,6 +1,6 @@
 //! The owner of one partition: fetches ahead, runs batch after batch, checkpoints.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -43,41 +43,78 @@ pub(crate) struct Partition {
     function: Arc<EventHubFunction>,
     id: String,
     context: OwnerContext,
-    /// Cancelled when the present owner loses the partition. Locked around every checkpoint, so that a former owner
-    /// never writes one.
-    owner: Mutex<CancellationToken>,
+    /// Cancelled when the present owner loses the partition; nothing while this host does not own it. Locked around
+    /// every checkpoint, so that a former owner never writes one.
+    owner: Mutex<Option<CancellationToken>>,
 }
 
 impl Partition {
-    /// Reads the checkpoint and starts the first owner.
+    /// Reads the checkpoint; nobody owns the partition yet.
     ///
     /// # Errors
     /// When the checkpoint cannot be read.
-    pub(crate) fn start(
+    pub(crate) fn new(
         function: Arc<EventHubFunction>,
         id: String,
         context: OwnerContext,
     ) -> std::io::Result<Arc<Self>> {
-        let next = context.checkpoints.read(&function.function.name, &id)?.unwrap_or(0);
-        context.positions.change(&function.function.name, &id, |position| position.next = next);
-        let token = context.stop.child_token();
-        let partition = Arc::new(Self { function, id, context, owner: Mutex::new(token.clone()) });
-        partition.spawn_owner(token);
+        let partition = Arc::new(Self { function, id, context, owner: Mutex::new(None) });
+        partition.return_to_checkpoint()?;
         Ok(partition)
     }
 
     /// Takes the partition away from its owner, whose invocation runs on without effect, and gives it to another one,
     /// which begins at the checkpoint. Returns that position.
     pub(crate) fn move_to_another_owner(self: &Arc<Self>) -> i64 {
-        let token = self.context.stop.child_token();
-        {
-            let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-            owner.cancel();
-            *owner = token.clone();
-            self.context.positions.change(self.name(), &self.id, |position| position.moves += 1);
-        }
-        self.spawn_owner(token);
+        self.replace_owner(Some(self.context.stop.child_token()));
         self.next()
+    }
+
+    /// Takes the partition away from its owner, whose invocation runs on without effect, and gives it to nobody here.
+    /// From now on this host writes no checkpoint of it. Returns the last one.
+    pub(crate) fn release(self: &Arc<Self>) -> i64 {
+        self.replace_owner(None);
+        self.next()
+    }
+
+    /// Owns the partition from its checkpoint on, which another host may have written. Returns that position.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read.
+    pub(crate) fn acquire(self: &Arc<Self>) -> std::io::Result<i64> {
+        self.replace_owner(None);
+        self.return_to_checkpoint()?;
+        self.replace_owner(Some(self.context.stop.child_token()));
+        Ok(self.next())
+    }
+
+    pub(crate) fn is_owned(&self) -> bool {
+        self.lock_owner().is_some()
+    }
+
+    fn return_to_checkpoint(&self) -> std::io::Result<()> {
+        // Without a folder the position in memory is the checkpoint.
+        if let Some(next) = self.context.checkpoints.read(self.name(), &self.id)? {
+            self.context.positions.change(self.name(), &self.id, |position| position.next = next);
+        }
+        Ok(())
+    }
+
+    fn replace_owner(self: &Arc<Self>, new: Option<CancellationToken>) {
+        {
+            let mut owner = self.lock_owner();
+            let former = std::mem::replace(&mut *owner, new.clone());
+            let moved = u64::from(former.is_some());
+            former.inspect(CancellationToken::cancel);
+            self.context.positions.change(self.name(), &self.id, |position| position.moves += moved);
+        }
+        if let Some(token) = new {
+            self.spawn_owner(token);
+        }
+    }
+
+    fn lock_owner(&self) -> MutexGuard<'_, Option<CancellationToken>> {
+        self.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -105,7 +142,7 @@ impl Partition {
 
     /// Writes the checkpoint, unless the partition was lost. `false`: lost.
     fn checkpoint(&self, next: i64, failed: bool, lost: &CancellationToken) -> bool {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = self.lock_owner();
         if lost.is_cancelled() {
             return false;
         }

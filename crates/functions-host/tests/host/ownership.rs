@@ -44,6 +44,37 @@ async fn a_moved_partition_is_delivered_again_while_the_old_invocation_is_in_fli
 }
 
 #[tokio::test]
+async fn a_released_partition_is_acquired_at_the_checkpoint_with_its_unfinished_batch() {
+    let mut world = World::start(Setup::default()).await;
+    world.log.append("0", 2);
+    let unfinished = world.script.next().await;
+    assert_eq!(world.steer("/partitions/twin-sync/0/release").await["from"], 0);
+    world.log.append("0", 1);
+    unfinished.succeed();
+    assert!(world.idle(LONG).await, "what another host may own is nothing to wait for");
+    assert!(world.script.is_silent());
+    assert_eq!(world.steer("/partitions/twin-sync/0/acquire").await["from"], 0);
+    let again = world.script.next().await;
+    assert_eq!(again.numbers(), [0, 1]);
+    again.succeed();
+    world.script.next().await.succeed();
+    assert!(world.idle(LONG).await);
+    assert_eq!(world.checkpoint("0"), 3);
+}
+
+#[tokio::test]
+async fn a_host_without_partitions_takes_them_when_told() {
+    let arguments = ["--without-partitions".to_owned()].into();
+    let mut world = World::start(Setup { arguments, ..Setup::default() }).await;
+    world.log.append("0", 1);
+    assert!(world.idle(LONG).await);
+    assert!(world.script.is_silent());
+    world.steer("/partitions/twin-sync/0/acquire").await;
+    world.script.next().await.succeed();
+    assert!(world.idle(LONG).await);
+}
+
+#[tokio::test]
 async fn a_former_owner_does_not_repeat_what_failed() {
     let mut world = World::start(Setup::default()).await;
     world.log.append("0", 1);

@@ -10,8 +10,9 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::calls::{self, Calls};
+use super::feed;
+use super::setting::{IN_FLIGHT, ROUND_TRIP_MS, Size, latency};
 use super::table::Table;
-use super::{IN_FLIGHT, ROUND_TRIP_MS, Size, feed, latency};
 use crate::error::LabError;
 use crate::story::cast::Pump;
 use crate::terminal::Line;

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::drain::percent;
 use super::feed;
+use super::setting::{IN_FLIGHT, Size, begin};
 use super::table::Table;
-use super::{IN_FLIGHT, Size, begin};
 use crate::error::LabError;
 use crate::story::cast::Pump;
 use crate::terminal::Line;

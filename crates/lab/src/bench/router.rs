@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::Size;
 use super::drain::percent;
 use super::load::{self, CONNECTIONS, Load};
+use super::setting::Size;
 use super::table::Table;
 use crate::error::LabError;
 use crate::processes::{self, Program};

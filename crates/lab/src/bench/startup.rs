@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::Size;
+use super::setting::Size;
 use super::table::Table;
 use crate::error::LabError;
 use crate::folders::Profile;

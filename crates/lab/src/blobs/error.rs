@@ -6,6 +6,8 @@
 use axum::body::Body;
 use axum::http::{Method, Response, StatusCode, header};
 
+use super::xml::escaped;
+
 /// A refusal. Each variant is one documented error code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BlobError {
@@ -25,6 +27,8 @@ pub(super) enum BlobError {
     InvalidRange,
     /// A block list names a block that was never staged.
     InvalidBlockList,
+    /// The name of a metadata header is none.
+    InvalidMetadata,
     /// A query parameter is missing or wrong.
     InvalidQueryParameter,
     /// Neither a SAS nor an `Authorization` header.
@@ -46,6 +50,7 @@ impl BlobError {
             Self::ConditionNotMet | Self::NotModified => "ConditionNotMet",
             Self::InvalidRange => "InvalidRange",
             Self::InvalidBlockList => "InvalidBlockList",
+            Self::InvalidMetadata => "InvalidMetadata",
             Self::InvalidQueryParameter => "InvalidQueryParameterValue",
             Self::NoAuthenticationInformation => "NoAuthenticationInformation",
             Self::ServerBusy => "ServerBusy",
@@ -61,7 +66,9 @@ impl BlobError {
             Self::ConditionNotMet => StatusCode::PRECONDITION_FAILED,
             Self::NotModified => StatusCode::NOT_MODIFIED,
             Self::InvalidRange => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::InvalidBlockList | Self::InvalidQueryParameter => StatusCode::BAD_REQUEST,
+            Self::InvalidBlockList | Self::InvalidMetadata | Self::InvalidQueryParameter => {
+                StatusCode::BAD_REQUEST
+            }
             Self::NoAuthenticationInformation => StatusCode::UNAUTHORIZED,
             Self::ServerBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
@@ -96,7 +103,7 @@ impl BlobError {
         format!(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>{}</Code><Message>{}</Message></Error>",
             self.code(),
-            super::listing::escaped(&self.message())
+            escaped(&self.message())
         )
     }
 }

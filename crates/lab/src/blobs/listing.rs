@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::store::{Blob, Container};
+use super::xml::escaped;
 
 /// The service's own page size limit, documented.
 const MAX_PAGE: usize = 5_000;
@@ -17,14 +18,17 @@ pub(super) struct Query {
     pub(super) marker: String,
     /// Page size; 0 means the limit.
     pub(super) max: usize,
+    /// Whether each blob's metadata is wanted.
+    pub(super) metadata: bool,
 }
 
 /// One page as the service writes it.
 pub(super) fn list_xml(endpoint: &str, name: &str, container: &Container, query: &Query) -> String {
     let max = if query.max == 0 { MAX_PAGE } else { query.max.min(MAX_PAGE) };
-    let mut rows =
-        container.blobs.range(query.marker.clone()..).filter(|(name, _)| name.starts_with(&query.prefix));
-    let page: String = rows.by_ref().take(max).map(|(name, blob)| row(name, blob)).collect();
+    // A page costs what is on it, wherever it begins: names are in order, and those with one prefix stand together.
+    let from = query.marker.clone().max(query.prefix.clone());
+    let mut rows = container.blobs.range(from..).take_while(|(name, _)| name.starts_with(&query.prefix));
+    let page: String = rows.by_ref().take(max).map(|(name, blob)| row(name, blob, query.metadata)).collect();
     let next = rows.next().map(|(name, _)| name.as_str()).unwrap_or_default();
     format!(
         "<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults ServiceEndpoint=\"{endpoint}/\" \
@@ -37,17 +41,20 @@ pub(super) fn list_xml(endpoint: &str, name: &str, container: &Container, query:
     )
 }
 
-fn row(name: &str, blob: &Blob) -> String {
+fn row(name: &str, blob: &Blob, with_metadata: bool) -> String {
+    let pairs = blob.content.metadata.iter();
+    let pairs: String = pairs.map(|(name, value)| format!("<{name}>{}</{name}>", escaped(value))).collect();
+    let metadata = if with_metadata { format!("<Metadata>{pairs}</Metadata>") } else { String::new() };
     format!(
         "<Blob><Name>{}</Name><Properties><Last-Modified>{}</Last-Modified><Etag>{}</Etag>\
          <Content-Length>{}</Content-Length><Content-Type>{}</Content-Type>\
          <BlobType>BlockBlob</BlobType><LeaseStatus>unlocked</LeaseStatus>\
-         <LeaseState>available</LeaseState></Properties></Blob>",
+         <LeaseState>available</LeaseState></Properties>{metadata}</Blob>",
         escaped(name),
         http_date(blob.modified),
         escaped(&blob.etag),
-        blob.body.len(),
-        escaped(&blob.content_type)
+        blob.content.body.len(),
+        escaped(&blob.content.content_type)
     )
 }
 
@@ -66,9 +73,4 @@ pub(super) fn http_date(at: Timestamp) -> String {
     DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&at)
         .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
-}
-
-/// Text as XML content.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -10,6 +10,7 @@ mod error;
 mod listing;
 mod serve;
 mod store;
+mod xml;
 
 #[cfg(test)]
 mod tests;

@@ -4,24 +4,28 @@
 //! List, Get, Head, Delete. Every `x-ms-version` is accepted, as newer clients send versions
 //! newer than any local store knows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
+use axum::http::header::IntoHeaderName;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::post;
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 
 use super::error::BlobError;
 use super::listing::{self, block_ids, http_date};
-use super::store::{Blob, Conditions, Store};
+use super::store::{Blob, Conditions, Content, Store};
 
 /// Largest body accepted; the app's own blobs are far below.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
+
+/// What the names of metadata headers begin with.
+const METADATA: &str = "x-ms-meta-";
 
 #[derive(Clone)]
 struct Service {
@@ -152,9 +156,8 @@ impl Service {
         match (request.method.as_str(), request.param("comp")) {
             ("GET" | "HEAD", "") => self.read(request, name),
             ("PUT", "") if request.header("x-ms-blob-type") == Some("BlockBlob") => {
-                let (body, kind) = (request.body.clone(), request.content_type());
-                let conditions = request.conditions();
-                let done = self.lock().put(&request.container, name, body, kind, &conditions)?;
+                let (content, conditions) = (request.content()?, request.conditions());
+                let done = self.lock().put(&request.container, name, content, &conditions)?;
                 Ok(versioned(StatusCode::CREATED, &done.etag, done.modified))
             }
             ("PUT", "block") => {
@@ -166,9 +169,9 @@ impl Service {
             }
             ("PUT", "blocklist") => {
                 let blocks = block_ids(&String::from_utf8_lossy(&request.body));
-                let (kind, conditions) = (request.content_type(), request.conditions());
+                let (content, conditions) = (request.content()?, request.conditions());
                 let mut store = self.lock();
-                let done = store.commit(&request.container, name, &blocks, kind, &conditions)?;
+                let done = store.commit(&request.container, name, &blocks, content, &conditions)?;
                 Ok(versioned(StatusCode::CREATED, &done.etag, done.modified))
             }
             ("DELETE", "") => {
@@ -184,10 +187,15 @@ impl Service {
         let (status, body, range) = request.slice(&blob)?;
         let mut response = versioned(status, &blob.etag, blob.modified);
         let headers = response.headers_mut();
-        set(headers, "content-type", &blob.content_type);
+        set(headers, "content-type", &blob.content.content_type);
         set(headers, "content-length", &body.len().to_string());
         set(headers, "x-ms-blob-type", "BlockBlob");
         set(headers, "accept-ranges", "bytes");
+        for (name, value) in &blob.content.metadata {
+            if let Ok(name) = HeaderName::try_from(format!("{METADATA}{name}")) {
+                set(headers, name, value);
+            }
+        }
         if let Some(range) = range {
             set(headers, "content-range", &range);
         }
@@ -210,8 +218,24 @@ impl Request<'_> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    fn content_type(&self) -> String {
-        self.header("x-ms-blob-content-type").unwrap_or("application/octet-stream").to_owned()
+    fn content(&self) -> Result<Content, BlobError> {
+        let content_type =
+            self.header("x-ms-blob-content-type").unwrap_or("application/octet-stream").to_owned();
+        Ok(Content { body: self.body.clone(), content_type, metadata: self.metadata()? })
+    }
+
+    /// Names are C# identifiers, documented; here of ASCII alone.
+    fn metadata(&self) -> Result<BTreeMap<String, String>, BlobError> {
+        let mut metadata = BTreeMap::new();
+        for (name, value) in self.headers {
+            let Some(name) = name.as_str().strip_prefix(METADATA) else { continue };
+            let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !letters || name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+                return Err(BlobError::InvalidMetadata);
+            }
+            metadata.insert(name.to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned());
+        }
+        Ok(metadata)
     }
 
     fn conditions(&self) -> Conditions {
@@ -233,6 +257,7 @@ impl Request<'_> {
             prefix: self.param("prefix").to_owned(),
             marker: self.param("marker").to_owned(),
             max,
+            metadata: self.param("include").split(',').any(|what| what == "metadata"),
         })
     }
 
@@ -240,15 +265,15 @@ impl Request<'_> {
     fn slice(&self, blob: &Blob) -> Result<(StatusCode, Bytes, Option<String>), BlobError> {
         let asked = self.header("x-ms-range").or_else(|| self.header("range"));
         let Some((from, to)) = asked.and_then(parse_range) else {
-            return Ok((StatusCode::OK, blob.body.clone(), None));
+            return Ok((StatusCode::OK, blob.content.body.clone(), None));
         };
-        let total = blob.body.len();
+        let total = blob.content.body.len();
         if from >= total {
             return Err(BlobError::InvalidRange);
         }
         let end = to.map_or(total, |last| last.saturating_add(1).min(total));
         let range = format!("bytes {from}-{}/{total}", end.saturating_sub(1));
-        let body = blob.body.slice(from..end.max(from));
+        let body = blob.content.body.slice(from..end.max(from));
         Ok((StatusCode::PARTIAL_CONTENT, body, Some(range)))
     }
 
@@ -281,7 +306,7 @@ fn versioned(status: StatusCode, etag: &str, modified: Timestamp) -> Response<Bo
     response
 }
 
-fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+fn set(headers: &mut HeaderMap, name: impl IntoHeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(name, value);
     }

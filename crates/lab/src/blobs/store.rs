@@ -7,17 +7,26 @@ use jiff::Timestamp;
 
 use super::error::BlobError;
 
+/// What a writer sends, all of it replaced by every write.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    /// The bytes.
+    pub(super) body: Bytes,
+    /// Their type.
+    pub(super) content_type: String,
+    /// `x-ms-meta-` headers, by the rest of their names in lower case.
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
 /// One stored blob.
 #[derive(Debug, Clone)]
 pub(super) struct Blob {
-    /// The content.
-    pub(super) body: Bytes,
+    /// What was written.
+    pub(super) content: Content,
     /// Quoted, as in the header.
     pub(super) etag: String,
     /// When it was last written.
     pub(super) modified: Timestamp,
-    /// As sent by the writer.
-    pub(super) content_type: String,
 }
 
 /// A container and what it holds.
@@ -91,12 +100,11 @@ impl Store {
         &mut self,
         container: &str,
         name: &str,
-        body: Bytes,
-        content_type: String,
+        content: Content,
         conditions: &Conditions,
     ) -> Result<Blob, BlobError> {
         conditions.allow_write(self.container(container)?.blobs.get(name))?;
-        let blob = Blob { body, etag: self.next_etag(), modified: Timestamp::now(), content_type };
+        let blob = Blob { content, etag: self.next_etag(), modified: Timestamp::now() };
         let container = self.container_mut(container)?;
         container.staged.remove(name);
         container.blobs.insert(name.to_owned(), blob.clone());
@@ -130,13 +138,13 @@ impl Store {
         Ok(())
     }
 
-    /// Makes the staged blocks, in this order, the blob's content.
+    /// Makes the staged blocks, in this order, the body of the blob's content.
     pub(super) fn commit(
         &mut self,
         container: &str,
         name: &str,
         blocks: &[String],
-        content_type: String,
+        content: Content,
         conditions: &Conditions,
     ) -> Result<Blob, BlobError> {
         let staged = self.container(container)?.staged.get(name);
@@ -145,7 +153,7 @@ impl Store {
             let bytes = staged.and_then(|staged| staged.get(block));
             body.extend_from_slice(bytes.ok_or(BlobError::InvalidBlockList)?);
         }
-        self.put(container, name, body.freeze(), content_type, conditions)
+        self.put(container, name, Content { body: body.freeze(), ..content }, conditions)
     }
 
     fn container_mut(&mut self, name: &str) -> Result<&mut Container, BlobError> {

@@ -2,18 +2,12 @@
 //! router, connects where it is told, reports what it is told to report, and asks again every
 //! `validForSeconds`, also while connected.
 
-use std::time::Duration;
-
 use serde_json::{Map, Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::Roads;
+use super::roads::Roads;
 use super::session::Session;
-
-/// The shortest and longest wait before a device asks again after a failure.
-const RETRY_MS: (u64, u64) = (100, 400);
-/// How far a device stays below `validForSeconds`, so that a fleet does not ask all at once.
-const JITTER: f64 = 0.3;
+use crate::assignment::{RouterClient, a_moment};
 
 /// What a device is asked to do.
 #[derive(Debug)]
@@ -37,29 +31,21 @@ pub(crate) struct Device {
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
 }
 
-struct Answer {
-    host: String,
-    ask_again: Duration,
-}
-
 impl Device {
     /// Lives until it is dropped.
     pub(crate) async fn live(mut self) {
+        let mut router = self.roads.router(&self.id);
         loop {
-            match self.connected_life().await {
-                Ok(()) => {}
-                Err(_) => {
-                    self.at.send_replace(String::new());
-                    tokio::time::sleep(Duration::from_millis(rand::random_range(RETRY_MS.0..RETRY_MS.1)))
-                        .await;
-                }
+            if self.connected_life(&mut router).await.is_err() {
+                self.at.send_replace(String::new());
+                tokio::time::sleep(a_moment()).await;
             }
         }
     }
 
     /// From one answer of the router to a different one, or to a lost connection.
-    async fn connected_life(&mut self) -> Result<(), String> {
-        let mut answer = self.ask().await?;
+    async fn connected_life(&mut self, router: &mut RouterClient) -> Result<(), String> {
+        let mut answer = router.ask().await?;
         let endpoint = self.roads.endpoint(&answer.host)?;
         let (to_device, mut desired) = mpsc::unbounded_channel();
         let mut session = Session::open(&endpoint, &self.id, &self.key, to_device).await?;
@@ -70,12 +56,11 @@ impl Device {
                 () = session.closed() => return Err("connection lost".to_owned()),
                 Some(patch) = desired.recv() => obey(&session, &patch).await?,
                 Some(order) = self.orders.recv() => carry_out(&session, order).await?,
-                () = tokio::time::sleep(answer.ask_again) => {
-                    let next = self.ask().await?;
-                    if next.host != answer.host {
-                        return Ok(());
-                    }
-                    answer = next;
+                () = tokio::time::sleep(answer.ask_again) => match router.ask().await {
+                    Ok(next) if next.host != answer.host => return Ok(()),
+                    Ok(next) => answer = next,
+                    // A router that does not know moves nobody.
+                    Err(_) => answer.ask_again = a_moment(),
                 }
             }
         }
@@ -90,17 +75,6 @@ impl Device {
         let missing = desired.iter().filter(|(name, value)| reported.get(*name) != Some(value));
         let patch: Map<String, Value> = missing.map(|(name, value)| (name.clone(), value.clone())).collect();
         obey(session, &Value::Object(patch)).await
-    }
-
-    async fn ask(&self) -> Result<Answer, String> {
-        let url = format!("{}/{}", self.roads.router, crate::sas::encoded(&self.id));
-        let answer = self.roads.http.get(url).send().await.map_err(|error| error.to_string())?;
-        let answer = answer.error_for_status().map_err(|error| error.to_string())?;
-        let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
-        let host = answer.get("iotHub").and_then(Value::as_str).ok_or("no iotHub in the answer")?;
-        let seconds = answer.get("validForSeconds").and_then(Value::as_f64).unwrap_or(60.0);
-        let ask_again = seconds * (1.0 - JITTER * rand::random::<f64>());
-        Ok(Answer { host: host.to_owned(), ask_again: Duration::from_secs_f64(ask_again) })
     }
 }
 

@@ -1,15 +1,12 @@
 //! The devices, and what can be seen of them from outside.
 
 mod device;
-mod session;
+mod roads;
+pub(crate) mod session;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -17,41 +14,10 @@ use tokio::task::JoinHandle;
 use crate::error::LabError;
 use crate::hubs::Hub;
 use device::{Device, Order};
-use session::Endpoint;
+pub(crate) use roads::Roads;
 
 /// How long the fleet may take to do something together.
 const TOGETHER_WITHIN: Duration = Duration::from_secs(45);
-
-/// How a device gets to the router and to a hub.
-#[derive(Debug, Clone)]
-pub(crate) struct Roads {
-    router: String,
-    http: reqwest::Client,
-    tls: Arc<rustls::ClientConfig>,
-    // In Azure every hub listens on 8883; here two hubs share one address.
-    mqtt_ports: Arc<BTreeMap<String, u16>>,
-}
-
-impl Roads {
-    /// Roads to these hubs by way of this router.
-    ///
-    /// # Errors
-    /// When the certificate authority's file cannot be read.
-    pub(crate) fn new(
-        router: String,
-        http: reqwest::Client,
-        ca_file: &Path,
-        hubs: [&Hub; 2],
-    ) -> Result<Self, LabError> {
-        let ports = hubs.map(|hub| (hub.host.clone(), hub.mqtt_port));
-        Ok(Self { router, http, tls: Arc::new(trusting(ca_file)?), mqtt_ports: Arc::new(ports.into()) })
-    }
-
-    fn endpoint(&self, host: &str) -> Result<Endpoint, String> {
-        let port = *self.mqtt_ports.get(host).ok_or_else(|| format!("unknown hub {host}"))?;
-        Ok(Endpoint { host: host.to_owned(), port, tls: Arc::clone(&self.tls) })
-    }
-}
 
 #[derive(Debug)]
 struct Member {
@@ -131,14 +97,4 @@ async fn reported(member: &Member, patch: Value) {
             return;
         }
     }
-}
-
-fn trusting(ca_file: &Path) -> Result<rustls::ClientConfig, LabError> {
-    let bad = |why: String| LabError::Malformed(ca_file.to_owned(), why);
-    let mut roots = rustls::RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(ca_file).map_err(|error| bad(error.to_string()))?;
-    for certificate in certificates.filter_map(Result::ok) {
-        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
-    }
-    Ok(rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }

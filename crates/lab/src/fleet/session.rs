@@ -86,9 +86,17 @@ impl Session {
     /// # Errors
     /// When the hub answers with an error or not at all.
     pub(crate) async fn report(&self, patch: &Value) -> Result<(), String> {
-        let topic = "$iothub/twin/PATCH/properties/reported/";
-        let (status, _) = self.request(topic, patch.to_string()).await?;
+        let status = self.patch_reported(patch).await?;
         (status == 204).then_some(()).ok_or_else(|| format!("report: {status}"))
+    }
+
+    /// The same; the hub's own status, 204 when it is stored.
+    ///
+    /// # Errors
+    /// When the hub does not answer.
+    pub(crate) async fn patch_reported(&self, patch: &Value) -> Result<u16, String> {
+        let topic = "$iothub/twin/PATCH/properties/reported/";
+        Ok(self.request(topic, patch.to_string()).await?.0)
     }
 
     /// Returns when the connection is gone.

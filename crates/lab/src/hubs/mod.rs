@@ -5,7 +5,7 @@ pub(crate) mod compare;
 
 use std::time::{Duration, SystemTime};
 
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::error::LabError;
@@ -109,6 +109,26 @@ impl Hub {
         body: Option<&Value>,
     ) -> Result<Value, LabError> {
         let what = format!("{method} {path} at {}", self.name);
+        let (status, text) =
+            self.send(method, path, if_match, body).await.map_err(LabError::refused(&what))?;
+        if !status.is_success() {
+            return Err(LabError::Refused(what, format!("{status} {text}")));
+        }
+        // 204 has no body.
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// Sends one request; the hub's answer, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        if_match: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, String), reqwest::Error> {
         let joint = if path.contains('?') { '&' } else { '?' };
         let url = format!("https://{}{path}{joint}api-version={API_VERSION}", self.host);
         let mut request = self.http.request(method, url).header("authorization", self.token());
@@ -118,14 +138,8 @@ impl Hub {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let answer = request.send().await.map_err(LabError::refused(&what))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(LabError::refused(&what))?;
-        if !status.is_success() {
-            return Err(LabError::Refused(what, format!("{status} {text}")));
-        }
-        // 204 has no body.
-        Ok(serde_json::from_str(&text).unwrap_or_default())
+        let answer = request.send().await?;
+        Ok((answer.status(), answer.text().await?))
     }
 }
 

@@ -24,6 +24,8 @@ const VALID_FOR_SECONDS: u32 = 2;
 const LEASE_SECONDS: u32 = 2;
 /// How often the routing record is read.
 const REFRESH_SECONDS: u32 = 1;
+/// How often the app looks at what is pending.
+const PENDING_SECONDS: u32 = 2;
 /// Deletes an hour the app may make here; the story deletes a quarter of its fleet at once.
 const DELETE_BUDGET: u32 = 1_000;
 
@@ -65,12 +67,13 @@ impl Story {
         world.set("HADR_ROUTER_VALID_SECONDS", VALID_FOR_SECONDS);
         world.set("HADR_LEASE_SECONDS", LEASE_SECONDS);
         world.set("HADR_RECORD_REFRESH_SECONDS", REFRESH_SECONDS);
+        world.set("HADR_SWEEP_EVERY_SECONDS", PENDING_SECONDS);
         world.set("HADR_DELETES_PER_HOUR", DELETE_BUDGET);
         world.app(&["init"]).await?;
         world.start_host().await?;
         let router = world.router()?;
         let hubs = [&world.primary, &world.secondary];
-        let roads = Roads::new(router.clone(), world.http().clone(), &world.ca_file, hubs)?;
+        let roads = Roads::new(world.routers()?, world.http().clone(), &world.ca_file, hubs)?;
         line.done(&format!("router at {router}"));
         let pumps = (1..=devices).map(Pump::new).collect();
         Ok(Self { world, fleet: Fleet::default(), roads, pumps })

@@ -8,6 +8,7 @@ use super::cast::{self, Pump};
 use super::watch::{contains, count, showing, until};
 use crate::error::LabError;
 use crate::hubs::{BULK_LIMIT, Hub, compare};
+use crate::operator;
 use crate::terminal::{Line, say};
 
 /// One in so many devices is deleted.
@@ -79,6 +80,10 @@ impl Story {
         let target = if to == "secondary" { &self.world.secondary } else { &self.world.primary };
         showing(&mut line, self.fleet.gather(target), async || Ok(self.census())).await?;
         line.done(&self.census());
+        let mut line = Line::start("   the other hub rejoins");
+        let counter = async || operator::is_in_sync(&self.world, to).await.map(usize::from);
+        until(&mut line, "hub in-sync", 1, counter).await?;
+        line.done("in-sync");
         Ok(())
     }
 
@@ -156,8 +161,8 @@ impl Story {
         let counters = async || Ok(shown(count(world, standby, &matches).await?));
         showing(&mut line, world.settle(), counters).await?;
         if count(world, standby, &matches).await? != wanted {
-            // Owed identities are tried again by themselves; here that need not be waited for.
-            let _ = world.app(&["owed", "retry"]).await;
+            // What is pending is looked at by itself now and then; here it need not be waited for.
+            operator::retry_pending(world).await?;
             showing(&mut line, world.settle(), counters).await?;
         }
         let now = count(world, standby, &matches).await?;

@@ -1,7 +1,7 @@
 //! `cargo lab -- tiers`: how the app lives under the limits of a tier, on hubs that throttle as the service does.
 //!
 //! A backlog is built while the host is paused and the hubs have no limits; then the limits begin, the host goes on, and the
-//! clock runs until both hubs are equal and nothing is owed. Creations are measured on a fast hub clock, because their
+//! clock runs until both hubs are equal and nothing is pending. Creations are measured on a fast hub clock, because their
 //! limits are per minute; changes of twins on the real one, because theirs are per second.
 
 mod usage;
@@ -11,10 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{IN_FLIGHT, begin_with, feed};
+use super::feed;
+use super::setting::{IN_FLIGHT, begin_with};
 use crate::error::LabError;
 use crate::folders::{self, Profile};
 use crate::hubs::compare;
+use crate::operator;
 use crate::processes;
 use crate::story::cast::Pump;
 use crate::terminal::{Line, say};
@@ -25,6 +27,8 @@ use usage::Usage;
 const ALL: u32 = 10_000_000;
 /// The app's own default: half of the active hub's limits.
 const PART_OF_ACTIVE: f64 = 0.5;
+/// How often the app looks at what is pending.
+const PENDING_SECONDS: &str = "2";
 /// Convergence later than this is a failure, not a figure.
 const GIVE_UP: Duration = Duration::from_secs(600);
 
@@ -99,7 +103,11 @@ async fn changes(plan: Plan, logs: Option<PathBuf>) -> Result<Usage, LabError> {
 /// A running world whose app knows the tier; the hubs have no limits yet.
 async fn world(tier: &str, scale: u32, logs: Option<PathBuf>) -> Result<World, LabError> {
     let known = format!("{tier}@{scale}");
-    let settings = [("HADR_HUB1_TIER", known.as_str()), ("HADR_HUB2_TIER", known.as_str())];
+    let settings = [
+        ("HADR_HUB1_TIER", known.as_str()),
+        ("HADR_HUB2_TIER", known.as_str()),
+        ("HADR_SWEEP_EVERY_SECONDS", PENDING_SECONDS),
+    ];
     let mut world = begin_with(IN_FLIGHT, &settings, logs).await?;
     world.start_host().await?;
     world.settle().await?;
@@ -116,17 +124,14 @@ async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Resul
     super::calls::forget(world).await?;
     let started = Instant::now();
     world.host("POST", "/resume").await?;
-    let mut sweeps = 0;
     loop {
         world.settle().await?;
-        if owed(world).await? == 0 {
+        if operator::pending(world).await?.is_empty() {
             break;
         }
         if started.elapsed() > GIVE_UP {
             return Err(LabError::Late(format!("for the hubs to become equal at {}", plan.tier)));
         }
-        sweeps += 1;
-        let _ = world.app(&["owed", "retry"]).await;
     }
     let minutes = started.elapsed().as_secs_f64() * f64::from(scale) / 60.0;
     let requests = super::calls::counted(world).await?.total();
@@ -136,7 +141,7 @@ async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Resul
     ];
     set_tier(world, json!({ "tier": null })).await?;
     equal(world).await?;
-    Ok(Usage { title, minutes, sweeps, requests, hubs })
+    Ok(Usage { title, minutes, requests, hubs })
 }
 
 async fn set_tier(world: &World, body: Value) -> Result<(), LabError> {
@@ -148,12 +153,6 @@ async fn set_tier(world: &World, body: Value) -> Result<(), LabError> {
 
 async fn tier_of(world: &World, hub: &str) -> Result<Value, LabError> {
     world.emulator("GET", &format!("/hubs/{hub}/tier"), None).await
-}
-
-async fn owed(world: &World) -> Result<usize, LabError> {
-    let listed = world.app(&["owed", "list", "--json"]).await?;
-    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap_or_default();
-    Ok(listed.len())
 }
 
 /// A figure of hubs that differ would mean nothing.

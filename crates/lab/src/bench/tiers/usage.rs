@@ -27,8 +27,6 @@ pub(super) struct Usage {
     pub(super) title: String,
     /// By the hubs' clocks, until both were equal.
     pub(super) minutes: f64,
-    /// How often what was owed was tried again.
-    pub(super) sweeps: u32,
     pub(super) requests: u64,
     /// The active hub, and the standby.
     pub(super) hubs: [Vec<Class>; 2],
@@ -79,13 +77,12 @@ impl Usage {
 /// Both tables, in Markdown.
 pub(super) fn tables(runs: &[Usage]) -> String {
     let mut text = String::from(
-        "\n| run | converged after (hub time) | the limits alone | 429s | requests | sweeps |\n|---|---|---|---|---|---|\n",
+        "\n| run | converged after (hub time) | the limits alone | 429s | requests |\n|---|---|---|---|---|\n",
     );
     for run in runs {
         let (took, bound) = (time(run.minutes), time(run.bound()));
         let (title, refused) = (&run.title, run.refused());
-        let _ =
-            writeln!(text, "| {title} | {took} | {bound} | {refused} | {} | {} |", run.requests, run.sweeps);
+        let _ = writeln!(text, "| {title} | {took} | {bound} | {refused} | {} |", run.requests);
     }
     text.push_str(
         "\n| run | hub | class | operations | share of the limit | busiest minute | queued by the hub | longest | 429s |\n\
@@ -132,10 +129,10 @@ mod tests {
         }});
         let hubs = [classes(&tier, 3.0, 0.5), classes(&tier, 3.0, 1.0)];
         assert_eq!(hubs[0].len(), 2);
-        let run = Usage { title: "t".to_owned(), minutes: 3.0, sweeps: 0, requests: 1, hubs };
+        let run = Usage { title: "t".to_owned(), minutes: 3.0, requests: 1, hubs };
         assert!((run.bound() - 1.8).abs() < 1e-9);
         assert_eq!(run.refused(), 4);
         assert!((run.hubs[0][0].share - 0.3).abs() < 1e-9);
-        assert!(tables(&[run]).contains("| t | 3.0 min | 1.8 min | 4 | 1 | 0 |"));
+        assert!(tables(&[run]).contains("| t | 3.0 min | 1.8 min | 4 | 1 |"));
     }
 }

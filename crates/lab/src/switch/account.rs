@@ -1,0 +1,278 @@
+//! Accounting: what became of every write that a hub accepted, from what both hubs hold in the end. Pure.
+//!
+//! A write is accounted for on a hub when that hub holds it, or holds what a later write of the same field left there.
+//! Later is what was accepted after the other was sent: of two writes that overlap either may win. A removal is a
+//! write of everything below its path, a deletion one of everything that the device had. What no answer came to may
+//! have had an effect, so it explains what is there; it is owed no account itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::ledger::{Outcome, Section, Write};
+
+/// A field below its section, by names.
+pub(crate) type FieldPath = Vec<String>;
+
+/// One device as a hub holds it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Held {
+    /// Its primary key.
+    pub(crate) key: Option<Value>,
+    /// Every value that is no object, by section and path.
+    pub(crate) fields: BTreeMap<(Section, FieldPath), Value>,
+}
+
+/// Every device of one hub.
+pub(crate) type Hub = BTreeMap<String, Held>;
+
+/// One line of a loss report: of a field that both hubs changed, or of an identity.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Loss {
+    /// Which device.
+    pub(crate) device: String,
+    /// What of it.
+    pub(crate) section: Section,
+    /// Which field.
+    pub(crate) path: FieldPath,
+    /// What the hubs had; `null` for nothing.
+    pub(crate) values: Vec<Value>,
+}
+
+/// What is there in the end.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// The primary and the secondary.
+    pub(crate) hubs: [Hub; 2],
+    /// All loss reports.
+    pub(crate) losses: Vec<Loss>,
+    /// Devices that are named as pending.
+    pub(crate) pending: BTreeSet<String>,
+}
+
+/// What became of a write; the better the earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// Both hubs hold it.
+    OnBoth,
+    /// A later write took its place where it is not.
+    Superseded,
+    /// A loss report names it.
+    Reported,
+    /// Its device is pending.
+    Pending,
+    /// Nothing says where it is.
+    Lost,
+}
+
+/// What becomes of every accepted write: its index, and the verdict.
+pub(crate) fn account(writes: &[Write], evidence: &Evidence) -> Vec<(usize, Verdict)> {
+    let mut by_device: BTreeMap<&str, Vec<(usize, &Write)>> = BTreeMap::new();
+    for (index, write) in writes.iter().enumerate() {
+        by_device.entry(&write.change.device).or_default().push((index, write));
+    }
+    let mut verdicts: Vec<(usize, Verdict)> = Vec::new();
+    for (device, of_device) in by_device {
+        let book = Book::new(device, of_device.iter().map(|(_, write)| *write).collect(), evidence);
+        let accepted = of_device.iter().filter(|(_, write)| accepted_at(write).is_some());
+        verdicts.extend(accepted.map(|(index, write)| (*index, book.verdict(write))));
+    }
+    verdicts.sort_unstable_by_key(|(index, _)| *index);
+    verdicts
+}
+
+/// What one place (a field, or the identity itself) holds on one hub, and the last moments at which a write that left
+/// just that there, and one that a loss report names, were accepted.
+struct Place {
+    value: Option<Value>,
+    explained_until: Option<Duration>,
+    reported_until: Option<Duration>,
+}
+
+/// One device: its writes, and what both hubs hold of it.
+struct Book<'a> {
+    device: &'a str,
+    evidence: &'a Evidence,
+    losses: Vec<&'a Loss>,
+    writes: Vec<&'a Write>,
+    places: BTreeMap<(Section, FieldPath), [Place; 2]>,
+}
+
+impl<'a> Book<'a> {
+    fn new(device: &'a str, writes: Vec<&'a Write>, evidence: &'a Evidence) -> Self {
+        let losses = evidence.losses.iter().filter(|loss| loss.device == device).collect();
+        let mut book = Self { device, evidence, losses, writes, places: BTreeMap::new() };
+        let written = book.writes.iter().map(|write| (write.change.section, write.change.path.clone()));
+        let held = evidence.hubs.iter().filter_map(|hub| hub.get(device));
+        let held = held.flat_map(|held| held.fields.keys().cloned());
+        let names: BTreeSet<(Section, FieldPath)> = written.chain(held).collect();
+        book.places = names.into_iter().map(|name| (name.clone(), book.place(&name))).collect();
+        book
+    }
+
+    fn place(&self, (section, path): &(Section, FieldPath)) -> [Place; 2] {
+        let writes: Vec<&Write> = self.affecting(*section, path).collect();
+        [0, 1].map(|hub| {
+            let value = self.held(hub, *section, path);
+            let last = |which: &dyn Fn(&Write) -> bool| {
+                writes.iter().filter(|write| which(write)).map(|write| ended(write)).max()
+            };
+            Place {
+                explained_until: last(&|write| value_at(write, *section, path) == value),
+                reported_until: last(&|write| self.is_reported(write)),
+                value,
+            }
+        })
+    }
+
+    /// The writes of which this place holds the effect if they were the last.
+    fn affecting(&self, section: Section, path: &[String]) -> impl Iterator<Item = &'a Write> {
+        let concerns = move |write: &&Write| {
+            let change = &write.change;
+            is_deletion(write)
+                || change.section == section
+                    && (change.path == path || change.value.is_none() && path.starts_with(&change.path))
+        };
+        self.writes.iter().copied().filter(concerns)
+    }
+
+    fn held(&self, hub: usize, section: Section, path: &[String]) -> Option<Value> {
+        let held = self.evidence.hubs.get(hub)?.get(self.device)?;
+        match section {
+            // A device without a key is a device all the same.
+            Section::Registry => Some(held.key.clone().unwrap_or_default()),
+            _ => held.fields.get(&(section, path.to_vec())).cloned(),
+        }
+    }
+
+    fn verdict(&self, write: &Write) -> Verdict {
+        let concerned = self.places.iter().filter(|((section, path), _)| concerns(write, *section, path));
+        let reported = self.is_reported(write);
+        let worst = concerned.flat_map(|((section, path), hubs)| {
+            let own = value_at(write, *section, path);
+            hubs.iter().map(move |place| judged(write, own.as_ref(), place, reported))
+        });
+        match worst.max().unwrap_or(Verdict::Lost) {
+            Verdict::Lost if self.evidence.pending.contains(self.device) => Verdict::Pending,
+            worst => worst,
+        }
+    }
+
+    fn is_reported(&self, write: &Write) -> bool {
+        self.losses.iter().any(|loss| names(loss, write))
+    }
+}
+
+/// One hub's place, seen from one write.
+fn judged(write: &Write, own: Option<&Value>, place: &Place, reported: bool) -> Verdict {
+    // Newer than this write, or overlapping it.
+    let later = |until: Option<Duration>| until.is_some_and(|until| until > write.sent);
+    if place.value.as_ref() == own {
+        Verdict::OnBoth
+    } else if later(place.explained_until) {
+        Verdict::Superseded
+    } else if reported {
+        Verdict::Reported
+    } else if later(place.reported_until) {
+        // What took its place is named, so this one is accounted for with it.
+        Verdict::Superseded
+    } else {
+        Verdict::Lost
+    }
+}
+
+/// Whether a place shows what became of a write.
+fn concerns(write: &Write, section: Section, path: &[String]) -> bool {
+    let change = &write.change;
+    match &change.value {
+        None if is_deletion(write) => true,
+        None => change.section == section && path.starts_with(&change.path),
+        Some(_) => change.section == section && change.path == path,
+    }
+}
+
+/// What a write leaves at a place that it concerns.
+fn value_at(write: &Write, section: Section, path: &[String]) -> Option<Value> {
+    let change = &write.change;
+    let here = change.section == section && change.path == path;
+    change.value.clone().filter(|_| here)
+}
+
+fn is_deletion(write: &Write) -> bool {
+    write.change.section == Section::Registry && write.change.value.is_none()
+}
+
+/// When a hub said yes to it.
+pub(crate) fn accepted_at(write: &Write) -> Option<Duration> {
+    match write.outcome {
+        Outcome::Accepted(at) => Some(at),
+        Outcome::Unanswered | Outcome::Refused => None,
+    }
+}
+
+/// The latest moment at which it may have had its effect.
+fn ended(write: &Write) -> Duration {
+    accepted_at(write).unwrap_or(Duration::MAX)
+}
+
+/// Whether this line of a loss report is about this write. A line about an object names everything in it.
+fn names(loss: &Loss, write: &Write) -> bool {
+    let change = &write.change;
+    if loss.section != change.section {
+        return false;
+    }
+    if change.section == Section::Registry {
+        return true;
+    }
+    let Some(rest) = change.path.strip_prefix(loss.path.as_slice()) else {
+        return change.value.is_none() && loss.path.starts_with(&change.path) && has(loss, &[], None);
+    };
+    has(loss, rest, change.value.as_ref())
+}
+
+fn has(loss: &Loss, rest: &[String], wanted: Option<&Value>) -> bool {
+    loss.values.iter().any(|value| {
+        let found = rest.iter().try_fold(value, |value, name| value.get(name));
+        found.filter(|value| !value.is_null()) == wanted
+    })
+}
+
+/// What is wrong whatever was written: one line for each device that only one hub has, whose keys differ, or of which
+/// a field differs. Devices that are pending are left out.
+pub(crate) fn differences(evidence: &Evidence) -> Vec<String> {
+    let [primary, secondary] = &evidence.hubs;
+    let devices: BTreeSet<&String> = primary.keys().chain(secondary.keys()).collect();
+    let mut lines = Vec::new();
+    for device in devices.into_iter().filter(|device| !evidence.pending.contains(*device)) {
+        match (primary.get(device), secondary.get(device)) {
+            (Some(left), Some(right)) => differ(device, left, right, &mut lines),
+            (Some(_), None) => lines.push(format!("{device}: only on the primary")),
+            _ => lines.push(format!("{device}: only on the secondary")),
+        }
+    }
+    lines
+}
+
+fn differ(device: &str, left: &Held, right: &Held, lines: &mut Vec<String>) {
+    if left.key != right.key {
+        lines.push(format!("{device}: its keys differ"));
+    }
+    let names: BTreeSet<&(Section, FieldPath)> = left.fields.keys().chain(right.fields.keys()).collect();
+    for name in names {
+        let (a, b) = (left.fields.get(name), right.fields.get(name));
+        if a != b {
+            let field = format!("{device}: {} {}", name.0.name(), name.1.join("."));
+            lines.push(format!("{field}: primary {}, secondary {}", shown(a), shown(b)));
+        }
+    }
+}
+
+/// A value, or that there is none.
+pub(crate) fn shown(value: Option<&Value>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+#[path = "account_tests.rs"]
+mod tests;

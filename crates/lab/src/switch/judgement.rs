@@ -1,0 +1,92 @@
+//! Whether a run was good, and what is printed of it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::account::{self, Evidence, Verdict};
+use super::ledger::Write;
+use super::options::SwitchOptions;
+use super::report;
+use super::roles::Promotion;
+use crate::error::LabError;
+use crate::terminal::say;
+
+/// Where every lost write is told, beside the logs.
+const LOST: &str = "lost.txt";
+
+/// All that is known of a run.
+#[derive(Debug)]
+pub(super) struct Run<'a> {
+    /// What was asked for.
+    pub(super) options: &'a SwitchOptions,
+    /// What clients wrote.
+    pub(super) writes: &'a [Write],
+    /// What is there in the end.
+    pub(super) evidence: &'a Evidence,
+    /// What happened to the roles.
+    pub(super) promotions: &'a [Promotion],
+}
+
+impl Run<'_> {
+    /// Prints the tables and what is known of lost writes, which is kept whole in `logs`.
+    ///
+    /// # Errors
+    /// When a write is lost, the hubs differ, or a promotion did not come to its end.
+    pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
+        let verdicts = account::account(self.writes, self.evidence);
+        let lost = self.told(&verdicts);
+        let differences = account::differences(self.evidence);
+        let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
+        std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
+        self.print(&report::counted(self.writes, &verdicts), &lost);
+        if lost.is_empty() && differences.is_empty() && self.missing() == 0 {
+            return Ok(());
+        }
+        Err(LabError::Lost(self.in_words(lost.len(), &differences)))
+    }
+
+    /// What is known of each lost write.
+    fn told(&self, verdicts: &[(usize, Verdict)]) -> Vec<String> {
+        let mut by_device: HashMap<&str, Vec<&Write>> = HashMap::new();
+        for write in self.writes {
+            by_device.entry(&write.change.device).or_default().push(write);
+        }
+        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
+        let lost = lost.filter_map(|(index, _)| self.writes.get(*index));
+        lost.filter_map(|write| {
+            let of_device = by_device.get(write.change.device.as_str())?;
+            Some(report::lost(write, of_device, self.evidence, self.promotions))
+        })
+        .collect()
+    }
+
+    fn print(&self, counts: &report::Counts, lost: &[String]) {
+        if !self.promotions.is_empty() {
+            say(&report::promotions_table(self.promotions));
+        }
+        say(&report::writes_table(counts));
+        for told in lost.iter().take(self.options.show) {
+            say(told);
+        }
+        say(&report::summary(self.options, counts, self.promotions));
+    }
+
+    /// Promotions that did not come to their end. Those that there was no time for are none.
+    fn missing(&self) -> usize {
+        let wanted = match self.options.minutes {
+            Some(_) => self.promotions.len(),
+            None => (self.options.planned + self.options.forced) as usize,
+        };
+        wanted - self.promotions.iter().filter(|promotion| promotion.in_sync.is_some()).count()
+    }
+
+    fn in_words(&self, lost: usize, differences: &[String]) -> String {
+        let shown: String =
+            differences.iter().take(self.options.show).map(|line| format!("\n  {line}")).collect();
+        format!(
+            "{lost} writes lost, {} differences between the hubs, {} promotions that did not come to their end{shown}",
+            differences.len(),
+            self.missing()
+        )
+    }
+}

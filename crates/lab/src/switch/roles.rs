@@ -1,0 +1,271 @@
+//! The promotions: planned ones to and fro, then forced ones away from a hub that was killed.
+
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::ledger::Ledger;
+use super::options::SwitchOptions;
+use crate::assignment::RouterClient;
+use crate::error::LabError;
+use crate::hubs::Hub;
+use crate::operator;
+use crate::terminal::Line;
+use crate::world::World;
+
+/// How often the router is asked whether it names the new hub.
+const LOOK: Duration = Duration::from_millis(50);
+/// How often the record is read, and the end of a rejoining accepted.
+const POLL: Duration = Duration::from_millis(500);
+/// How long a promotion may take until the router answers.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
+/// How long traffic goes on between two things that happen to the roles, milliseconds.
+const TRAFFIC_MS: (u64, u64) = (3_000, 9_000);
+/// How long a hub is dead before somebody promotes the other one, milliseconds.
+const NOTICED_MS: (u64, u64) = (500, 4_000);
+
+/// One promotion, with what it took. Times since the run began.
+#[derive(Debug, Clone)]
+pub(super) struct Promotion {
+    /// From 1.
+    pub(super) number: u32,
+    /// Whether the active hub was killed.
+    pub(super) forced: bool,
+    /// The hub that was to become active.
+    pub(super) to: String,
+    /// When `promote` was called.
+    pub(super) began: Duration,
+    /// When the router named that hub.
+    pub(super) answered: Option<Duration>,
+    /// When the killed hub came back; a planned promotion's is its beginning.
+    pub(super) back: Duration,
+    /// When the other hub was in-sync again.
+    pub(super) in_sync: Option<Duration>,
+    /// What else was to be said.
+    pub(super) note: String,
+}
+
+/// Switches roles, one promotion after the other.
+pub(super) struct Roles<'a> {
+    world: &'a World,
+    ledger: &'a Ledger,
+    options: &'a SwitchOptions,
+    random: StdRng,
+    routers: Vec<String>,
+}
+
+impl<'a> Roles<'a> {
+    /// With faults and moments drawn from the run's seed.
+    ///
+    /// # Errors
+    /// When no functions host runs.
+    pub(super) fn new(
+        world: &'a World,
+        ledger: &'a Ledger,
+        options: &'a SwitchOptions,
+    ) -> Result<Self, LabError> {
+        let random = StdRng::seed_from_u64(options.seed);
+        Ok(Self { world, ledger, options, random, routers: world.routers()? })
+    }
+
+    /// All promotions that were asked for; fewer when one does not come to its end or the time is over.
+    ///
+    /// # Errors
+    /// When the emulator or the app's command line does not answer.
+    pub(super) async fn run(mut self) -> Result<Vec<Promotion>, LabError> {
+        let count = self.options.planned + self.options.forced;
+        let mut done = Vec::new();
+        for number in 1..=count {
+            self.traffic(number, count).await;
+            if self.is_over() {
+                break;
+            }
+            let forced = number > self.options.planned;
+            let promotion = self.promote(number, forced).await?;
+            let complete = promotion.in_sync.is_some();
+            done.push(promotion);
+            if !complete {
+                break;
+            }
+        }
+        self.some_traffic().await;
+        sleep(self.limit().unwrap_or_default().saturating_sub(self.ledger.now())).await;
+        Ok(done)
+    }
+
+    async fn promote(&mut self, number: u32, forced: bool) -> Result<Promotion, LabError> {
+        let kind = if forced { "forced" } else { "planned" };
+        let from = self.active().await?;
+        let to =
+            if from.name == self.world.primary.name { &self.world.secondary } else { &self.world.primary };
+        let mut line = Line::start(&format!("{number}  {kind} promotion of the {}", to.name));
+        let mut promotion = if forced {
+            self.forced(number, from, to, &mut line).await?
+        } else {
+            self.planned(number, to).await?
+        };
+        if promotion.answered.is_some() {
+            line.show("devices move");
+            self.in_sync(&mut promotion).await?;
+        }
+        line.done(&promotion.in_short());
+        Ok(promotion)
+    }
+
+    /// What is refused is asked for again: a program that compares before it promotes may never find two hubs under
+    /// traffic equal, so it is told to do without.
+    async fn planned(&mut self, number: u32, to: &Hub) -> Result<Promotion, LabError> {
+        let patience = self.options.in_sync_seconds.to_string();
+        let ask = ["promote", "--to", &to.name, "--reason", "practice", "--drain-timeout-seconds", &patience];
+        let insisting = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
+        let mut promotion = self.called(number, to, &ask).await?;
+        let mut refusals = String::new();
+        for again in [&insisting[..], &ask] {
+            if promotion.answered.is_some() {
+                break;
+            }
+            refusals = format!("{refusals}refused: {}; ", last_line(&promotion.note));
+            promotion = self.called(number, to, again).await?;
+        }
+        promotion.note = refusals + last_line(&promotion.note);
+        Ok(promotion)
+    }
+
+    /// The active hub is killed, the other one takes over, traffic goes on, and the hub comes back.
+    async fn forced(
+        &mut self,
+        number: u32,
+        from: &Hub,
+        to: &Hub,
+        line: &mut Line,
+    ) -> Result<Promotion, LabError> {
+        let mode = if self.random.random() { "refuse" } else { "hang" };
+        self.outage(from, mode).await?;
+        line.show(&format!("{} is dead ({mode})", from.name));
+        sleep(self.between(NOTICED_MS)).await;
+        let ask = ["promote", "--force", "--to", &to.name, "--reason", "practice: the active hub is dead"];
+        let mut promotion = self.called(number, to, &ask).await?;
+        promotion.forced = true;
+        line.show(&format!("{} is active, {} is dead", to.name, from.name));
+        sleep(Duration::from_secs(self.options.valid_seconds.into())).await;
+        self.some_traffic().await;
+        self.outage(from, "off").await?;
+        promotion.back = self.ledger.now();
+        promotion.note = format!("{mode} {}", promotion.note);
+        Ok(promotion)
+    }
+
+    /// Calls `promote` while looking at the router.
+    async fn called(&mut self, number: u32, to: &Hub, ask: &[&str]) -> Result<Promotion, LabError> {
+        let began = self.ledger.now();
+        let (run, named) = (self.world.run(ask), self.named(to));
+        tokio::pin!(run, named);
+        let (ran, answered) = tokio::select! {
+            answered = &mut named => (run.await?, answered),
+            ran = &mut run => {
+                let ran = ran?;
+                let answered = if ran.is_done() { named.await } else { None };
+                (ran, answered)
+            }
+        };
+        let note = if ran.is_done() { String::new() } else { ran.complaint };
+        let to = to.name.clone();
+        Ok(Promotion { number, forced: false, to, began, answered, back: began, in_sync: None, note })
+    }
+
+    /// When an instance's router names this hub; nothing when that takes too long.
+    async fn named(&self, hub: &Hub) -> Option<Duration> {
+        let http = self.world.http().clone();
+        let deadline = Instant::now() + ANSWERED_WITHIN;
+        while Instant::now() < deadline {
+            // A new client each time: it must not remember anything.
+            let mut router = RouterClient::new(self.routers.clone(), http.clone(), "onlooker");
+            if router.ask().await.is_ok_and(|answer| answer.host == hub.host) {
+                return Some(self.ledger.now());
+            }
+            sleep(LOOK).await;
+        }
+        None
+    }
+
+    /// Waits until the former active hub is in-sync, and accepts the end of a forced rejoining as an operator would.
+    async fn in_sync(&self, promotion: &mut Promotion) -> Result<(), LabError> {
+        let deadline = Instant::now() + Duration::from_secs(self.options.in_sync_seconds);
+        let mut can_accept = promotion.forced;
+        while Instant::now() < deadline {
+            if can_accept {
+                can_accept = operator::accept_rejoining(self.world).await?;
+            }
+            if operator::is_in_sync(self.world, &promotion.to).await? {
+                promotion.in_sync = Some(self.ledger.now());
+                return Ok(());
+            }
+            sleep(POLL).await;
+        }
+        promotion.note = format!("{} not in-sync in time", promotion.note);
+        Ok(())
+    }
+
+    async fn active(&self) -> Result<&'a Hub, LabError> {
+        let status = operator::status(self.world).await?;
+        let active = status.pointer("/record/active").and_then(Value::as_str).unwrap_or_default();
+        let hubs = [&self.world.primary, &self.world.secondary];
+        let found = hubs.into_iter().find(|hub| hub.name == active);
+        found.ok_or_else(|| LabError::Program("status".to_owned(), "no record.active".to_owned()))
+    }
+
+    async fn outage(&self, hub: &Hub, mode: &str) -> Result<(), LabError> {
+        let path = format!("/hubs/{}/outage", hub.name);
+        self.world.emulator("POST", &path, Some(json!({ "mode": mode }))).await.map(|_| ())
+    }
+
+    /// Traffic until the next promotion's turn.
+    async fn traffic(&mut self, number: u32, count: u32) {
+        self.some_traffic().await;
+        if let Some(limit) = self.limit() {
+            let turn = limit.mul_f64(f64::from(number - 1) / f64::from(count.max(1)));
+            sleep(turn.saturating_sub(self.ledger.now())).await;
+        }
+    }
+
+    async fn some_traffic(&mut self) {
+        let wait = self.between(TRAFFIC_MS);
+        sleep(wait).await;
+    }
+
+    fn between(&mut self, (from, to): (u64, u64)) -> Duration {
+        Duration::from_millis(self.random.random_range(from..to))
+    }
+
+    fn is_over(&self) -> bool {
+        self.limit().is_some_and(|limit| self.ledger.now() > limit)
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.options.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+    }
+}
+
+impl Promotion {
+    /// Seconds from `promote` to the router's answer.
+    pub(super) fn to_answer(&self) -> Option<f64> {
+        self.answered.map(|at| at.saturating_sub(self.began).as_secs_f64())
+    }
+
+    /// Seconds until both hubs were in-sync again: from `promote`, or from the moment the dead hub came back.
+    pub(super) fn to_in_sync(&self) -> Option<f64> {
+        self.in_sync.map(|at| at.saturating_sub(self.back).as_secs_f64())
+    }
+
+    fn in_short(&self) -> String {
+        let shown = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |it| format!("{it:.1} s"));
+        format!("router {} · in-sync {} {}", shown(self.to_answer()), shown(self.to_in_sync()), self.note)
+    }
+}
+
+fn last_line(text: &str) -> &str {
+    text.trim().lines().last().unwrap_or_default()
+}
