@@ -120,8 +120,12 @@ impl PendingNote {
     /// Folds what a hub said. An event of our own write says nothing.
     pub(crate) fn hear(&mut self, hub: HubRole, all: &[Heard], now: Timestamp) {
         let slot = self.slot_mut(hub);
-        for heard in all.iter().filter(|heard| !slot.own.is_echo(heard.version)).cloned().collect::<Vec<_>>() {
-            slot.fold(&heard, now);
+        for heard in all {
+            // A lifecycle event shows the version of the last write, which may be our own.
+            let is_echo = !heard.created && !heard.deleted && slot.own.is_echo(heard.version);
+            if !is_echo {
+                slot.fold(heard, now);
+            }
         }
     }
 

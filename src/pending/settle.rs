@@ -136,6 +136,15 @@ impl Settling<'_, '_> {
         }
         let active = self.work.target_or_stop(self.id).await?;
         let former = self.work.pass.source_twin(self.id).await;
+        tracing::debug!(
+            identity = %self.id,
+            active = active.is_some(),
+            former = former.in_a_word(),
+            created = ?self.note.slot(self.terms.former).created,
+            deleted = ?self.note.slot(self.terms.former).deleted,
+            deleted_here = ?self.note.slot(self.terms.active).deleted,
+            "settling"
+        );
         let settled = match (active, former) {
             (None, Look::Absent) => Settled::Done,
             (None, Look::Present(_)) => self.only_on_the_former().await?,

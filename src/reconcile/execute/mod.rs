@@ -42,6 +42,7 @@ impl Work<'_> {
     }
 
     async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<bool, Stop> {
+        tracing::debug!(identity = %id, to = %self.pass.target_role(), step = step.in_a_word(), "step");
         match step {
             Step::Create { item } => self.create_device(id, item, basis).await,
             Step::CreateAlone { body } => self.create_alone(id, &body, basis).await,

@@ -16,6 +16,17 @@ pub(crate) enum Look<T> {
     Unreachable(HubError),
 }
 
+impl<T> Look<T> {
+    /// For the log.
+    pub(crate) fn in_a_word(&self) -> &'static str {
+        match self {
+            Self::Present(_) => "present",
+            Self::Absent => "absent",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
 impl<T> From<Result<T, HubError>> for Look<T> {
     fn from(result: Result<T, HubError>) -> Self {
         match result {

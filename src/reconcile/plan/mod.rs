@@ -51,6 +51,20 @@ pub(crate) enum Step {
     },
 }
 
+impl Step {
+    /// For the log: no values, no keys.
+    pub(crate) fn in_a_word(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::CreateAlone { .. } => "create alone",
+            Self::UpdateIdentity { .. } => "update identity",
+            Self::PatchTwin { .. } => "patch twin",
+            Self::PatchReported { .. } => "patch reported",
+            Self::Delete { .. } => "delete",
+        }
+    }
+}
+
 /// Steps in the order in which they must happen, and what must be left for later.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Plan {

@@ -102,6 +102,9 @@ async fn begin(options: &SwitchOptions, logs: Option<PathBuf>) -> Result<World, 
     world.set("HADR_LEASE_SECONDS", options.lease_seconds);
     world.set("HADR_RECORD_REFRESH_SECONDS", REFRESH_SECONDS);
     world.set("HADR_SWEEP_EVERY_SECONDS", PENDING_SECONDS);
+    if let Ok(log) = std::env::var("HADR_LOG") {
+        world.set("HADR_LOG", log);
+    }
     world.set("HADR_DELETES_PER_HOUR", DELETE_BUDGET);
     if options.weather == Weather::Bad {
         let mut switches: serde_json::Map<String, Value> =
