@@ -4,6 +4,7 @@
 //! Nothing is written to the former hub before. Then each identity that changed is settled once more, and after that
 //! written from the active hub to the former one.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,10 @@ const MARK_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Identities compared at a time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
+
+/// Parts of a list compared together.
+const PARTS_TOGETHER: usize = 64;
 
 /// Notes counted so far.
 const COUNTED: usize = 10_000;
@@ -239,13 +243,12 @@ impl Rejoin {
         tokio::time::sleep(record.lease() + margin(record.lease())).await;
         let now = Listed { epoch: diverged.epoch, closing: true };
         let mut compared = 0;
-        let parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
-        for part in parts.into_iter().filter(|part| !now.has(part)) {
-            if !self.compare_part(&part, deadline, &mut compared).await? {
-                return Ok(Stage::Comparing(compared));
-            }
+        let mut parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
+        parts.retain(|part| !now.has(part));
+        match self.compare_parts(&parts, deadline, &mut compared).await? {
+            true => self.end(stored).await,
+            false => Ok(Stage::Comparing(compared)),
         }
-        self.end(stored).await
     }
 
     async fn end(&self, stored: &Stored) -> Result<Stage, String> {
@@ -263,11 +266,7 @@ impl Rejoin {
             Err(StorageError::NoContainer) => return Ok(Stage::InSync),
             parts => parts.map_err(in_storage)?,
         };
-        for part in parts {
-            if !self.compare_part(&part, deadline, &mut compared).await? {
-                break;
-            }
-        }
+        self.compare_parts(&parts, deadline, &mut compared).await?;
         self.forget_rests(deadline).await?;
         Ok(Stage::InSync)
     }
@@ -297,12 +296,39 @@ impl Rejoin {
         }
     }
 
-    /// `false` when it could not be compared whole.
-    async fn compare_part(&self, part: &str, deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
-        let listed = match self.pending.changed.part(part).await.map_err(in_storage)? {
-            Some(listed) => listed,
-            None => self.everything().await?,
-        };
+    /// Compares what the parts list, many parts together; `false` when some must be compared again.
+    async fn compare_parts(&self, parts: &[String], deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
+        let mut whole = true;
+        for parts in parts.chunks(PARTS_TOGETHER) {
+            let listed = self.listed_in(parts).await?;
+            if !self.compare(&listed, deadline, compared).await? {
+                whole = false;
+                continue;
+            }
+            for part in parts {
+                self.pending.changed.done(part).await.map_err(in_storage)?;
+            }
+        }
+        Ok(whole)
+    }
+
+    /// What parts list, each identity once.
+    async fn listed_in(&self, parts: &[String]) -> Result<Vec<Changed>, String> {
+        let mut all = BTreeMap::<IdentityId, bool>::new();
+        let read = parts.iter().map(|part| self.pending.changed.part(part));
+        for listed in futures::future::try_join_all(read).await.map_err(in_storage)? {
+            let listed = match listed {
+                Some(listed) => listed,
+                None => self.everything().await?,
+            };
+            for Changed { identity, deleted } in listed {
+                *all.entry(identity).or_default() |= deleted;
+            }
+        }
+        Ok(all.into_iter().map(|(identity, deleted)| Changed { identity, deleted }).collect())
+    }
+
+    async fn compare(&self, listed: &[Changed], deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
         let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
         let terms = self.pending.terms(lease.lease());
         let active = lease.lease().active;
@@ -321,14 +347,10 @@ impl Rejoin {
             {
                 running.push(comparing.one(one));
             }
-            let Some(one) = running.next().await else { break };
+            let Some(one) = running.next().await else { return Ok(whole) };
             whole &= one?;
             *compared += 1;
         }
-        if whole {
-            self.pending.changed.done(part).await.map_err(in_storage)?;
-        }
-        Ok(whole)
     }
 
     async fn everything(&self) -> Result<Vec<Changed>, String> {

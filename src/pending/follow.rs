@@ -58,7 +58,7 @@ async fn once(
             note.tried(&Tried { waits_for: Some(source), ..cause.clone().into() }, at);
             heard.iter().for_each(|heard| note.place(&heard.at));
         }
-        note.hear(source, heard, at.now);
+        note.hear(source, heard, at.now, true);
         note.slot_mut(source).stands_on(target.as_ref());
         Some(note)
     });

@@ -118,13 +118,13 @@ impl PendingNote {
     }
 
     /// Folds what a hub said. An event of our own write says nothing.
-    pub(crate) fn hear(&mut self, hub: HubRole, all: &[Heard], now: Timestamp) {
+    pub(crate) fn hear(&mut self, hub: HubRole, all: &[Heard], now: Timestamp, by_clients: bool) {
         let slot = self.slot_mut(hub);
         for heard in all {
             // A lifecycle event shows the version of the last write, which may be our own.
             let is_echo = !heard.created && !heard.deleted && slot.own.is_echo(heard.version);
             if !is_echo {
-                slot.fold(heard, now);
+                slot.fold(heard, now, by_clients);
             }
         }
     }

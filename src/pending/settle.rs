@@ -182,10 +182,7 @@ impl Settling<'_, '_> {
 
     /// Created there and not yet here, or deleted here.
     async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
-        let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        if let Some(deleted) = active.deleted
-            && former.created.is_none_or(|created| created <= deleted)
-        {
+        if self.was_deleted_here() {
             return Ok(Settled::Done);
         }
         let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
@@ -201,6 +198,15 @@ impl Settling<'_, '_> {
             Outcome::Pending(cause) => Ok(cause.into()),
             outcome => Err(Stop::At(outcome)),
         }
+    }
+
+    /// Whether a client deleted it on the active hub, after whatever life the former one tells of. What this program
+    /// made and is not there any more was deleted, also before that is announced.
+    fn was_deleted_here(&self) -> bool {
+        let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
+        let made_here = active.own.created.as_deref().and_then(made_at);
+        let is_older = |here: Timestamp| former.created.is_none_or(|created| created <= here);
+        active.deleted.max(made_here).is_some_and(is_older)
     }
 
     async fn remember_creation(&mut self) -> Result<(), Stop> {
@@ -268,9 +274,14 @@ impl Settling<'_, '_> {
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
-        if self.was_made_here_after_its_deletion().await? {
-            let cause = self.work.remove(self.id, active, &active.device_etag).await?;
-            return cause.map_or(Err(Stop::Again), |cause| Ok(cause.into()));
+        if let Some(deleted) = self.note.slot(self.terms.active).deleted {
+            if self.is_of_our_making(deleted).await? {
+                let cause = self.work.remove(self.id, active, &active.device_etag).await?;
+                return cause.map_or(Err(Stop::Again), |cause| Ok(cause.into()));
+            }
+            // A client made it again, or it is of a later life of the former hub.
+            let role = self.terms.active;
+            self.change(|note| note.slot_mut(role).deleted = None).await?;
         }
         if self.entry_is_the_formers(former, active).await? {
             self.work.copy_entry(self.id, active).await?;
@@ -282,9 +293,8 @@ impl Settling<'_, '_> {
     }
 
     /// The active hub's clients deleted it, and this program made it again before that was heard.
-    async fn was_made_here_after_its_deletion(&mut self) -> Result<bool, Stop> {
+    async fn is_of_our_making(&mut self, deleted: Timestamp) -> Result<bool, Stop> {
         let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        let Some(deleted) = active.deleted else { return Ok(false) };
         if active.own.created.is_none() || former.created.is_some_and(|created| created > deleted) {
             return Ok(false);
         }
@@ -464,7 +474,7 @@ mod tests {
 
     #[test]
     fn a_generation_is_the_time_at_which_it_was_made() {
-        assert_eq!(made_at("638912345678901234").unwrap().to_string(), "2025-08-18T13:09:27.8901234Z");
+        assert_eq!(made_at("638912345678901234").unwrap().to_string(), "2025-08-19T21:09:27.8901234Z");
         assert_eq!(made_at("not a number"), None);
     }
 }

@@ -110,11 +110,12 @@ impl Slot {
         !self.writes.is_empty() || !self.own.is_empty() || self.deleted.is_some()
     }
 
-    /// Folds one event, unless it, or a later one of its partition, is in already; `false` then.
-    pub(crate) fn fold(&mut self, heard: &Heard, now: Timestamp) -> bool {
+    /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make
+    /// identities (`by_clients`), a creation does not take an announced deletion back: it may be the app's own.
+    pub(crate) fn fold(&mut self, heard: &Heard, now: Timestamp, by_clients: bool) {
         if let Some(sequence) = heard.at.sequence {
             if self.newest.get(&heard.at.log).is_some_and(|newest| sequence <= *newest) {
-                return false;
+                return;
             }
             self.newest.insert(heard.at.log.clone(), sequence);
         }
@@ -128,12 +129,11 @@ impl Slot {
         }
         if heard.created {
             self.created = self.created.max(Some(at));
-        }
-        if heard.ordered && !heard.deleted && self.deleted.is_some_and(|deleted| deleted <= at) && heard.created {
-            self.deleted = None;
+            if heard.ordered && by_clients && self.deleted.is_some_and(|deleted| deleted <= at) {
+                self.deleted = None;
+            }
         }
         self.writes.fold(heard.writes.clone());
-        true
     }
 
     /// What was folded before the target moved to where it stands now has been overtaken.

@@ -111,8 +111,8 @@ impl<'a> Rejoining<'a> {
             let is_new = before.is_none();
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             said.former.iter().chain(&said.active).for_each(|heard| note.place(&heard.at));
-            note.hear(former, &said.former, at.now);
-            note.hear(active, &said.active, at.now);
+            note.hear(former, &said.former, at.now, true);
+            note.hear(active, &said.active, at.now, false);
             let rests = note.reason == Reason::Rejoining;
             if is_moving && (is_new || rests || note.reason == Reason::Moving) {
                 let cause = Cause::new(Reason::Moving, "it is about to move, and will report on the active hub");

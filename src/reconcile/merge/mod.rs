@@ -168,13 +168,17 @@ fn properties(
         since: former.since,
     };
     let it = section(active_twin, name);
-    let ours = View {
+    let mut ours = View {
         values: now.clone(),
         times: Some((&it.metadata, it.version)),
         writes: section_writes(active.writes, name),
         own: own(active.own, name),
         since: active.since,
     };
+    // What clients took away and is there by no client's doing was brought over before their event was heard.
+    let brought_back = |path: &Path| member(now, path).is_some() && ours.client_wrote(path).is_none();
+    let removed = ours.writes.removals().only(brought_back);
+    removed.apply_to(&mut ours.values);
     Meeting { name, theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle(losses)
 }
 
@@ -229,16 +233,43 @@ impl Meeting<'_> {
     fn settle(&self, losses: &mut Vec<Loss>) -> Object {
         let mut patch = Object::new();
         for path in differences(&self.theirs.values, &self.ours.values) {
-            let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
-            let kept = self.kept(&path, theirs, ours);
-            losses.extend(self.loss(&path, kept, theirs, ours));
-            let values = if kept == Kept::Former { &self.theirs.values } else { &self.ours.values };
-            let wanted = member(values, &path);
-            if wanted != member(self.now, &path) {
-                insert(&mut patch, &path, wanted.cloned().unwrap_or_default());
-            }
+            self.decide(path, &mut patch, losses);
         }
         patch
+    }
+
+    fn decide(&self, path: Path, patch: &mut Object, losses: &mut Vec<Loss>) {
+        let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
+        // Of an object that is on one hub alone, some members may be newer than what took it away, and others not.
+        let parts = match (member(&self.theirs.values, &path), member(&self.ours.values, &path)) {
+            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members))) if ours.is_some() => members,
+            _ => return self.decide_whole(&path, theirs, ours, patch, losses),
+        };
+        if parts.is_empty() {
+            return self.decide_whole(&path, theirs, ours, patch, losses);
+        }
+        for name in parts.keys() {
+            let mut part = path.clone();
+            part.push(name.clone());
+            self.decide(part, patch, losses);
+        }
+    }
+
+    fn decide_whole(
+        &self,
+        path: &[String],
+        theirs: Option<Option<Timestamp>>,
+        ours: Option<Option<Timestamp>>,
+        patch: &mut Object,
+        losses: &mut Vec<Loss>,
+    ) {
+        let kept = self.kept(path, theirs, ours);
+        losses.extend(self.loss(path, kept, theirs, ours));
+        let values = if kept == Kept::Former { &self.theirs.values } else { &self.ours.values };
+        let wanted = member(values, path);
+        if wanted != member(self.now, path) {
+            insert(patch, path, wanted.cloned().unwrap_or_default());
+        }
     }
 
     fn kept(

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::json;
 
@@ -8,104 +8,173 @@ fn object(value: Value) -> Object {
     value.as_object().cloned().unwrap()
 }
 
-const BEFORE: &str = "2026-11-24T00:00:00Z";
-const AFTER: &str = "2026-11-24T02:00:00Z";
+const LONG_AGO: &str = "2026-11-24T00:00:00Z";
+const CUT: &str = "2026-11-24T01:00:00Z";
+const SINCE: &str = "2026-11-24T01:00:16Z";
+const SOON: &str = "2026-11-24T01:00:30Z";
+const LATER: &str = "2026-11-24T01:01:00Z";
 
-fn cut() -> Timestamp {
-    "2026-11-24T01:00:00Z".parse().unwrap()
+fn at(text: &str) -> Option<Timestamp> {
+    Some(text.parse().unwrap())
 }
 
-/// An active hub's twin: `early` was written before the cut, `late` after it.
-fn active() -> TwinDocument {
-    let desired = json!({
-        "early": 1, "late": 1, "deep": {"x": 1, "y": 1},
-        "$version": 3,
-        "$metadata": {
-            "$lastUpdated": AFTER, "early": {"$lastUpdated": BEFORE}, "late": {"$lastUpdated": AFTER},
-            "deep": {"$lastUpdated": AFTER, "x": {"$lastUpdated": BEFORE}, "y": {"$lastUpdated": AFTER}},
-        },
-    });
-    let twin =
-        json!({"etag": "e", "tags": {"site": "A"}, "properties": {"desired": desired, "reported": {}}});
-    TwinDocument::from_json(object(twin)).unwrap()
+/// A twin whose desired (and reported) members were written at these times, each by the write of this version.
+fn twin(members: &[(&str, Value, &str, u64)], tags: Value) -> TwinDocument {
+    let mut section = json!({"$version": 9, "$metadata": {"$lastUpdated": LONG_AGO}});
+    for (name, value, time, version) in members {
+        section[*name] = value.clone();
+        section["$metadata"][*name] = json!({"$lastUpdated": time, "$lastUpdatedVersion": version});
+        if *time > section["$metadata"]["$lastUpdated"].as_str().unwrap() {
+            section["$metadata"]["$lastUpdated"] = (*time).into();
+        }
+    }
+    let properties = json!({"desired": section, "reported": {}});
+    TwinDocument::from_json(object(json!({"etag": "e", "tags": tags, "properties": properties}))).unwrap()
 }
 
-fn desired(patch: Value) -> TwinChange {
-    TwinChange { desired: Some(Change::from_patch(&object(patch))), ..TwinChange::default() }
+#[derive(Default)]
+struct Known {
+    former: TwinWrites,
+    active: TwinWrites,
+    own: OwnWrites,
 }
 
-fn applied(applied: TwinChange) -> Done {
-    Done { applied, begun: TwinChange::default() }
+/// The former hub is the origin: all that is on it is its clients'.
+fn merged(former: Option<&TwinDocument>, active: &TwinDocument, known: &Known) -> Merge {
+    let nothing = OwnWrites::default();
+    let theirs = Side { writes: &known.former, own: &nothing, since: None };
+    let ours = Side { writes: &known.active, own: &known.own, since: at(SINCE) };
+    merge(former.map_or(Former::Silent, Former::Twin), theirs, active, ours, at(CUT))
 }
 
-#[test]
-fn a_field_goes_to_the_active_unless_the_active_changed_it_after_the_cut() {
-    let change = desired(json!({"early": 2, "late": 2, "fresh": 2, "deep": {"x": 2, "y": 2}}));
-    let settled = settle(&change, &Done::default(), &active(), cut());
-    assert_eq!(settled.desired, object(json!({"early": 2, "fresh": 2, "deep": {"x": 2}})));
-    let lost: Vec<String> = settled.losses.iter().map(|loss| loss.path.join(".")).collect();
-    assert_eq!(lost, ["deep.y", "late"]);
-    assert!(settled.losses.iter().all(|l| l.kept == "active" && l.active == 1 && l.former_active == 2));
+fn desired(patch: Value, time: &str) -> TwinWrites {
+    TwinWrites { desired: SectionWrites::from_patch(&object(patch), at(time)), ..TwinWrites::default() }
 }
 
-#[test]
-fn a_removal_is_settled_like_any_other_change() {
-    let settled = settle(&desired(json!({"early": null, "late": null})), &Done::default(), &active(), cut());
-    assert_eq!(settled.desired, object(json!({"early": null})));
-    assert_eq!(settled.losses.len(), 1);
+fn tags(patch: Value, time: &str) -> TwinWrites {
+    TwinWrites { tags: SectionWrites::from_patch(&object(patch), at(time)), ..TwinWrites::default() }
 }
 
-#[test]
-fn what_the_backlog_itself_wrote_after_the_cut_may_be_replaced_by_a_later_event_of_it() {
-    let settled =
-        settle(&desired(json!({"late": 2})), &applied(desired(json!({"late": 1}))), &active(), cut());
-    assert_eq!(settled.desired, object(json!({"late": 2})));
-    assert!(settled.losses.is_empty());
+fn lost(merged: &Merge) -> Vec<(String, String)> {
+    merged.losses.iter().map(|loss| (loss.path.join("."), loss.kept.clone())).collect()
 }
 
 #[test]
-fn what_was_brought_over_is_not_brought_over_again() {
-    let tags = Change::replacement(&object(json!({"row": 7})));
-    let change = TwinChange { tags: Some(tags), ..desired(json!({"late": 2, "early": null})) };
-    assert_eq!(settle(&change, &applied(change.clone()), &active(), cut()), Settlement::default());
+fn what_was_not_copied_before_the_cut_goes_to_the_active_hub_though_the_copy_there_is_younger() {
+    let former = twin(&[("rate", json!(9), LONG_AGO, 4)], json!({}));
+    let active = twin(&[("rate", json!(5), CUT, 3)], json!({}));
+    let merged = merged(Some(&former), &active, &Known::default());
+    assert_eq!(merged.desired, object(json!({"rate": 9})));
+    assert!(merged.losses.is_empty());
 }
 
 #[test]
-fn a_value_that_was_brought_over_before_is_written_again_after_a_write_that_may_have_replaced_it() {
-    let tags = |site: &str| TwinChange {
-        tags: Some(Change::from_patch(&object(json!({"site": site})))),
-        ..TwinChange::default()
+fn a_value_that_a_client_wrote_on_the_active_hub_stands_against_an_earlier_one_and_yields_to_a_later_one() {
+    let active = twin(&[("rate", json!(5), SOON, 3)], json!({}));
+    let earlier = twin(&[("rate", json!(9), SINCE, 4)], json!({}));
+    let kept = merged(Some(&earlier), &active, &Known::default());
+    assert!(kept.desired.is_empty());
+    assert_eq!(lost(&kept), [("rate".to_owned(), "active".to_owned())], "nobody had seen it");
+    let later = twin(&[("rate", json!(9), LATER, 4)], json!({}));
+    let brought = merged(Some(&later), &active, &Known::default());
+    assert_eq!(brought.desired, object(json!({"rate": 9})));
+    assert_eq!(lost(&brought), [("rate".to_owned(), "former-active".to_owned())]);
+}
+
+#[test]
+fn a_value_that_had_been_copied_and_that_a_client_then_changed_is_no_loss() {
+    let former = twin(&[("rate", json!(9), LONG_AGO, 4)], json!({}));
+    let active = twin(&[("rate", json!(5), SOON, 3)], json!({}));
+    assert_eq!(merged(Some(&former), &active, &Known::default()), Merge::default());
+}
+
+#[test]
+fn the_apps_own_write_is_no_clients_whatever_its_time() {
+    let former = twin(&[("rate", json!(9), SOON, 4)], json!({}));
+    let active = twin(&[("rate", json!(5), LATER, 7)], json!({}));
+    let mut known = Known::default();
+    known.own.wrote_twin(20, 7);
+    assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
+    known.own = OwnWrites { writing: desired(json!({"rate": 5}), LATER), ..OwnWrites::default() };
+    assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})), "begun and not heard of");
+}
+
+#[test]
+fn a_removal_is_a_write_on_either_side() {
+    let here = twin(&[("rate", json!(5), LONG_AGO, 3)], json!({}));
+    let gone = twin(&[], json!({}));
+    let removed = merged(Some(&gone), &here, &Known::default());
+    assert_eq!(removed.desired, object(json!({"rate": null})), "the copy of what is gone");
+    let changed = twin(&[("rate", json!(5), SOON, 3)], json!({}));
+    assert!(merged(Some(&gone), &changed, &Known::default()).desired.is_empty(), "a client's own, made since");
+    let known = Known { former: desired(json!({"rate": null}), LATER), ..Known::default() };
+    let later = merged(Some(&gone), &changed, &known);
+    assert_eq!((later.desired.get("rate"), lost(&later).len()), (Some(&Value::Null), 1));
+    let known = Known { active: desired(json!({"rate": null}), LATER), ..Known::default() };
+    let former = twin(&[("rate", json!(5), SOON, 3)], json!({}));
+    let stays = merged(Some(&former), &gone, &known);
+    assert!(stays.desired.is_empty() && lost(&stays).len() == 1, "removed later than it was written");
+    let known = Known { active: desired(json!({"rate": null}), SINCE), ..Known::default() };
+    assert_eq!(merged(Some(&former), &gone, &known).desired, object(json!({"rate": 5})));
+}
+
+#[test]
+fn a_removal_on_the_active_hub_is_seen_also_where_events_carry_no_nulls() {
+    let former = twin(&[("rate", json!(5), LONG_AGO, 3), ("mode", json!("a"), LONG_AGO, 2)], json!({}));
+    let active = twin(&[("mode", json!("b"), SOON, 4)], json!({}));
+    assert_eq!(merged(Some(&former), &active, &Known::default()), Merge::default());
+    let untouched = twin(&[("mode", json!("a"), LONG_AGO, 2)], json!({}));
+    let missing = merged(Some(&former), &untouched, &Known::default());
+    assert_eq!(missing.desired, object(json!({"rate": 5})), "it never came");
+}
+
+#[test]
+fn tags_are_decided_by_the_times_of_events_and_left_alone_without_any() {
+    let (former, active) = (twin(&[], json!({"site": "A"})), twin(&[], json!({"site": "B"})));
+    assert!(merged(Some(&former), &active, &Known::default()).tags.is_empty());
+    let mut known = Known { former: tags(json!({"site": "A"}), SOON), ..Known::default() };
+    assert_eq!(merged(Some(&former), &active, &known).tags, object(json!({"site": "A"})));
+    known.active = tags(json!({"site": "B"}), LATER);
+    let kept = merged(Some(&former), &active, &known);
+    assert!(kept.tags.is_empty());
+    assert_eq!(lost(&kept), [("site".to_owned(), "active".to_owned())]);
+    known.active = tags(json!({"site": "B"}), SINCE);
+    assert_eq!(merged(Some(&former), &active, &known).tags, object(json!({"site": "A"})));
+}
+
+#[test]
+fn a_clients_tag_that_was_overwritten_before_its_event_was_heard_comes_back_when_it_is_the_later_one() {
+    let (former, active) = (twin(&[], json!({"site": "A"})), twin(&[], json!({"site": "A"})));
+    let known = Known {
+        former: tags(json!({"site": "A"}), SOON),
+        active: tags(json!({"site": "B"}), LATER),
+        ..Known::default()
     };
-    // B was applied, then A was begun and nobody knows how that ended; the active says A.
-    let done = Done { applied: tags("B"), begun: tags("A") };
-    let settled = settle(&tags("B"), &done, &active(), cut());
-    assert_eq!(settled.tags, object(json!({"site": "B"})));
-    assert!(settled.losses.is_empty(), "A was our own");
+    assert_eq!(merged(Some(&former), &active, &known).tags, object(json!({"site": "B"})));
+    let earlier = Known { active: tags(json!({"site": "B"}), SINCE), ..known };
+    assert!(merged(Some(&former), &active, &earlier).tags.is_empty());
 }
 
 #[test]
-fn tags_are_written_and_what_they_replace_is_reported() {
-    let tags = Change::from_patch(&object(json!({"site": "B", "row": 7})));
-    let change = TwinChange { tags: Some(tags), ..TwinChange::default() };
-    let settled = settle(&change, &Done::default(), &active(), cut());
-    assert_eq!(settled.tags, object(json!({"site": "B", "row": 7})));
-    let losses: Vec<_> = settled.losses.iter().map(|l| (l.active.clone(), l.kept.as_str())).collect();
-    assert_eq!(losses, [(json!("A"), "former-active")]);
+fn a_silent_former_hub_is_known_by_what_its_events_said() {
+    let active = twin(&[("rate", json!(5), LONG_AGO, 3), ("late", json!(1), LATER, 4)], json!({"site": "B"}));
+    let mut said = desired(json!({"rate": 9, "late": 2, "fresh": {"x": 1}}), SOON);
+    said.tags = tags(json!({"site": "A"}), SOON).tags;
+    let known = Known { former: said, ..Known::default() };
+    let merged = merged(None, &active, &known);
+    assert_eq!(merged.desired, object(json!({"rate": 9, "fresh": {"x": 1}})));
+    assert_eq!(merged.tags, object(json!({"site": "A"})));
+    assert_eq!(lost(&merged), [("late".to_owned(), "active".to_owned())]);
 }
 
 #[test]
-fn equal_values_change_nothing_and_lose_nothing() {
-    let change = desired(json!({"early": 1, "late": 1, "gone": null}));
-    assert_eq!(settle(&change, &Done::default(), &active(), cut()), Settlement::default());
-}
-
-#[test]
-fn a_replaced_document_removes_only_what_the_active_did_not_change_since() {
-    let change = TwinChange {
-        desired: Some(Change::replacement(&object(json!({"early": 5})))),
-        ..TwinChange::default()
-    };
-    let settled = settle(&change, &Done::default(), &active(), cut());
-    assert_eq!(settled.desired.get("early"), Some(&json!(5)));
-    assert!(!settled.desired.contains_key("late"));
+fn after_a_second_promotion_the_origins_values_stand_unless_the_other_hubs_clients_wrote_later() {
+    // The origin is active again: what the other one had as copies says nothing.
+    let nothing = (TwinWrites::default(), OwnWrites::default());
+    let origin = twin(&[("rate", json!(9), LONG_AGO, 4), ("mode", json!("a"), LONG_AGO, 1)], json!({}));
+    let other = twin(&[("rate", json!(5), CUT, 3), ("mode", json!("b"), SOON, 4)], json!({}));
+    let theirs = Side { writes: &nothing.0, own: &nothing.1, since: at(SINCE) };
+    let ours = Side { writes: &nothing.0, own: &nothing.1, since: None };
+    let merged = merge(Former::Twin(&other), theirs, &origin, ours, at(LATER));
+    assert_eq!(merged.desired, object(json!({"mode": "b"})));
 }
