@@ -10,8 +10,8 @@
 //! | 5 | [`app`], [`cli`] |
 //! | 4 | [`functions`], [`config`] |
 //! | 3 | [`replication`] |
-//! | 2 | [`routing`] |
-//! | 1 | [`iothub`], [`storage`], [`host`] |
+//! | 1 | [`routing`] |
+//! | ½ | [`iothub`], [`storage`], [`host`] |
 //! | 0 | [`model`] |
 
 pub mod app;

@@ -40,7 +40,7 @@ use jiff::Timestamp;
 pub use assignment::Assignment;
 pub use diverged::Diverged;
 pub use duty::{Duty, DutyHolder, DutyLease, DutySettings, NotSaved, duties};
-pub use genesis::{Genesis, confirm, first_start, init, remember_probes};
+pub use genesis::{Genesis, InitRequest, confirm, first_start, init, remember_probes};
 pub use hub_names::HubNames;
 pub use hubs::{Hubs, probe_identity, probe_present};
 pub use knowledge::{Knowledge, ReadTimes};
@@ -52,7 +52,9 @@ pub use record::{Authorship, Automation, Phase, Promotion, PromotionKind, Routin
 pub use role::{HubRole, StandbyState};
 pub use router_view::RouterView;
 pub use store::{RECORD_BLOB, RecordError, RecordStore, Stored, WITNESS_BLOB};
-pub use transition::{TransitionError, abort, accept_rejoin, begin_promotion, end_rejoining, finish};
+pub use transition::{
+    TransitionError, abort, accept_rejoin, begin_promotion, end_rejoining, finish, name_hubs,
+};
 pub use watcher::Watcher;
 pub use witness::Witness;
 pub use write_lease::{NoLease, WriteLease};

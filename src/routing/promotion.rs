@@ -51,6 +51,8 @@ pub enum PromotionError {
     NoRecord,
     /// The record is older than what its witness remembers.
     LowerEpoch,
+    /// The record is about other hubs than the settings; in words.
+    OtherHubs(String),
     /// The record does not allow it.
     Rule(TransitionError),
     /// A hub gives no answer.
@@ -78,6 +80,7 @@ impl fmt::Display for PromotionError {
         match self {
             Self::NoRecord => write!(f, "there is no routing record; `iot-hadr init` makes one"),
             Self::LowerEpoch => write!(f, "the routing record is older than its witness remembers"),
+            Self::OtherHubs(why) => write!(f, "{why}"),
             Self::Rule(error) => write!(f, "{error}"),
             Self::Hub(hub, error) => write!(
                 f,
@@ -110,6 +113,9 @@ pub async fn promote(
     let current = store.read().await?.ok_or(PromotionError::NoRecord)?;
     if store.witness().await?.is_some_and(|witness| witness.epoch > current.record.epoch) {
         return Err(PromotionError::LowerEpoch);
+    }
+    if let Some(why) = store.other_hubs(&current.record) {
+        return Err(PromotionError::OtherHubs(why));
     }
     match (current.record.phase, current.record.promotion) {
         (Phase::Promoting, Some(under_way)) if under_way.to == request.to => {

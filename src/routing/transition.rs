@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::diverged::Diverged;
+use super::hub_names::HubNames;
 use super::record::{Authorship, Phase, Promotion, PromotionKind, RoutingRecord};
 use super::role::{HubRole, StandbyState};
 
@@ -127,6 +128,18 @@ pub fn end_rejoining(
     rejoining(record)?;
     Ok(RoutingRecord { standby_state: StandbyState::InSync, diverged: None, ..record.clone() }
         .signed(authorship))
+}
+
+/// The record is about these hubs from now on; roles, epoch and leases stay.
+pub fn name_hubs(
+    record: &RoutingRecord,
+    hubs: HubNames,
+    authorship: Authorship,
+) -> Result<RoutingRecord, TransitionError> {
+    match record.promotion {
+        Some(promotion) => Err(TransitionError::AlreadyPromoting(promotion.to)),
+        None => Ok(RoutingRecord { hubs: Some(hubs), ..record.clone() }.signed(authorship)),
+    }
 }
 
 fn rejoining(record: &RoutingRecord) -> Result<(), TransitionError> {

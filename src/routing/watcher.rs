@@ -73,7 +73,8 @@ impl Watcher {
                 let made = self.make_probes(&stored).await;
                 self.read_and_follow().await.and(made)
             }
-            Genesis::Exists(_) => self.read_and_follow().await,
+            Genesis::OtherHubs(why) => Err(RecordError::Refused(why)),
+            Genesis::Exists(_) | Genesis::Renamed { .. } => self.read_and_follow().await,
         }
     }
 

@@ -19,6 +19,10 @@ async fn a_planned_promotion_moves_the_devices_and_leaves_the_other_hub_rejoinin
     let record = world.app_json(&["status", "--json"]).await["record"].clone();
     assert_eq!((&record["standbyState"], &record["planned"]), (&json!("rejoining"), &json!(true)));
     assert_eq!((&record["diverged"]["origin"], &record["diverged"]["epoch"]), (&json!("primary"), &json!(2)));
+    let shown = world.app(&["status"]).await.stdout;
+    let planned =
+        "rejoining     after a planned promotion: ends by itself when all that the primary hub said";
+    assert!(shown.contains(planned), "{shown}");
     let back = ["promote", "--to", "primary", "--reason", "drill over"];
     let refused = world.app(&back).await;
     assert_eq!(refused.code, 1, "{refused:?}");
@@ -28,6 +32,9 @@ async fn a_planned_promotion_moves_the_devices_and_leaves_the_other_hub_rejoinin
     world.eventually("the router follows back", || async { world.route("mover").await["epoch"] == 3 }).await;
     let again = world.app_json(&["status", "--json"]).await["record"].clone();
     assert_eq!((&again["diverged"], &again["planned"]), (&record["diverged"], &json!(false)));
+    let shown = world.app(&["status"]).await.stdout;
+    let forced = "rejoining     after a forced promotion: ends when an operator has accepted it (`iot-hadr rejoin`), and";
+    assert!(shown.contains(forced), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
