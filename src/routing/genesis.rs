@@ -2,15 +2,11 @@
 
 use std::time::Duration;
 
-use super::authorship;
-use super::diverged::Diverged;
-use super::hub_names::HubNames;
-use super::lease::margin;
-use super::record::{Authorship, RoutingRecord};
-use super::role::{HubRole, StandbyState};
+use super::authorship::authorship;
+use super::record::{
+    Authorship, Diverged, HubNames, HubRole, RoutingRecord, StandbyState, Witness, margin, name_hubs,
+};
 use super::store::{RecordError, RecordStore, Stored};
-use super::transition::name_hubs;
-use super::witness::Witness;
 
 /// What making a record came to.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::authorship::authorship;
 use super::genesis::confirm;
-use super::lease::BootTime;
-use super::promotion_watch::PromotionWatch;
-use super::record::{Phase, Promotion, PromotionKind, RoutingRecord};
+use super::hubs::{Hubs, probe_present};
+use super::lease::{BootTime, PromotionWatch};
+use super::record::{
+    HubRole, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, Witness, abort,
+    begin_promotion, finish,
+};
 use super::store::{RecordError, RecordStore, Stored};
-use super::transition::{TransitionError, abort, begin_promotion, finish};
-use super::witness::Witness;
-use super::{HubRole, Hubs, authorship, probe_present};
 use crate::iothub::{Deadline, HubError};
 
 /// Between looks at the record.

@@ -9,15 +9,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use super::diverged::Diverged;
 use super::genesis::after_loss;
-use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::{BootTime, Lease, margin};
-use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord};
+use super::lease::{BootTime, Knowledge, Lease, NoLease, ReadTimes};
+use super::record::{
+    Authorship, Diverged, HubRole, Promotion, PromotionKind, RoutingRecord, StandbyState, Witness, abort,
+    begin_promotion, end_rejoining, finish, margin,
+};
 use super::store::Stored;
-use super::transition::{abort, begin_promotion, end_rejoining, finish};
-use super::witness::Witness;
-use super::{HubRole, NoLease, StandbyState};
 use crate::model::ETag;
 
 const LEASE: Duration = Duration::from_secs(5);

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::record::{Promotion, PromotionKind, RoutingRecord};
+use super::record::{Promotion, PromotionKind, RoutingRecord, begin_promotion};
 use super::storage_double::{self, Shared};
 use super::store::{RecordError, RecordStore};
-use super::transition::begin_promotion;
 use super::{HubNames, HubRole, InitRequest, LeaseKeeper, NoLease, authorship, first_start, init};
 use crate::routing::Genesis;
 use crate::storage::Account;

@@ -7,14 +7,24 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::authorship::authorship;
 use super::genesis::{Genesis, confirm, first_start, remember_probes};
-use super::lease::BootTime;
-use super::lease_keeper::Desk;
-use super::record::Phase;
+use super::hubs::Hubs;
+use super::lease::{BootTime, Desk};
+use super::record::{Phase, StandbyState, finish};
 use super::store::{RecordError, Stored};
-use super::transition::finish;
-use super::{Hubs, RoutingSettings, StandbyState, authorship};
 use crate::iothub::Deadline;
+
+/// How a process follows the record.
+#[derive(Debug, Clone)]
+pub struct RoutingSettings {
+    /// How long a write lease lasts after a read, for a record that is made here.
+    pub lease: Duration,
+    /// How often the record is read in the background.
+    pub refresh: Duration,
+    /// What this process calls itself in what it writes.
+    pub process: String,
+}
 
 /// To be run in the background for as long as the process lives.
 #[derive(Debug)]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::document::Document;
 use crate::model::ETag;
-use crate::routing::lease::{BootTime, margin};
+use crate::routing::lease::BootTime;
+use crate::routing::record::margin;
 
 /// What a process that would take the duty has seen of it.
 #[derive(Debug, Clone, Default)]

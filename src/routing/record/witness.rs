@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::Diverged;
+use super::document::{Phase, RoutingRecord};
 use super::hub_names::HubNames;
-use super::record::{Phase, RoutingRecord};
 use super::role::{HubRole, StandbyState};
 
 /// The witness document. Its numbers never go back.

@@ -1,11 +1,11 @@
 //! What one process knows of the record, and what follows from it. Pure: times come in.
 
-use super::assignment::Assignment;
-use super::lease::{BootTime, Lease};
+use super::boot_time::{BootTime, Lease};
 use super::promotion_watch::PromotionWatch;
-use super::record::{Phase, RoutingRecord};
-use super::store::Stored;
 use super::write_lease::NoLease;
+use crate::routing::assignment::Assignment;
+use crate::routing::record::{Phase, RoutingRecord};
+use crate::routing::store::Stored;
 
 /// When a read was sent, and when its answer was here.
 #[derive(Debug, Clone, Copy)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::lease::{BootTime, margin};
-use super::record::{Phase, RoutingRecord};
+use super::boot_time::BootTime;
 use crate::model::ETag;
+use crate::routing::record::{Phase, RoutingRecord, margin};
 
 /// One promoting write, watched on one's own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::diverged::Diverged;
+use super::document::{Authorship, Phase, Promotion, PromotionKind, RoutingRecord};
 use super::hub_names::HubNames;
-use super::record::{Authorship, Phase, Promotion, PromotionKind, RoutingRecord};
 use super::role::{HubRole, StandbyState};
 
 /// Why a step cannot be taken from here.
