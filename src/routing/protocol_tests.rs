@@ -313,7 +313,7 @@ fn clocks() -> impl Strategy<Value = Vec<(u64, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_schedule_writes_under_a_dead_lease_or_has_two_actives_in_one_epoch_or_forgets_that_the_hubs_parted(

@@ -25,7 +25,7 @@ const FLOORS: [(&str, u8); 16] = [
     ("model", 0),
 ];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -44,7 +44,7 @@ fn room_of(file: &Path, src: &Path) -> String {
 }
 
 /// All but the unit tests at the end; a test module in a file of its own is only a line.
-fn shipped(text: &str) -> &str {
+pub fn shipped(text: &str) -> &str {
     let mut from = 0;
     while let Some(at) = text[from..].find("#[cfg(test)]") {
         let rest = &text[from + at..];

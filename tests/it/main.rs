@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod backlog;
+mod circles;
 mod cli;
 mod duties;
 mod edges;
