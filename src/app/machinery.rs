@@ -9,12 +9,12 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Clients, Config, NoClients};
+use crate::fleet::Rejoin;
 use crate::functions::hub_router::{Directory, HubRouter};
 use crate::functions::registry_sync::registry_sync;
 use crate::functions::twin_sync::twin_sync;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::Deadline;
-use crate::fleet::Rejoin;
 use crate::pending::{Pending, Retried};
 use crate::reconcile::{Parts, Reconciler};
 use crate::replication::Engine;

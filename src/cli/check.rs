@@ -56,6 +56,12 @@ async fn storage(context: &Context) -> Vec<Finding> {
         Ok(written) => {
             let _ = context.clients.store.delete(SCRATCH_BLOB, None).await;
             let mut findings = vec![match record {
+                Ok(Some(stored)) if clients.records.other_hubs(&stored.record).is_some() => {
+                    Finding::Wrong(clients.records.other_hubs(&stored.record).unwrap_or_default())
+                }
+                Ok(Some(stored)) if stored.record.hubs.is_none() => Finding::Wrong(format!(
+                    "{place}: the routing record does not know its hubs; `iot-hadr init` adds them"
+                )),
                 Ok(Some(stored)) => {
                     Finding::Fine(format!("{place}: readable, writable, epoch {}", stored.record.epoch))
                 }

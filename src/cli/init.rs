@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use super::output::{complain, exit, show};
-use super::{Context, operator, storage_failed};
+use super::{Context, operator, storage_failed, strangers};
 use crate::iothub::Deadline;
-use crate::routing::{self, Genesis, HubRole, RoutingRecord, remember_probes};
+use crate::routing::{self, Genesis, HubNames, HubRole, InitRequest, RoutingRecord, remember_probes};
 
 /// For both hubs to make the probe identity.
 const PROBES: Duration = Duration::from_secs(20);
 
-pub(super) async fn run(context: &Context, active: Option<HubRole>) -> u8 {
-    let made = routing::init(&context.clients.records, context.config.lease, active, &operator()).await;
-    let record = match made {
+pub(super) async fn run(context: &Context, active: Option<HubRole>, hubs_replaced: bool) -> u8 {
+    let request = InitRequest { lease: context.config.lease, active, hubs_replaced, by: operator() };
+    let record = match routing::init(&context.clients.records, &request).await {
         Ok(Genesis::Created(stored)) => {
             show(&format!("made the routing record: {}", words(&stored.record)));
             stored.record
@@ -21,6 +21,14 @@ pub(super) async fn run(context: &Context, active: Option<HubRole>) -> u8 {
             show(&format!("the routing record is there: {}", words(&stored.record)));
             stored.record
         }
+        Ok(Genesis::Renamed { stored, before }) => {
+            renamed(context, &stored.record, before.as_ref()).iter().for_each(|line| show(line));
+            stored.record
+        }
+        Ok(Genesis::OtherHubs(why)) => {
+            complain(&why);
+            return exit::REFUSED;
+        }
         Ok(Genesis::NeedsInit(_)) => return exit::REFUSED,
         Err(error) => return storage_failed(&error),
     };
@@ -28,7 +36,35 @@ pub(super) async fn run(context: &Context, active: Option<HubRole>) -> u8 {
         complain(&format!("{asked} is not active: `iot-hadr promote --to {asked}` makes it so"));
         return exit::REFUSED;
     }
-    make_probes(context, record.active).await
+    let made = make_probes(context, record.active).await;
+    if made == exit::DONE
+        && let Some(notice) = strangers::notice(&context.clients.hubs, record.active).await
+    {
+        show(&notice);
+    }
+    made
+}
+
+/// What the record says of its hubs now, and said before.
+fn renamed(context: &Context, record: &RoutingRecord, before: Option<&HubNames>) -> Vec<String> {
+    let now = context.clients.records.configured();
+    let Some(before) = before else {
+        let (primary, secondary) = (&now.primary, &now.secondary);
+        return vec![format!(
+            "the routing record knows its hubs now: primary {primary}, secondary {secondary}"
+        )];
+    };
+    let names = [
+        (HubRole::Primary, &before.primary, &now.primary),
+        (HubRole::Secondary, &before.secondary, &now.secondary),
+    ];
+    let changed = names.into_iter().filter(|(_, before, now)| !before.eq_ignore_ascii_case(now));
+    changed
+        .map(|(role, before, now)| {
+            let which = if role == record.active { "which is active" } else { "the standby" };
+            format!("the {role} hub, {which}, was {before} and is {now} now")
+        })
+        .collect()
 }
 
 async fn make_probes(context: &Context, active: HubRole) -> u8 {

@@ -18,12 +18,13 @@ mod pending;
 mod promote;
 mod rejoin;
 mod status;
+mod strangers;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 pub use dead_letters::DeadLetters;
-pub use output::exit;
 pub use losses::Losses;
+pub use output::exit;
 pub use pending::PendingCommand;
 pub use rejoin::Rejoin;
 
@@ -35,13 +36,16 @@ use crate::routing::{HubRole, LeaseKeeper, RecordError};
 /// What the operator asks for.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Makes the routing record and the probe identities; changes nothing that is there
+    /// Makes the routing record and the probe identities; changes no role that is there
     Init {
         /// After a loss of the record: which hub is active (otherwise the last one known)
         #[arg(long, value_enum)]
         active: Option<Hub>,
+        /// A hub was really replaced: the record shall be about the hubs of the settings from now on
+        #[arg(long)]
+        hubs_replaced: bool,
     },
-    /// Shows the record, both hubs, what is owed, dead letters, and how far each partition is
+    /// Shows the record, both hubs, what is owed, dead letters, duties, and how far each partition is
     Status {
         /// One JSON document
         #[arg(long)]
@@ -133,7 +137,9 @@ impl Context {
 /// Does it; the exit code.
 pub async fn run(command: Command, context: &Context) -> u8 {
     match command {
-        Command::Init { active } => init::run(context, active.map(HubRole::from)).await,
+        Command::Init { active, hubs_replaced } => {
+            init::run(context, active.map(HubRole::from), hubs_replaced).await
+        }
         Command::Status { json } => status::run(context, json).await,
         Command::Promote(arguments) => promote::run(context, arguments).await,
         Command::Check => check::run(context).await,

@@ -125,7 +125,10 @@ fn retried(outcome: Result<Retried, String>, json: bool) -> u8 {
     if json {
         show_json(&[numbers(done)]);
     } else {
-        show(&format!("{} tried, {} right now, {} still pending", done.tried, done.resolved, done.still_pending));
+        show(&format!(
+            "{} tried, {} right now, {} still pending",
+            done.tried, done.resolved, done.still_pending
+        ));
     }
     if done.still_pending == 0 { exit::DONE } else { exit::REFUSED }
 }

@@ -53,8 +53,7 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
     let active = context.clients.hubs.get(record.active).clone();
     let markers = Markers::new(active, record.active, context.clients.store.clone());
     let store = PendingStore::new(context.clients.store.clone());
-    let at_most =
-        if arguments.dry_run { LOOK } else { Duration::from_secs(arguments.drain_timeout_seconds) };
+    let at_most = if arguments.dry_run { LOOK } else { Duration::from_secs(arguments.drain_timeout_seconds) };
     let waiting = |lag: &Lag| complain(&format!("waiting: {}", in_words(lag)));
     match drain(markers, &store, at_most, arguments.accept_pending, waiting).await {
         Ok(lag) if arguments.dry_run => {

@@ -76,7 +76,9 @@ async fn plan(context: &Context, stored: &Stored) -> u8 {
     }
     match ending.listed().await {
         Ok(0) => {}
-        Ok(count) => show(&format!("{count} identities changed on either hub; each is compared, and then copied")),
+        Ok(count) => {
+            show(&format!("{count} identities changed on either hub; each is compared, and then copied"))
+        }
         Err(why) => complain(&why),
     }
     let notes = PendingStore::new(context.clients.store.clone()).list(SHOWN).await.unwrap_or_default();

@@ -11,7 +11,8 @@ use super::{Context, storage_failed};
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
 use crate::routing::{
-    self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored, margin,
+    self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored,
+    margin,
 };
 use crate::storage::StorageError;
 

@@ -90,7 +90,7 @@ settings! {
     LEFT_TO_OWNER = number("HADR_ACTIVE_LEFT_PERCENT", 50, 0..=95, "percent",
         "The part of the active hub's limits that is left to its owner; the standby's are all ours. Only with a tier");
     LEASE = number("HADR_LEASE_SECONDS", 15, 2..=300, "seconds",
-        "How long the right to write lasts after reading the routing record; a promotion takes a little longer");
+        "How long the right to write lasts after reading the routing record, and a duty after a write of its holder; a promotion takes a little longer");
     RECORD_REFRESH = number("HADR_RECORD_REFRESH_SECONDS", 3, 1..=60, "seconds", "How often the routing record is read");
     ROUTER_VALID = number("HADR_ROUTER_VALID_SECONDS", 60, 1..=86400, "seconds", "How long a device may keep the router's answer");
     DELETES_PER_HOUR = number("HADR_DELETES_PER_HOUR", 100, 0..=1_000_000, "devices and modules",

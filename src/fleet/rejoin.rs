@@ -19,8 +19,8 @@ use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work};
 use crate::routing::{
-    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing, end_rejoining,
-    margin, probe_present,
+    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
+    end_rejoining, margin, probe_present,
 };
 use crate::storage::StorageError;
 
@@ -119,8 +119,11 @@ impl Rejoin {
         match (stored.record.phase, stored.record.standby_state) {
             (Phase::Promoting, _) => Ok(Stage::Promoting),
             (Phase::Steady, StandbyState::InSync) => self.compare_the_rest(deadline).await,
-            (Phase::Steady, StandbyState::Rejoining) if stored.record.closing => self.close(&stored, deadline).await,
-            (Phase::Steady, StandbyState::Rejoining) => match self.waits_for(&stored.record, deadline).await? {
+            (Phase::Steady, StandbyState::Rejoining) if stored.record.closing => {
+                self.close(&stored, deadline).await
+            }
+            (Phase::Steady, StandbyState::Rejoining) => match self.waits_for(&stored.record, deadline).await?
+            {
                 Some(stage) => Ok(stage),
                 None => self.begin_closing(&stored, deadline).await,
             },
@@ -162,7 +165,8 @@ impl Rejoin {
             parts => parts.map_err(in_storage)?,
         };
         for part in parts {
-            count += self.pending.changed.part(&part).await.map_err(in_storage)?.map_or(0, |listed| listed.len());
+            count +=
+                self.pending.changed.part(&part).await.map_err(in_storage)?.map_or(0, |listed| listed.len());
         }
         Ok(count)
     }
@@ -213,7 +217,10 @@ impl Rejoin {
             return Ok(None);
         }
         if Timestamp::now() >= since && self.may_mark(record.epoch) {
-            markers.mark(known, deadline).await.map_err(|error| format!("a probe cannot be marked: {error}"))?;
+            markers
+                .mark(known, deadline)
+                .await
+                .map_err(|error| format!("a probe cannot be marked: {error}"))?;
         }
         Ok(Some(Stage::Partitions(known - behind.len(), known)))
     }
@@ -297,7 +304,12 @@ impl Rejoin {
     }
 
     /// Compares what the parts list, many parts together; `false` when some must be compared again.
-    async fn compare_parts(&self, parts: &[String], deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
+    async fn compare_parts(
+        &self,
+        parts: &[String],
+        deadline: Deadline,
+        compared: &mut usize,
+    ) -> Result<bool, String> {
         let mut whole = true;
         for parts in parts.chunks(PARTS_TOGETHER) {
             let listed = self.listed_in(parts).await?;
@@ -328,7 +340,12 @@ impl Rejoin {
         Ok(all.into_iter().map(|(identity, deleted)| Changed { identity, deleted }).collect())
     }
 
-    async fn compare(&self, listed: &[Changed], deadline: Deadline, compared: &mut usize) -> Result<bool, String> {
+    async fn compare(
+        &self,
+        listed: &[Changed],
+        deadline: Deadline,
+        compared: &mut usize,
+    ) -> Result<bool, String> {
         let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
         let terms = self.pending.terms(lease.lease());
         let active = lease.lease().active;
@@ -355,7 +372,8 @@ impl Rejoin {
 
     async fn everything(&self) -> Result<Vec<Changed>, String> {
         let differing = apparent_differences(&self.hubs).await;
-        let differing = differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
+        let differing =
+            differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
         Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
     }
 }
@@ -445,7 +463,12 @@ impl Comparing<'_> {
         changed.await.map(drop).map_err(in_storage)
     }
 
-    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: crate::reconcile::Wrote) -> Result<(), String> {
+    async fn remember(
+        &self,
+        id: &IdentityId,
+        terms: &Terms,
+        wrote: crate::reconcile::Wrote,
+    ) -> Result<(), String> {
         let at = self.at();
         let changed = self.pending.store.change(id, |before| {
             let mut note = before.unwrap_or_else(|| resting(id, at));

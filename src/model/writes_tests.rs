@@ -16,8 +16,12 @@ fn members(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Object
 /// A document, or with `nulls` a patch of one, on few names so that they meet.
 fn value(nulls: bool) -> impl Strategy<Value = Value> {
     let null = if nulls { Value::Null } else { json!("not null") };
-    let leaf =
-        prop_oneof![Just(null), (0..3i64).prop_map(Value::from), Just(json!(1.50)), Just(json!([1, {"a": null}]))];
+    let leaf = prop_oneof![
+        Just(null),
+        (0..3i64).prop_map(Value::from),
+        Just(json!(1.50)),
+        Just(json!([1, {"a": null}]))
+    ];
     leaf.prop_recursive(3, 16, 3, |inner| members(inner).prop_map(Value::Object))
 }
 
@@ -70,7 +74,8 @@ fn the_hubs_own_members_are_no_writes() {
 #[test]
 fn the_spelling_of_a_number_survives() {
     let patch: Object = serde_json::from_str(r#"{"a":1.0,"b":123456789012345678901234567890}"#).unwrap();
-    let text = serde_json::to_string(&applied(Object::new(), &[SectionWrites::from_patch(&patch, None)])).unwrap();
+    let text =
+        serde_json::to_string(&applied(Object::new(), &[SectionWrites::from_patch(&patch, None)])).unwrap();
     assert_eq!(text, r#"{"a":1.0,"b":123456789012345678901234567890}"#);
 }
 
@@ -84,7 +89,11 @@ fn a_member_was_written_with_what_it_is_part_of_and_with_what_is_part_of_it() {
     assert_eq!(writes.written_at(&path("a.x")), Some(Some(one)), "gone with what it was part of");
     assert_eq!(writes.written_at(&path("b.c")), Some(Some(one)));
     assert_eq!(writes.written_at(&path("b")), Some(Some(two)));
-    assert_eq!(writes.written_at(&path("b.e")), None, "an object reached on the way says nothing of its members");
+    assert_eq!(
+        writes.written_at(&path("b.e")),
+        None,
+        "an object reached on the way says nothing of its members"
+    );
     assert_eq!(writes.written_at(&path("z")), None);
 }
 

@@ -103,7 +103,11 @@ impl ChangedList {
         let (new, is_full) = self.new_in(list, all);
         if is_full {
             let name = format!("{}{EVERYTHING}", list.folder());
-            return self.container.put(&name, Bytes::from_static(b"{}"), Precondition::None).await.map(|_| ());
+            return self
+                .container
+                .put(&name, Bytes::from_static(b"{}"), Precondition::None)
+                .await
+                .map(|_| ());
         }
         if new.is_empty() {
             return Ok(());

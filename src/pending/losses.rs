@@ -56,7 +56,8 @@ impl LossStore {
                 at: Timestamp::now(),
                 losses: Vec::new(),
             });
-            let new: Vec<Loss> = losses.iter().filter(|loss| !report.losses.contains(loss)).cloned().collect();
+            let new: Vec<Loss> =
+                losses.iter().filter(|loss| !report.losses.contains(loss)).cloned().collect();
             if new.is_empty() {
                 return Ok(());
             }

@@ -252,7 +252,9 @@ impl<'a> Run<'a> {
     }
 
     async fn reconcile_one(&self, work: &mut Work<'_>, id: &IdentityId) -> Result<bool, String> {
-        let Some((note, etag)) = self.pending.store.of(id).await.map_err(in_storage)? else { return Ok(true) };
+        let Some((note, etag)) = self.pending.store.of(id).await.map_err(in_storage)? else {
+            return Ok(true);
+        };
         let announced_delete = note.slot(self.pass.source_role).deleted.is_some();
         let ask = Ask { compare_registry: true, announced_delete, ..Ask::default() };
         work.begin_identity();
@@ -317,11 +319,13 @@ impl Pass<'_> {
         self.source().try_again();
         self.target().try_again();
         let until = Deadline::after(WAKING).or(self.work_ends);
-        let (source, target) = futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
+        let (source, target) =
+            futures::join!(self.source().twin(&probe, until), self.target().twin(&probe, until));
         let is_down = |answer: Result<_, crate::iothub::HubError>| {
             answer.is_err_and(|error| error.kind == crate::iothub::HubErrorKind::Unavailable)
         };
-        let both = [(self.source_role, is_down(source.map(drop))), (self.target_role(), is_down(target.map(drop)))];
+        let both =
+            [(self.source_role, is_down(source.map(drop))), (self.target_role(), is_down(target.map(drop)))];
         both.into_iter().filter(|(_, down)| *down).map(|(hub, _)| hub).collect()
     }
 

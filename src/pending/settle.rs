@@ -100,7 +100,9 @@ pub(crate) async fn settle(
         match settling.once().await {
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
-            Err(Stop::At(Outcome::Pending(cause))) => return settling.write_down(cause.into()).await.map_err(end),
+            Err(Stop::At(Outcome::Pending(cause))) => {
+                return settling.write_down(cause.into()).await.map_err(end);
+            }
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
@@ -150,7 +152,9 @@ impl Settling<'_, '_> {
             (None, Look::Present(_)) => self.only_on_the_former().await?,
             (Some(active), Look::Absent) => self.gone_on_the_former(&active).await?,
             (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
-            (_, Look::Unreachable(error)) if error.kind == HubErrorKind::NoTurn || self.work.pass.is_over() => {
+            (_, Look::Unreachable(error))
+                if error.kind == HubErrorKind::NoTurn || self.work.pass.is_over() =>
+            {
                 Cause::not_reached().into()
             }
             (None, Look::Unreachable(error)) => match self.heard_former() {
@@ -257,7 +261,9 @@ impl Settling<'_, '_> {
             return Ok(said);
         }
         let entry = self.entry().await?;
-        let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else { return Ok(said) };
+        let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else {
+            return Ok(said);
+        };
         if self.note.slot(self.terms.active).own.created.as_deref() == Some(generation) {
             return Ok(false);
         }
@@ -316,7 +322,8 @@ impl Settling<'_, '_> {
             let ours_is_a_clients = since.is_none_or(|since| ours.is_some_and(|ours| ours >= since));
             return Ok(!ours_is_a_clients || theirs > ours);
         }
-        let Some(created) = self.note.slot(self.terms.former).created.filter(|_| self.id.module.is_none()) else {
+        let Some(created) = self.note.slot(self.terms.former).created.filter(|_| self.id.module.is_none())
+        else {
             return Ok(false);
         };
         let own = self.note.slot(self.terms.active).own.created.clone();
@@ -376,7 +383,8 @@ impl Settling<'_, '_> {
         .await?;
         if !patch.is_empty() {
             let twin = self.work.patch_twin(self.id, &patch, &active.etag).await?;
-            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version)).await?;
+            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version))
+                .await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;

@@ -55,7 +55,11 @@ pub(crate) struct Basis {
 
 impl From<&TwinDocument> for Basis {
     fn from(twin: &TwinDocument) -> Self {
-        Self { etag: twin.etag.clone(), device_etag: twin.device_etag.clone(), reported: twin.reported.version }
+        Self {
+            etag: twin.etag.clone(),
+            device_etag: twin.device_etag.clone(),
+            reported: twin.reported.version,
+        }
     }
 }
 

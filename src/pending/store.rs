@@ -130,7 +130,9 @@ impl PendingStore {
                 (None, None) => return Ok(None),
                 (None, Some(etag)) => self.clear(&id, etag).await.map(|()| None),
                 (Some(note), _) if before.as_ref() == Some(note) => return Ok(before.zip(etag)),
-                (Some(note), etag) => self.put(note, etag.as_ref()).await.map(|etag| Some((note.clone(), etag))),
+                (Some(note), etag) => {
+                    self.put(note, etag.as_ref()).await.map(|etag| Some((note.clone(), etag)))
+                }
             };
             match done {
                 Err(StorageError::Conflict) => {}

@@ -219,7 +219,11 @@ impl Work<'_> {
     ///
     /// A twin shows no keys: one that somebody else deleted and that is there again (`was_remade`) is never taken for
     /// equal by its twin alone.
-    pub(crate) async fn difference(&mut self, id: &IdentityId, was_remade: bool) -> Result<Option<Cause>, Outcome> {
+    pub(crate) async fn difference(
+        &mut self,
+        id: &IdentityId,
+        was_remade: bool,
+    ) -> Result<Option<Cause>, Outcome> {
         match self.compare(id, was_remade).await {
             Ok(cause) => Ok(cause),
             Err(Stop::Again) => Ok(Some(Cause::contended())),
@@ -234,7 +238,9 @@ impl Work<'_> {
             (_, Look::Unreachable(error)) => Err(Stop::At(self.source_silent(error))),
             (None, Look::Absent) => Ok(None),
             (None, Look::Present(_)) => Ok(drift("somebody else deleted it from the standby")),
-            (Some(_), Look::Absent) => Ok(Some(Cause::new(Reason::OnlyOnStandby, "the active hub does not have it"))),
+            (Some(_), Look::Absent) => {
+                Ok(Some(Cause::new(Reason::OnlyOnStandby, "the active hub does not have it")))
+            }
             (Some(target), Look::Present(source)) => {
                 let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
                 let alike = plan.steps.is_empty()

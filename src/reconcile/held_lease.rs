@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::iothub::Deadline;
-use crate::routing::{WriteLease, LeaseKeeper, NoLease};
+use crate::routing::{LeaseKeeper, NoLease, WriteLease};
 
 /// WriteLease that ends sooner than this is renewed before a write is sent.
 const AT_LEAST: Duration = Duration::from_secs(2);

@@ -89,7 +89,8 @@ impl<'a> InSync<'a> {
             Outcome::Absent => self.absent(id, &heard).await,
             // The event that says that it was deleted is on its way, or was here and could not be followed.
             Outcome::OnlyOnTarget => Ending::Equal,
-            Outcome::SourceSilent(error) => match follow(work, &self.pending.store, id, &heard, &error).await {
+            Outcome::SourceSilent(error) => match follow(work, &self.pending.store, id, &heard, &error).await
+            {
                 Ok(()) => Ending::Followed,
                 Err(Outcome::Pending(cause)) => Ending::pending(&cause),
                 Err(outcome) => self.without_an_answer(id, &heard, outcome).await,
@@ -193,8 +194,13 @@ impl<'a> InSync<'a> {
     }
 
     /// What somebody wrote to the standby is named before it is overwritten.
-    async fn report_drift(&self, id: &IdentityId, hints: &[&Placed]) -> Result<(), crate::storage::StorageError> {
-        let losses: Vec<Loss> = hints.iter().flat_map(|placed| Loss::of_writes(&placed.hint.writes)).collect();
+    async fn report_drift(
+        &self,
+        id: &IdentityId,
+        hints: &[&Placed],
+    ) -> Result<(), crate::storage::StorageError> {
+        let losses: Vec<Loss> =
+            hints.iter().flat_map(|placed| Loss::of_writes(&placed.hint.writes)).collect();
         self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await
     }
 }

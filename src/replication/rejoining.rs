@@ -41,9 +41,10 @@ impl<'a> Rejoining<'a> {
         let mut work = Work::new(self.pass);
         let mut ended = Vec::new();
         for IdentityWork { id, hints } in device.identities {
-            let ending = self.identity(&mut work, &id, &hints).await.unwrap_or_else(|error| {
-                Ending::Held(format!("storage: {error:?}"))
-            });
+            let ending = self
+                .identity(&mut work, &id, &hints)
+                .await
+                .unwrap_or_else(|error| Ending::Held(format!("storage: {error:?}")));
             ended.push(Ended { id, ending });
         }
         ended
@@ -115,7 +116,8 @@ impl<'a> Rejoining<'a> {
             note.hear(active, &said.active, at.now, false);
             let rests = note.reason == Reason::Rejoining;
             if is_moving && (is_new || rests || note.reason == Reason::Moving) {
-                let cause = Cause::new(Reason::Moving, "it is about to move, and will report on the active hub");
+                let cause =
+                    Cause::new(Reason::Moving, "it is about to move, and will report on the active hub");
                 note.tried(&Tried { not_before: Some(self.terms.moved_by), ..cause.into() }, at);
             } else if is_new && said.former.is_empty() {
                 note.rests(at);

@@ -1,6 +1,6 @@
 //! What devices are told. Pure.
 
-use super::HubRole;
+use super::record::HubRole;
 
 /// Which hub devices belong to, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::HubRole;
+use super::record::HubRole;
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
 use crate::model::{DeviceId, IdentityId, Object, PROBE_PREFIX};
 

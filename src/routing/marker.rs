@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::role::HubRole;
+use super::record::HubRole;
 use crate::model::{Object, TwinWrites};
 
 /// The tag that holds it.

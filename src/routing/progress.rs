@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::marker::Marker;
-use super::role::HubRole;
+use super::record::HubRole;
 use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "progress/";

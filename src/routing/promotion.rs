@@ -3,14 +3,16 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::authorship::authorship;
 use super::genesis::confirm;
-use crate::iothub::BootTime;
-use super::promotion_watch::PromotionWatch;
-use super::record::{Phase, Promotion, PromotionKind, RoutingRecord};
+use super::hubs::{Hubs, probe_present};
+use super::lease::PromotionWatch;
+use super::record::{
+    HubRole, Phase, Promotion, PromotionKind, RoutingRecord, TransitionError, Witness, abort,
+    begin_promotion, finish,
+};
 use super::store::{RecordError, RecordStore, Stored};
-use super::transition::{TransitionError, abort, begin_promotion, finish};
-use super::witness::Witness;
-use super::{HubRole, Hubs, authorship, probe_present};
+use crate::iothub::BootTime;
 use crate::iothub::{Deadline, HubError};
 
 /// Between looks at the record.
@@ -51,6 +53,8 @@ pub enum PromotionError {
     NoRecord,
     /// The record is older than what its witness remembers.
     LowerEpoch,
+    /// The record is about other hubs than the settings; in words.
+    OtherHubs(String),
     /// The record does not allow it.
     Rule(TransitionError),
     /// A hub gives no answer.
@@ -78,6 +82,7 @@ impl fmt::Display for PromotionError {
         match self {
             Self::NoRecord => write!(f, "there is no routing record; `iot-hadr init` makes one"),
             Self::LowerEpoch => write!(f, "the routing record is older than its witness remembers"),
+            Self::OtherHubs(why) => write!(f, "{why}"),
             Self::Rule(error) => write!(f, "{error}"),
             Self::Hub(hub, error) => write!(
                 f,
@@ -110,6 +115,9 @@ pub async fn promote(
     let current = store.read().await?.ok_or(PromotionError::NoRecord)?;
     if store.witness().await?.is_some_and(|witness| witness.epoch > current.record.epoch) {
         return Err(PromotionError::LowerEpoch);
+    }
+    if let Some(why) = store.other_hubs(&current.record) {
+        return Err(PromotionError::OtherHubs(why));
     }
     match (current.record.phase, current.record.promotion) {
         (Phase::Promoting, Some(under_way)) if under_way.to == request.to => {

@@ -9,15 +9,13 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 
-use super::diverged::Diverged;
 use super::genesis::after_loss;
-use super::knowledge::{Knowledge, ReadTimes};
-use super::lease::{Lease, margin};
-use super::record::{Authorship, Promotion, PromotionKind, RoutingRecord};
+use super::lease::{Knowledge, Lease, NoLease, ReadTimes};
+use super::record::{
+    Authorship, Diverged, HubRole, Promotion, PromotionKind, RoutingRecord, StandbyState, Witness, abort,
+    begin_promotion, end_rejoining, finish, margin,
+};
 use super::store::Stored;
-use super::transition::{abort, begin_promotion, end_rejoining, finish};
-use super::witness::Witness;
-use super::{HubRole, NoLease, StandbyState};
 use crate::iothub::BootTime;
 use crate::model::ETag;
 
@@ -316,7 +314,7 @@ fn clocks() -> impl Strategy<Value = Vec<(u64, u64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_schedule_writes_under_a_dead_lease_or_has_two_actives_in_one_epoch_or_forgets_that_the_hubs_parted(

@@ -20,6 +20,8 @@ pub(super) struct Blobs {
     pub(super) lost: u64,
     /// Gives no answer but 503.
     pub(super) away: bool,
+    /// Gives no answer at all.
+    pub(super) silent: bool,
 }
 
 pub(super) type Shared = Arc<Mutex<Blobs>>;
@@ -28,6 +30,9 @@ async fn serve(State(blobs): State<Shared>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let path = parts.uri.path().to_owned();
+    if blobs.lock().unwrap().silent {
+        std::future::pending::<()>().await;
+    }
     let mut storage = blobs.lock().unwrap();
     if storage.away {
         return refused(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy");

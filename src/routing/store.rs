@@ -6,9 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::hub_names::HubNames;
-use super::record::RoutingRecord;
-use super::witness::Witness;
+use super::record::{HubNames, RoutingRecord, Witness};
 use crate::model::ETag;
 use crate::storage::{Account, Container, Precondition, StorageError, Written};
 

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use super::record::{Promotion, PromotionKind, RoutingRecord};
+use super::record::{Promotion, PromotionKind, RoutingRecord, begin_promotion};
 use super::storage_double::{self, Shared};
 use super::store::{RecordError, RecordStore};
-use super::transition::begin_promotion;
-use super::{HubNames, HubRole, LeaseKeeper, NoLease, authorship, first_start, init};
+use super::{HubNames, HubRole, InitRequest, LeaseKeeper, NoLease, authorship, first_start, init};
 use crate::routing::Genesis;
+use crate::storage::Account;
 
 async fn storage() -> (RecordStore, Shared) {
     let (account, blobs) = storage_double::storage().await;
@@ -17,6 +17,10 @@ async fn storage() -> (RecordStore, Shared) {
 
 fn names(primary: &str, secondary: &str) -> HubNames {
     HubNames { primary: primary.to_owned(), secondary: secondary.to_owned() }
+}
+
+fn request(lease: Duration) -> InitRequest {
+    InitRequest { lease, active: None, hubs_replaced: false, by: "operator".to_owned() }
 }
 
 fn genesis() -> RoutingRecord {
@@ -61,7 +65,59 @@ async fn a_first_start_makes_epoch_1_once_and_a_lost_record_only_init_makes_agai
     assert!(matches!(first_start(&store, lease, "third").await, Ok(Genesis::NeedsInit(_))));
     let fresh = LeaseKeeper::new(store.clone());
     assert_eq!(fresh.acquire(Duration::ZERO).await.err(), Some(NoLease::NoRecord));
-    let Ok(Genesis::Created(again)) = init(&store, lease, None, "operator").await else { unreachable!() };
+    let Ok(Genesis::Created(again)) = init(&store, &request(lease)).await else { unreachable!() };
     assert_eq!((again.record.epoch, again.record.active), (2, HubRole::Primary));
     assert_eq!(fresh.acquire(Duration::ZERO).await.unwrap().epoch, 2);
+}
+
+/// The same storage, with these hubs in the settings.
+fn storage_for(account: &Account, primary: &str, secondary: &str) -> RecordStore {
+    RecordStore::new(account, "app", names(primary, secondary))
+}
+
+#[tokio::test]
+async fn a_record_about_other_hubs_gives_no_lease_until_init_is_told_that_a_hub_was_replaced() {
+    let (account, _) = storage_double::storage().await;
+    let lease = Duration::from_secs(15);
+    let ours = storage_for(&account, "one.example", "two.example");
+    assert!(matches!(init(&ours, &request(lease)).await, Ok(Genesis::Created(_))));
+    let other_case = LeaseKeeper::new(storage_for(&account, "ONE.example", "Two.example"));
+    assert_eq!(other_case.acquire(Duration::ZERO).await.unwrap().epoch, 1);
+    let told = InitRequest { hubs_replaced: true, ..request(lease) };
+    let swapped = storage_for(&account, "two.example", "one.example");
+    let refused = LeaseKeeper::new(swapped.clone()).acquire(Duration::ZERO).await;
+    assert!(matches!(refused, Err(NoLease::OtherHubs(why)) if why.contains("swapped")));
+    assert!(matches!(init(&swapped, &told).await, Ok(Genesis::OtherHubs(_))), "never a replacement");
+    let strange = storage_for(&account, "one.example", "three.example");
+    assert!(matches!(init(&strange, &request(lease)).await, Ok(Genesis::OtherHubs(_))));
+    let Ok(Genesis::Renamed { stored, before }) = init(&strange, &told).await else { unreachable!() };
+    assert_eq!(before, Some(names("one.example", "two.example")));
+    assert_eq!((stored.record.epoch, stored.record.hubs), (1, Some(names("one.example", "three.example"))));
+    assert!(LeaseKeeper::new(strange).acquire(Duration::ZERO).await.is_ok());
+    assert!(LeaseKeeper::new(ours).acquire(Duration::ZERO).await.is_err(), "the settings of before");
+}
+
+#[tokio::test]
+async fn a_record_that_does_not_know_its_hubs_learns_them_at_the_next_init() {
+    let (store, _) = storage().await;
+    store.create(genesis()).await.unwrap();
+    assert!(LeaseKeeper::new(store.clone()).acquire(Duration::ZERO).await.is_ok());
+    let lease = Duration::from_secs(15);
+    let Ok(Genesis::Renamed { stored, before: None }) = init(&store, &request(lease)).await else {
+        unreachable!()
+    };
+    assert_eq!(stored.record.hubs.as_ref(), Some(store.configured()));
+    assert!(matches!(init(&store, &request(lease)).await, Ok(Genesis::Exists(_))));
+}
+
+#[tokio::test]
+async fn a_record_that_was_lost_is_not_made_again_with_swapped_settings() {
+    let (account, blobs) = storage_double::storage().await;
+    let lease = Duration::from_secs(15);
+    let ours = storage_for(&account, "one.example", "two.example");
+    assert!(matches!(init(&ours, &request(lease)).await, Ok(Genesis::Created(_))));
+    blobs.lock().unwrap().blobs.retain(|path, _| !path.contains("routing-record"));
+    let swapped = storage_for(&account, "two.example", "one.example");
+    assert!(matches!(init(&swapped, &request(lease)).await, Ok(Genesis::OtherHubs(_))));
+    assert!(matches!(init(&ours, &request(lease)).await, Ok(Genesis::Created(_))));
 }

@@ -7,14 +7,25 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::authorship::authorship;
 use super::genesis::{Genesis, confirm, first_start, remember_probes};
-use crate::iothub::BootTime;
-use super::lease_keeper::Desk;
-use super::record::Phase;
+use super::hubs::Hubs;
+use super::lease::Desk;
+use super::record::{Phase, StandbyState, finish};
 use super::store::{RecordError, Stored};
-use super::transition::finish;
-use super::{Hubs, RoutingSettings, StandbyState, authorship};
+use crate::iothub::BootTime;
 use crate::iothub::Deadline;
+
+/// How a process follows the record.
+#[derive(Debug, Clone)]
+pub struct RoutingSettings {
+    /// How long a write lease lasts after a read, for a record that is made here.
+    pub lease: Duration,
+    /// How often the record is read in the background.
+    pub refresh: Duration,
+    /// What this process calls itself in what it writes.
+    pub process: String,
+}
 
 /// To be run in the background for as long as the process lives.
 #[derive(Debug)]
@@ -73,7 +84,8 @@ impl Watcher {
                 let made = self.make_probes(&stored).await;
                 self.read_and_follow().await.and(made)
             }
-            Genesis::Exists(_) => self.read_and_follow().await,
+            Genesis::OtherHubs(why) => Err(RecordError::Refused(why)),
+            Genesis::Exists(_) | Genesis::Renamed { .. } => self.read_and_follow().await,
         }
     }
 

@@ -65,6 +65,24 @@ async fn one_process_holds_the_duty_and_status_says_which_until_another_follows(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_holder_that_was_frozen_is_followed_and_does_not_take_the_duty_back() {
+    let world = World::with(quick(&[])).await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let frozen = world.handler("frozen").await;
+    world.eventually_held_by(frozen.process.id()).await;
+    let other = world.handler("other").await;
+    frozen.process.signal("STOP");
+    world.eventually_held_by(other.process.id()).await;
+    frozen.process.signal("CONT");
+    let renewed = async || world.app_json(&["status", "--json"]).await["duties"][0]["renewedAt"].clone();
+    for _ in 0..3 {
+        let before = renewed().await;
+        world.eventually("the duty is renewed", || async { renewed().await != before }).await;
+        world.eventually_held_by(other.process.id()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn while_storage_refuses_connections_the_duty_rests_and_the_process_lives_on() {
     let relay = Relay::start().await;
     let world = World::with(quick(&[("AzureWebJobsStorage", relay.connection_string())])).await;

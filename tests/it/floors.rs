@@ -4,19 +4,24 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// `docs/ARCHITECTURE.md`, "Rooms and floors".
-const FLOORS: [(&str, u8); 12] = [
-    ("main", 6),
-    ("lib", 6),
-    ("app", 5),
-    ("cli", 5),
-    ("functions", 4),
-    ("config", 4),
-    ("replication", 3),
-    ("routing", 2),
-    ("iothub", 1),
-    ("storage", 1),
-    ("host", 1),
+/// `docs/ARCHITECTURE.md`, "Rooms and floors": the floor of each room, in tenths. A room that is not
+/// there yet has its place.
+const FLOORS: [(&str, u8); 16] = [
+    ("main", 60),
+    ("lib", 60),
+    ("app", 50),
+    ("cli", 50),
+    ("functions", 40),
+    ("config", 40),
+    ("replication", 30),
+    ("fleet", 30),
+    ("failover", 30),
+    ("pending", 21),
+    ("reconcile", 20),
+    ("routing", 10),
+    ("iothub", 5),
+    ("storage", 5),
+    ("host", 5),
     ("model", 0),
 ];
 
@@ -36,6 +41,20 @@ pub fn sources(folder: &Path) -> Vec<PathBuf> {
 fn room_of(file: &Path, src: &Path) -> String {
     let first = file.strip_prefix(src).unwrap().components().next().unwrap();
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// All but the unit tests at the end; a test module in a file of its own is only a line.
+pub fn shipped(text: &str) -> &str {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("#[cfg(test)]") {
+        let rest = &text[from + at..];
+        let declared = rest.lines().find(|line| line.starts_with("mod ") || line.starts_with("pub mod "));
+        if !declared.is_some_and(|line| line.ends_with(';')) {
+            return &text[..from + at];
+        }
+        from += at + 1;
+    }
+    text
 }
 
 /// The rooms that a file names: `crate::room…`, also inside `use crate::{…}`.
@@ -66,7 +85,7 @@ fn a_room_uses_lower_floors_only_and_rooms_on_one_floor_are_blind_to_each_other(
         let floor = floors.get(room.as_str()).unwrap_or_else(|| panic!("{room} is on no floor"));
         // Unit tests may build what they need from anywhere.
         let text = fs::read_to_string(&file).unwrap();
-        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let shipped = shipped(&text);
         for named in rooms_named_in(shipped) {
             if let Some(other) = floors.get(named.as_str())
                 && named != room
@@ -85,7 +104,10 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
     let pure = [
         "model",
         "replication/plan.rs",
-        "routing/record.rs",
+        "routing/record",
+        "routing/lease/knowledge.rs",
+        "routing/lease/promotion_watch.rs",
+        "routing/duty/term.rs",
         "routing/assignment.rs",
         "iothub/sas.rs",
         "iothub/notification",
@@ -96,7 +118,7 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
         let files = if path.is_dir() { sources(&path) } else { vec![path] };
         for file in files {
             let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let shipped = shipped(&text);
             for word in
                 ["Instant::now", "SystemTime::now", "Timestamp::now", "std::env", "tokio::", "reqwest::"]
             {

@@ -21,6 +21,7 @@ mod edges;
 mod failures;
 mod floors;
 mod handler;
+mod hub_names;
 mod kill;
 mod promotion;
 mod registry;

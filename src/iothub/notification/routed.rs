@@ -169,9 +169,5 @@ fn replacement(body: &Object, at: Option<Timestamp>) -> TwinWrites {
         None => SectionWrites::replacement(&Object::new(), at),
         Some(_) => part(body, "tags").map(|tags| SectionWrites::replacement(tags, at)).unwrap_or_default(),
     };
-    TwinWrites {
-        tags,
-        desired: section("desired"),
-        reported: section("reported"),
-    }
+    TwinWrites { tags, desired: section("desired"), reported: section("reported") }
 }

@@ -57,7 +57,9 @@ fn an_update_carries_its_patch_without_the_hubs_own_members() {
 #[test]
 fn tags_alone_are_a_change() {
     let hint = one(&json!({"version": 3, "tags": {"a": 1}}), routed("updateTwin"), json!({})).unwrap();
-    assert!(hint.writes.desired.is_empty() && hint.writes.reported.is_empty() && !hint.writes.tags.is_empty());
+    assert!(
+        hint.writes.desired.is_empty() && hint.writes.reported.is_empty() && !hint.writes.tags.is_empty()
+    );
 }
 
 #[test]

@@ -160,9 +160,10 @@ fn properties(
     let now = &section(active_twin, name).values;
     let writes = section_writes(former.writes, name);
     let theirs = View {
-        values: former_twin
-            .map_or_else(|| written(now, writes), |twin| section(twin, name).values.clone()),
-        times: former_twin.map(|twin| section(twin, name)).map(|section| (&section.metadata, section.version)),
+        values: former_twin.map_or_else(|| written(now, writes), |twin| section(twin, name).values.clone()),
+        times: former_twin
+            .map(|twin| section(twin, name))
+            .map(|section| (&section.metadata, section.version)),
         writes,
         own: own(former.own, name),
         since: former.since,
@@ -242,7 +243,9 @@ impl Meeting<'_> {
         let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
         // Of an object that is on one hub alone, some members may be newer than what took it away, and others not.
         let parts = match (member(&self.theirs.values, &path), member(&self.ours.values, &path)) {
-            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members))) if ours.is_some() => members,
+            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members))) if ours.is_some() => {
+                members
+            }
             _ => return self.decide_whole(&path, theirs, ours, patch, losses),
         };
         if parts.is_empty() {
@@ -286,7 +289,9 @@ impl Meeting<'_> {
             (Some(_), None) => Kept::Former,
             (None, None) => match member(&self.theirs.values, path) {
                 // The copy is there, and what it was copied from is gone.
-                None if self.is_readable && self.ours.times.is_some() && self.theirs.since.is_none() => Kept::Former,
+                None if self.is_readable && self.ours.times.is_some() && self.theirs.since.is_none() => {
+                    Kept::Former
+                }
                 _ => Kept::Active,
             },
         }

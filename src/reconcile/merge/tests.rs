@@ -96,7 +96,11 @@ fn the_apps_own_write_is_no_clients_whatever_its_time() {
     known.own.wrote_twin(20, 7);
     assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
     known.own = OwnWrites { writing: desired(json!({"rate": 5}), LATER), ..OwnWrites::default() };
-    assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})), "begun and not heard of");
+    assert_eq!(
+        merged(Some(&former), &active, &known).desired,
+        object(json!({"rate": 9})),
+        "begun and not heard of"
+    );
 }
 
 #[test]
@@ -106,7 +110,10 @@ fn a_removal_is_a_write_on_either_side() {
     let removed = merged(Some(&gone), &here, &Known::default());
     assert_eq!(removed.desired, object(json!({"rate": null})), "the copy of what is gone");
     let changed = twin(&[("rate", json!(5), SOON, 3)], json!({}));
-    assert!(merged(Some(&gone), &changed, &Known::default()).desired.is_empty(), "a client's own, made since");
+    assert!(
+        merged(Some(&gone), &changed, &Known::default()).desired.is_empty(),
+        "a client's own, made since"
+    );
     let known = Known { former: desired(json!({"rate": null}), LATER), ..Known::default() };
     let later = merged(Some(&gone), &changed, &known);
     assert_eq!((later.desired.get("rate"), lost(&later).len()), (Some(&Value::Null), 1));

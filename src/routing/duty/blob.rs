@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::document::Document;
 use super::term::Term;
-use crate::model::ETag;
 use crate::iothub::BootTime;
+use crate::model::ETag;
 use crate::storage::{Container, Precondition, StorageError};
 
 /// Where duties are.

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::blob::{DutyBlob, Outcome};
 use super::document::{Document, number};
 use super::term::Term;
-use crate::iothub::Deadline;
 use crate::iothub::BootTime;
+use crate::iothub::Deadline;
 use crate::storage::StorageError;
 
 /// For the duty to be given back at the end of the process.
@@ -73,14 +73,17 @@ impl DutyLease {
         self.write(|document, nonce| document.renewed(Some(cursor), nonce)).await
     }
 
-    /// Renews it until that is no longer possible.
+    /// Renews it until that is no longer possible, and ends with it: a write that hangs is not waited
+    /// for.
     pub(super) async fn keep(&self) {
         let part = self.0.blob.lease / 3;
         while self.still_held() {
             tokio::time::sleep(part.min(self.left())).await;
-            match self.write(|document, nonce| document.renewed(None, nonce)).await {
-                Ok(()) => {}
-                Err(why) => tracing::debug!(duty = self.0.blob.name, %why, "not renewed"),
+            let renewal = self.write(|document, nonce| document.renewed(None, nonce));
+            match tokio::time::timeout(self.left(), renewal).await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => tracing::debug!(duty = self.0.blob.name, %why, "not renewed"),
+                Err(_) => tracing::debug!(duty = self.0.blob.name, "not renewed in time"),
             }
         }
     }

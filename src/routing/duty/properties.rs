@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::document::Document;
 use super::term::{Candidate, Term};
-use crate::model::ETag;
 use crate::iothub::BootTime;
+use crate::model::ETag;
 
 const LEASE: u64 = 5_000;
 

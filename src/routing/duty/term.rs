@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::document::Document;
-use crate::model::ETag;
 use crate::iothub::BootTime;
-use crate::routing::lease::margin;
+use crate::model::ETag;
+use crate::routing::record::margin;
 
 /// What a process that would take the duty has seen of it.
 #[derive(Debug, Clone, Default)]

@@ -103,6 +103,35 @@ async fn the_duty_rests_while_storage_is_away_and_is_taken_up_again() {
 }
 
 #[tokio::test]
+async fn work_is_dropped_when_the_lease_ends_also_while_storage_hangs() {
+    let (container, blobs) = container().await;
+    let (stop, worked) = (CancellationToken::new(), Arc::new(AtomicUsize::new(0)));
+    let (held, mut taken) = mpsc::unbounded_channel();
+    let duty = Duty::new(container, "pending", "one".to_owned(), DutySettings { lease: LEASE });
+    let counted = Arc::clone(&worked);
+    let running = tokio::spawn(duty.run(stop.clone(), EVERY, move |lease| {
+        let (held, counted) = (held.clone(), Arc::clone(&counted));
+        async move {
+            let _ = held.send(lease.clone());
+            loop {
+                counted.fetch_add(usize::from(!lease.still_held()), Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }));
+    let lease = taken.recv().await.unwrap();
+    blobs.lock().unwrap().silent = true;
+    while lease.still_held() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tokio::time::sleep(LEASE).await;
+    let late = worked.load(Ordering::SeqCst);
+    assert!(late <= 10, "{late} rounds of 10 ms after the end");
+    stop.cancel();
+    tokio::time::timeout(SOON, running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn an_answer_that_was_lost_neither_ends_the_duty_nor_loses_the_cursor() {
     let (container, blobs) = container().await;
     let duty = Duty::new(container, "pending", "one".to_owned(), DutySettings { lease: SOON });

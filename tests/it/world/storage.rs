@@ -70,12 +70,20 @@ impl Container {
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
-    /// As if both hubs had been found equal: the record says that the standby is in sync.
-    pub async fn end_rejoining(&self) {
+    /// Changes the routing record as nothing in the app would.
+    pub async fn edit_record(&self, edit: impl FnOnce(&mut Value)) {
         let record = self.get("routing-record.json").await.unwrap();
         let mut record: Value = serde_json::from_slice(&record).unwrap();
-        (record["standbyState"], record["diverged"]) = (json!("in-sync"), Value::Null);
+        edit(&mut record);
         self.put("routing-record.json", record.to_string()).await;
+    }
+
+    /// As if both hubs had been found equal: the record says that the standby is in sync.
+    pub async fn end_rejoining(&self) {
+        self.edit_record(|record| {
+            (record["standbyState"], record["diverged"]) = (json!("in-sync"), Value::Null);
+        })
+        .await;
     }
 
     /// Names under a prefix.

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::assignment::Assignment;
 use super::knowledge::{Knowledge, ReadTimes};
-use crate::iothub::BootTime;
-use super::store::{RecordError, RecordStore, Stored};
 use super::write_lease::{NoLease, WriteLease};
+use crate::iothub::BootTime;
+use crate::routing::assignment::Assignment;
+use crate::routing::store::{RecordError, RecordStore, Stored};
 
 /// For one read of the record: a part of the lease, so that another may be tried before it ends.
 const READ: Duration = Duration::from_secs(5);
 
 /// Holds and renews the write lease of this process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LeaseKeeper(pub(super) Arc<Desk>);
+pub struct LeaseKeeper(pub(in crate::routing) Arc<Desk>);
 
 impl LeaseKeeper {
     /// For a process without a watcher, such as a command: reads when it is asked.
@@ -43,8 +43,8 @@ impl LeaseKeeper {
 
 /// Knowledge of one process, and the only place that adds to it.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub(super) store: RecordStore,
+pub(in crate::routing) struct Desk {
+    pub(in crate::routing) store: RecordStore,
     knowledge: Mutex<Knowledge>,
     reading: tokio::sync::Mutex<()>,
     witnessed: Mutex<bool>,
@@ -52,7 +52,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(store: RecordStore) -> Self {
+    pub(in crate::routing) fn new(store: RecordStore) -> Self {
         let knowledge = Knowledge::new();
         let view = watch::Sender::new(knowledge.assignment());
         Self {
@@ -64,16 +64,16 @@ impl Desk {
         }
     }
 
-    pub(super) fn view(&self) -> watch::Receiver<Option<Assignment>> {
+    pub(in crate::routing) fn view(&self) -> watch::Receiver<Option<Assignment>> {
         self.view.subscribe()
     }
 
-    pub(super) fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+    pub(in crate::routing) fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
         self.knowledge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads once and learns from it; what was read.
-    pub(super) async fn refresh(&self) -> Result<Option<Stored>, RecordError> {
+    pub(in crate::routing) async fn refresh(&self) -> Result<Option<Stored>, RecordError> {
         let _one_at_a_time = self.reading.lock().await;
         self.read().await
     }

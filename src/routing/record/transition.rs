@@ -5,7 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::diverged::Diverged;
-use super::record::{Authorship, Phase, Promotion, PromotionKind, RoutingRecord};
+use super::document::{Authorship, Phase, Promotion, PromotionKind, RoutingRecord};
+use super::hub_names::HubNames;
 use super::role::{HubRole, StandbyState};
 
 /// Why a step cannot be taken from here.
@@ -121,7 +122,10 @@ pub fn accept_rejoin(
 }
 
 /// The comparison that ends a rejoining begins: from now on what changes is listed apart, and compared after it.
-pub fn begin_closing(record: &RoutingRecord, authorship: Authorship) -> Result<RoutingRecord, TransitionError> {
+pub fn begin_closing(
+    record: &RoutingRecord,
+    authorship: Authorship,
+) -> Result<RoutingRecord, TransitionError> {
     rejoining(record)?;
     Ok(RoutingRecord { closing: true, ..record.clone() }.signed(authorship))
 }
@@ -135,6 +139,18 @@ pub fn end_rejoining(
     let in_sync = StandbyState::InSync;
     Ok(RoutingRecord { standby_state: in_sync, diverged: None, closing: false, ..record.clone() }
         .signed(authorship))
+}
+
+/// The record is about these hubs from now on; roles, epoch and leases stay.
+pub fn name_hubs(
+    record: &RoutingRecord,
+    hubs: HubNames,
+    authorship: Authorship,
+) -> Result<RoutingRecord, TransitionError> {
+    match record.promotion {
+        Some(promotion) => Err(TransitionError::AlreadyPromoting(promotion.to)),
+        None => Ok(RoutingRecord { hubs: Some(hubs), ..record.clone() }.signed(authorship)),
+    }
 }
 
 fn rejoining(record: &RoutingRecord) -> Result<(), TransitionError> {

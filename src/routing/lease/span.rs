@@ -37,11 +37,6 @@ impl Lease {
     }
 }
 
-/// What a promotion waits beyond the lease: for clocks that do not run at one rate.
-pub fn margin(lease: Duration) -> Duration {
-    (lease / 10).max(Duration::from_secs(1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::lease::margin;
 use crate::iothub::BootTime;
-use super::record::{Phase, RoutingRecord};
 use crate::model::ETag;
+use crate::routing::record::{Phase, RoutingRecord, margin};
 
 /// One promoting write, watched on one's own clock.
 #[derive(Debug, Clone, PartialEq, Eq)]

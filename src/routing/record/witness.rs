@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::diverged::Diverged;
-use super::record::{Phase, RoutingRecord};
+use super::document::{Phase, RoutingRecord};
+use super::hub_names::HubNames;
 use super::role::{HubRole, StandbyState};
 
 /// The witness document. Its numbers never go back.
@@ -25,6 +26,9 @@ pub struct Witness {
     /// Since when the hubs may differ, in `epoch`.
     #[serde(default)]
     pub diverged: Option<Diverged>,
+    /// The hubs that the record was last about.
+    #[serde(default)]
+    pub hubs: Option<HubNames>,
     /// The record's lease in `epoch`, in seconds.
     #[serde(default)]
     pub lease_seconds: u32,
@@ -44,6 +48,7 @@ impl Witness {
             standby_state: StandbyState::InSync,
             cut: None,
             diverged: None,
+            hubs: None,
             lease_seconds: 0,
             probes_made: false,
         }
@@ -75,6 +80,9 @@ impl Witness {
     /// view that comes late changes nothing.
     pub fn confirm(&mut self, record: &RoutingRecord) {
         self.reserve(record.epoch);
+        if record.epoch >= self.epoch && record.hubs.is_some() {
+            self.hubs.clone_from(&record.hubs);
+        }
         let ended = record.epoch == self.epoch && record.standby_state == StandbyState::InSync;
         if record.phase == Phase::Steady && (record.epoch > self.epoch || ended) {
             self.epoch = record.epoch;

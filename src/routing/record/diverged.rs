@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::HubRole;
-use super::lease::margin;
+use super::margin::margin;
+use super::role::HubRole;
 
 /// Storage says when it wrote in whole seconds (`Last-Modified`, documented): the real time is up to
 /// so much later.

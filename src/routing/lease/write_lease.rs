@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::diverged::Diverged;
-use super::lease::Lease;
-use super::record::RoutingRecord;
-use super::role::{HubRole, StandbyState};
+use super::span::Lease;
 use crate::iothub::Deadline;
+use crate::routing::record::{Diverged, HubRole, RoutingRecord, StandbyState};
 
 /// The right to write until `ends`, and what the record it was read from says.
 #[derive(Debug, Clone)]

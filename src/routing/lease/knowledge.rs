@@ -1,12 +1,12 @@
 //! What one process knows of the record, and what follows from it. Pure: times come in.
 
-use super::assignment::Assignment;
-use super::lease::Lease;
-use crate::iothub::BootTime;
 use super::promotion_watch::PromotionWatch;
-use super::record::{Phase, RoutingRecord};
-use super::store::Stored;
+use super::span::Lease;
 use super::write_lease::NoLease;
+use crate::iothub::BootTime;
+use crate::routing::assignment::Assignment;
+use crate::routing::record::{Phase, RoutingRecord};
+use crate::routing::store::Stored;
 
 /// When a read was sent, and when its answer was here.
 #[derive(Debug, Clone, Copy)]
