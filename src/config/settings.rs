@@ -85,10 +85,10 @@ settings! {
     MQTT_SESSIONS = number("HADR_MQTT_SESSIONS", 16, 1..=256, "sessions",
         "Device sessions open at one time to each hub, to write reported properties");
     HUB1_TIER = text("HADR_HUB1_TIER", Default::Derived("not set"),
-        "Tier and units of the primary hub, such as S1x1: its limits are kept. Not set: no limit of our own, but a 429 makes every caller wait. For an emulator whose minute passes in a second: S1x1@60");
+        "Tier and units of the primary hub, such as S1x1: its limits are kept. Not set: the app finds them, beginning at those of S1x1, and comes down at once when the hub slows or refuses. For an emulator whose minute passes in a second: S1x1@60");
     HUB2_TIER = text("HADR_HUB2_TIER", Default::Derived("not set"), "The same of the secondary hub");
     LEFT_TO_OWNER = number("HADR_ACTIVE_LEFT_PERCENT", 50, 0..=95, "percent",
-        "The part of the active hub's limits that is left to its owner; the standby's are all ours. Only with a tier");
+        "The part of the active hub's limits that is left to its owner; the standby's are all ours");
     LEASE = number("HADR_LEASE_SECONDS", 15, 2..=300, "seconds",
         "How long the right to write lasts after reading the routing record, and a duty after a write of its holder; a promotion takes a little longer");
     RECORD_REFRESH = number("HADR_RECORD_REFRESH_SECONDS", 3, 1..=60, "seconds", "How often the routing record is read");

@@ -39,9 +39,9 @@ pub struct Limits {
     pub device_sessions: usize,
     /// How long one attempt may take, answer read. The service queues before it throttles.
     pub attempt_timeout: Duration,
-    /// The hub's tier; without it only a 429 makes anybody wait.
+    /// The hub's tier; without it its limits are looked for.
     pub tier: Option<Tier>,
-    /// The part of the tier's limits that is left to the hub's owner while it is the active one; 0 to less than 1.
+    /// The part of the limits that is left to the hub's owner while it is the active one; 0 to less than 1.
     pub left_to_owner: f64,
 }
 
@@ -205,7 +205,7 @@ impl HubClient {
         Self { turn: Some(Arc::new(AtomicBool::new(true))), ..self.clone() }
     }
 
-    /// How many requests of this class a minute this process allows itself; `None` without a limit.
+    /// How many requests of this class a minute this process allows itself; `None` while no limit is known.
     #[must_use]
     pub fn per_minute(&self, class: OperationClass) -> Option<f64> {
         self.inner.throttle.per_minute(class)
@@ -291,8 +291,12 @@ impl HubClient {
 
     async fn attempt(&self, call: &Call, deadline: Deadline) -> Result<Answer, Failure> {
         let time = self.attempt_time(deadline);
+        let in_flight = self.inner.throttle.sent(call.class, call.items);
         match tokio::time::timeout(time, self.exchange(call, deadline)).await {
             Ok(Ok(answer)) => {
+                if answer.status.as_u16() != 429 && !answer.status.is_server_error() {
+                    in_flight.answered();
+                }
                 self.inner.reachability.answered(Instant::now(), answer.status.is_server_error());
                 settle(call, answer)
             }

@@ -60,7 +60,12 @@ impl HubClient {
             let place = attempts.place(&self.devices().places).await?;
             attempts.admit(&self.devices().reachability)?;
             let patch = Patch { topic: &topic, body: &body, deadline, refused: Arc::default() };
+            let in_flight = self.throttle().sent(ReportedWrite, 1);
             let patched = self.session(id, patch).await;
+            match patched.is_ok() {
+                true => in_flight.answered(),
+                false => drop(in_flight),
+            }
             drop(place);
             match patched {
                 Ok(version) => return Ok(version),

@@ -27,33 +27,7 @@ pub enum HubErrorKind {
     Malformed,
 }
 
-/// What is to be done about a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Remedy {
-    /// The same again, later.
-    RetryLater,
-    /// What was believed of this identity is no longer so: look at both hubs again.
-    ObserveAgain,
-    /// Leave the identity as it is, and note durably that it is not right yet.
-    Owe,
-    /// Nothing can be done with this hub now: keep the work back.
-    Hold,
-    /// The same request will fail for ever: note why, and do not repeat it unchanged.
-    GiveUp,
-}
-
 impl HubErrorKind {
-    /// What is to be done. Exhaustive on purpose: a new kind has to be thought about here.
-    pub fn remedy(self) -> Remedy {
-        match self {
-            Self::Absent | Self::Exists | Self::Stale => Remedy::ObserveAgain,
-            Self::Throttled | Self::NoTurn => Remedy::RetryLater,
-            Self::Unavailable | Self::LeaseOver => Remedy::Hold,
-            Self::Denied | Self::Malformed => Remedy::Owe,
-            Self::Rejected => Remedy::GiveUp,
-        }
-    }
-
     fn words(self) -> &'static str {
         match self {
             Self::Absent => "not found",
@@ -86,11 +60,6 @@ impl HubError {
     /// A failure that the hub did not word itself.
     pub(crate) fn new(kind: HubErrorKind, message: impl Into<String>) -> Self {
         Self { kind, code: None, tracking_id: None, message: tidy(&message.into()) }
-    }
-
-    /// What is to be done about it.
-    pub fn remedy(&self) -> Remedy {
-        self.kind.remedy()
     }
 }
 

@@ -35,7 +35,7 @@ pub use bulk::{BulkItem, MAX_BULK_ITEMS};
 pub use client::{HubClient, Limits};
 pub use connection_string::{BadConnectionString, HubSettings};
 pub use deadline::Deadline;
-pub use error::{HubError, HubErrorKind, Remedy};
+pub use error::{HubError, HubErrorKind};
 pub use network::{Network, NetworkError};
 pub use query::{Page, Statistics};
 pub use sas::sign;

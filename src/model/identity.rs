@@ -60,12 +60,6 @@ impl IdentityDocument {
         self.text("deviceScope").filter(|scope| !scope.is_empty())
     }
 
-    /// The scopes of the parents.
-    pub fn parent_scopes(&self) -> Vec<&str> {
-        let scopes = self.0.get("parentScopes").and_then(Value::as_array);
-        scopes.into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-
     /// What travels: every member that is neither read-only nor a scope (scopes embed the hub's own
     /// generation and are mapped apart), nulls left out.
     pub fn portable(&self) -> Object {

@@ -161,16 +161,24 @@ impl SectionWrites {
 
     /// Whether it says that the member at `path` has exactly this value, or is gone.
     pub fn says(&self, path: &[String], value: Option<&Value>) -> bool {
-        match (self.0.get(path), value) {
-            (Some((Written::Set(Value::Object(_)) | Written::Object, _)), _) => {
-                let mut document = Object::new();
-                self.apply_to(&mut document);
-                member(&document, path) == value
-            }
-            (Some((Written::Set(set), _)), Some(value)) => set == value,
-            (Some((Written::Removed, _)), None) => true,
-            _ => false,
+        let is_whole = |(above, (written, _)): (&Path, &(Written, Option<Timestamp>))| {
+            path.starts_with(above) && (above.len() == path.len() || *written != Written::Object)
+        };
+        if !self.0.iter().any(is_whole) {
+            return false;
         }
+        let mut document = Object::new();
+        self.apply_to(&mut document);
+        member(&document, path) == value
+    }
+
+    /// Whether `other` says all that this says.
+    pub fn is_said_by(&self, other: &Self) -> bool {
+        self.0.iter().all(|(path, (written, _))| match written {
+            Written::Set(Value::Object(_)) | Written::Object => true,
+            Written::Set(value) => other.says(path, Some(value)),
+            Written::Removed => other.says(path, None),
+        })
     }
 }
 
@@ -250,6 +258,13 @@ impl TwinWrites {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
+    }
+
+    /// Whether `other` says all that this says.
+    pub fn is_said_by(&self, other: &Self) -> bool {
+        self.tags.is_said_by(&other.tags)
+            && self.desired.is_said_by(&other.desired)
+            && self.reported.is_said_by(&other.reported)
     }
 
     /// Adds what was written later.

@@ -122,8 +122,8 @@ impl PendingNote {
         let slot = self.slot_mut(hub);
         for heard in all {
             // A lifecycle event shows the version of the last write, which may be our own.
-            let is_echo = !heard.created && !heard.deleted && slot.own.is_echo(heard.version);
-            if !is_echo {
+            let is_lifecycle = heard.created || heard.deleted;
+            if is_lifecycle || !slot.own.is_echo(heard.version, &heard.writes) {
                 slot.fold(heard, now, by_clients);
             }
         }

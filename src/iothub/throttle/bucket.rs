@@ -1,4 +1,4 @@
-//! How long until so many may go: a pure function of time.
+//! How long until so many may go under a limit that is known: a pure function of time.
 //!
 //! Time is that of the hub's clock, since the client was made.
 
@@ -8,13 +8,13 @@ use super::tier::Limit;
 
 /// How much of a limit may go at once after a rest. The rest of it flows evenly: the service queues bursts
 /// before it refuses them (documented), and a queue there is latency for the hub's owner too.
-const BURST: f64 = 0.1;
+pub(super) const BURST: f64 = 0.1;
 
 /// After a refusal the rate is halved, but not below this part of what is allowed.
-const SLOWEST: f64 = 1.0 / 16.0;
+pub(super) const SLOWEST: f64 = 1.0 / 16.0;
 
 /// How long it takes to come back to the whole rate, if it was halved once: twice this.
-const RECOVERY: Duration = Duration::from_secs(240);
+pub(super) const RECOVERY: Duration = Duration::from_secs(240);
 
 /// The limit of one class, and what was taken of it.
 ///
@@ -22,7 +22,7 @@ const RECOVERY: Duration = Duration::from_secs(240);
 /// the window at nine tenths of the rate.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
-    limit: Option<Limit>,
+    limit: Limit,
     /// Which part of the limit is ours.
     share: f64,
     /// When all that was taken will have flowed off.
@@ -34,7 +34,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(limit: Option<Limit>) -> Self {
+    pub(super) fn new(limit: Limit) -> Self {
         let zero = Duration::ZERO;
         Self { limit, share: 1.0, taken_until: zero, paused_until: zero, slowed: None }
     }
@@ -45,31 +45,33 @@ impl Bucket {
     }
 
     /// How many may go at once after a rest.
-    fn burst(&self) -> Option<u32> {
+    fn burst(&self) -> u32 {
         // A limit is at most 12,000.
-        self.limit.map(|limit| ((limit.items * self.share * BURST).floor() as u32).max(1))
+        ((self.limit.items * self.share * BURST).floor() as u32).max(1)
+    }
+
+    /// What flows in the limit's window beside the burst.
+    fn flowing(&self) -> f64 {
+        (self.limit.items * self.share - f64::from(self.burst())).max(1.0)
     }
 
     /// How many a minute flow when nothing was refused.
-    pub(super) fn per_minute(&self) -> Option<f64> {
-        let (limit, burst) = (self.limit?, self.burst()?);
-        Some((limit.items * self.share - f64::from(burst)).max(1.0) * 60.0 / limit.window.as_secs_f64())
+    pub(super) fn per_minute(&self) -> f64 {
+        self.flowing() * 60.0 / self.limit.window.as_secs_f64()
     }
 
     /// How long `items` have to wait at `now`.
     pub(super) fn wait(&self, now: Duration, items: u32) -> Duration {
         let paused = self.paused_until.saturating_sub(now);
-        let Some((interval, burst)) = self.pace(now) else { return paused };
+        let interval = self.interval(now);
         // More than a burst needs a longer rest before it: what has flowed off is not set to now.
-        let starts = (self.taken_until + interval * items).saturating_sub(interval * burst);
+        let starts = (self.taken_until + interval * items).saturating_sub(interval * self.burst());
         starts.saturating_sub(now).max(paused)
     }
 
     /// Lets `items` go at `now`.
     pub(super) fn take(&mut self, now: Duration, items: u32) {
-        if let Some((interval, _)) = self.pace(now) {
-            self.taken_until = self.taken_until.max(now) + interval * items;
-        }
+        self.taken_until = self.taken_until.max(now) + self.interval(now) * items;
     }
 
     /// The hub has refused one and named a wait: nobody goes before, and then fewer than until now. What was under
@@ -88,13 +90,10 @@ impl Bucket {
         (part + now.saturating_sub(since).as_secs_f64() / (2.0 * RECOVERY.as_secs_f64())).min(1.0)
     }
 
-    /// The time between two, and how many at once.
-    fn pace(&self, now: Duration) -> Option<(Duration, u32)> {
-        let (limit, burst) = (self.limit?, self.burst()?);
-        let flowing = (limit.items * self.share - f64::from(burst)).max(1.0);
+    /// The time between two.
+    fn interval(&self, now: Duration) -> Duration {
         // Rounded up: a nanosecond too little would be one too many in the end.
-        let interval = limit.window.div_f64(flowing * self.rate(now)) + Duration::from_nanos(1);
-        Some((interval, burst))
+        self.limit.window.div_f64(self.flowing() * self.rate(now)) + Duration::from_nanos(1)
     }
 }
 
@@ -110,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_tenth_goes_at_once_and_the_rest_flows() {
-        let mut bucket = Bucket::new(Some(Limit { items: 100.0, window: MINUTE }));
+        let mut bucket = Bucket::new(Limit { items: 100.0, window: MINUTE });
         assert_eq!(bucket.wait(at(0), 10), Duration::ZERO);
         bucket.take(at(0), 10);
         assert_eq!(bucket.wait(at(0), 9).as_millis(), 6000);
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn half_a_limit_is_half_as_fast() {
-        let mut bucket = Bucket::new(Some(Limit { items: 100.0, window: MINUTE }));
+        let mut bucket = Bucket::new(Limit { items: 100.0, window: MINUTE });
         bucket.share(0.5);
         bucket.take(at(0), 5);
         assert_eq!(bucket.wait(at(0), 9).as_millis(), 12_000);
@@ -127,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_refusal_stops_everybody_and_then_slows_them_for_a_while() {
-        let mut bucket = Bucket::new(Some(Limit { items: 100.0, window: MINUTE }));
+        let mut bucket = Bucket::new(Limit { items: 100.0, window: MINUTE });
         bucket.refused(at(0), at(10));
         bucket.refused(at(1), at(10));
         assert_eq!(bucket.wait(at(1), 1), at(10));
@@ -138,14 +137,5 @@ mod tests {
             bucket.refused(at(1000 + 20 * n), at(1));
         }
         assert!(bucket.rate(at(1390)) >= SLOWEST);
-    }
-
-    #[test]
-    fn without_a_limit_only_a_refusal_makes_wait() {
-        let mut bucket = Bucket::new(None);
-        bucket.take(at(0), 1_000_000);
-        assert_eq!(bucket.wait(at(0), 1_000_000), Duration::ZERO);
-        bucket.refused(at(0), at(10));
-        assert_eq!((bucket.wait(at(3), 1), bucket.wait(at(10), 1)), (at(7), Duration::ZERO));
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bucket::Bucket;
 use super::class::{CallCounts, Counters, OperationClass};
-use super::line::{Lane, Line, Ticket, Turn};
+use super::line::{Answered, Lane, Line, Ticket, Turn};
+use super::pace::Pace;
+use super::search::Sent;
 use super::tier::{Limited, Tier};
 use crate::iothub::Deadline;
 use crate::iothub::error::{HubError, HubErrorKind};
@@ -21,9 +22,13 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// With the limits of a tier, or with none.
+    /// With the limits of a tier, or with those that the hub turns out to have.
     pub(crate) fn new(tier: Option<Tier>) -> Self {
-        let line = |limited| Mutex::new(Line::new(Bucket::new(tier.map(|tier| tier.limit(limited)))));
+        let pace = |limited| match tier {
+            Some(tier) => Pace::known(tier.limit(limited)),
+            None => Pace::sought(Tier::SMALLEST.limit(limited)),
+        };
+        let line = |limited| Mutex::new(Line::new(pace(limited)));
         Self {
             counters: Counters::default(),
             lines: Limited::ALL.map(line),
@@ -36,7 +41,7 @@ impl Throttle {
     pub(crate) fn share(&self, share: f64) {
         for limited in Limited::ALL {
             if let Some(mut line) = self.line(limited) {
-                line.bucket.share(share);
+                line.pace.share(share);
             }
         }
     }
@@ -77,7 +82,10 @@ impl Throttle {
             match self.line(limited).map_or(Turn::Go, |mut line| line.turn(self.now(), place.ticket)) {
                 Turn::Go => return Ok(()),
                 _ if left.is_zero() => return Err(no_turn(limited, left)),
-                Turn::Wait(wait) => tokio::time::sleep(wait.div_f64(self.scale).min(left)).await,
+                Turn::Wait(wait) => {
+                    let wait = wait.div_f64(self.scale).min(left);
+                    let _woken_or_not = tokio::time::timeout(wait, woken.notified()).await;
+                }
                 Turn::Behind => {
                     let _until = tokio::time::timeout(left, woken.notified()).await;
                 }
@@ -89,7 +97,7 @@ impl Throttle {
     pub(crate) fn refused(&self, class: OperationClass, wait: Duration) {
         for limited in limits_of(class) {
             if let Some(mut line) = self.line(*limited) {
-                line.bucket.refused(self.now(), wait);
+                line.pace.refused(self.now(), wait);
             }
         }
     }
@@ -102,7 +110,13 @@ impl Throttle {
     /// How many requests of this class a minute are ours, if there is a limit.
     pub(crate) fn per_minute(&self, class: OperationClass) -> Option<f64> {
         let limited = *limits_of(class).first()?;
-        self.line(limited).and_then(|line| line.bucket.per_minute()).map(|rate| rate * self.scale)
+        self.line(limited).and_then(|line| line.pace.per_minute(self.now())).map(|rate| rate * self.scale)
+    }
+
+    /// A request is on its way: what comes of it tells how the hub does.
+    pub(crate) fn sent(&self, class: OperationClass, items: u32) -> InFlight<'_> {
+        let sent = |limited: &Limited| Some((*limited, self.line(*limited)?.pace.sent(self.now(), items)?));
+        InFlight { throttle: self, class, sent: limits_of(class).iter().filter_map(sent).collect() }
     }
 
     /// A request is sent.
@@ -135,6 +149,39 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         if let Some(mut line) = self.throttle.line(self.limited) {
             line.leave(self.ticket);
+        }
+    }
+}
+
+/// A request on its way. Dropped, it ended without an answer.
+pub(crate) struct InFlight<'a> {
+    throttle: &'a Throttle,
+    class: OperationClass,
+    sent: Vec<(Limited, Sent)>,
+}
+
+impl InFlight<'_> {
+    /// The hub answered, whatever: it has time for us.
+    pub(crate) fn answered(mut self) {
+        let all = std::mem::take(&mut self.sent);
+        for (limited, sent) in all {
+            // A session takes longer than a request to the same limit.
+            let session = (self.class, limited) == (OperationClass::ReportedWrite, Limited::TwinUpdate);
+            self.end(limited, sent, if session { Answered::Untimed } else { Answered::Timed });
+        }
+    }
+
+    fn end(&self, limited: Limited, sent: Sent, answer: Answered) {
+        if let Some(mut line) = self.throttle.line(limited) {
+            line.ended(self.throttle.now(), sent, answer);
+        }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        for (limited, sent) in std::mem::take(&mut self.sent) {
+            self.end(limited, sent, Answered::Not);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who goes next: two lanes before one bucket. Pure: time comes in as an argument.
+//! Who goes next: two lanes before one limit. Pure: time comes in as an argument.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::bucket::Bucket;
+use super::pace::Pace;
+use super::search::Sent;
 
 /// How pressing a request is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +37,17 @@ pub(super) enum Turn {
     Behind,
 }
 
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// Without an answer that tells anything of the hub's limits.
+    Not,
+    /// Its time says how the hub does.
+    Timed,
+    /// Its time is that of other things, too.
+    Untimed,
+}
+
 #[derive(Debug)]
 struct Waiter {
     ticket: Ticket,
@@ -43,10 +55,10 @@ struct Waiter {
     woken: Arc<Notify>,
 }
 
-/// The line before one bucket.
+/// The line before one limit.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) bucket: Bucket,
+    pub(super) pace: Pace,
     live: VecDeque<Waiter>,
     background: VecDeque<Waiter>,
     live_in_a_row: u32,
@@ -54,8 +66,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(bucket: Bucket) -> Self {
-        Self { bucket, live: VecDeque::new(), background: VecDeque::new(), live_in_a_row: 0, tickets: 0 }
+    pub(super) fn new(pace: Pace) -> Self {
+        Self { pace, live: VecDeque::new(), background: VecDeque::new(), live_in_a_row: 0, tickets: 0 }
     }
 
     /// A place at the end of a lane; `Err` with the wait when that would be longer than `patience`, and nobody is
@@ -66,8 +78,8 @@ impl Line {
         (lane, items): (Lane, u32),
         patience: Duration,
     ) -> Result<(Ticket, Arc<Notify>), Duration> {
-        let wait = self.bucket.wait(now, self.ahead(lane).saturating_add(items));
-        if wait > patience {
+        let before = self.ahead(lane).saturating_add(items);
+        if let Some(wait) = self.pace.expected(now, before).filter(|wait| *wait > patience) {
             return Err(wait);
         }
         self.tickets += 1;
@@ -97,15 +109,25 @@ impl Line {
             return Turn::Behind;
         }
         let items = next.items;
-        let wait = self.bucket.wait(now, items);
+        let wait = self.pace.wait(now, items);
         if !wait.is_zero() {
             return Turn::Wait(wait);
         }
-        self.bucket.take(now, items);
+        self.pace.take(now, items);
         self.live_in_a_row = if lane == Lane::Live { self.live_in_a_row + 1 } else { 0 };
         self.lane(lane).pop_front();
         self.wake_next();
         Turn::Go
+    }
+
+    /// The hub answered a request, or did not: whoever is next may look again.
+    pub(super) fn ended(&mut self, now: Duration, sent: Sent, answer: Answered) {
+        match answer {
+            Answered::Not => self.pace.failed(sent),
+            Answered::Timed => self.pace.answered(now, sent, true),
+            Answered::Untimed => self.pace.answered(now, sent, false),
+        }
+        self.wake_next();
     }
 
     /// Gives a place up; nothing happens when it is gone already.
@@ -149,9 +171,7 @@ mod tests {
 
     /// One a second, one at once.
     fn line() -> Line {
-        let mut line = Line::new(Bucket::new(Some(Limit { items: 61.0, window: Duration::from_secs(60) })));
-        line.bucket.share(1.0);
-        line
+        Line::new(Pace::known(Limit { items: 61.0, window: Duration::from_secs(60) }))
     }
 
     fn join(line: &mut Line, lane: Lane) -> Ticket {

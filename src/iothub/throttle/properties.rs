@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::bucket::Bucket;
 use super::line::{Lane, Line, Ticket, Turn};
+use super::pace::Pace;
 use super::tier::Limit;
 
 /// Somebody who came after a gap, and how long they would wait.
@@ -42,8 +42,8 @@ struct Gone {
 
 /// Lets all callers come, and every one who has joined go as soon as the line says so.
 fn run(limit: Limit, share: f64, callers: &[Caller]) -> Vec<Gone> {
-    let mut line = Line::new(Bucket::new(Some(limit)));
-    line.bucket.share(share);
+    let mut line = Line::new(Pace::known(limit));
+    line.pace.share(share);
     let (mut now, mut waiting, mut gone) = (Duration::ZERO, Vec::new(), Vec::new());
     for (order, caller) in callers.iter().enumerate() {
         let comes = now + caller.gap;

@@ -108,6 +108,9 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 impl Tier {
+    /// No hub with twins has less.
+    pub(super) const SMALLEST: Self = Self { family: Family::S1, units: 1, scale: 1.0 };
+
     /// How many of its seconds pass in one real second.
     pub(super) fn scale(self) -> f64 {
         self.scale

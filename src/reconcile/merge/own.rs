@@ -48,9 +48,11 @@ impl OwnWrites {
         self.writing.reported = SectionWrites::default();
     }
 
-    /// Whether an event at this twin version is of our own write.
-    pub(crate) fn is_echo(&self, version: Option<u64>) -> bool {
+    /// Whether an event at this twin version, which says this, is of our own write: one that has returned, or one of
+    /// which that is not known yet.
+    pub(crate) fn is_echo(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
         version.is_some_and(|version| self.versions.contains(&version))
+            || (!writes.is_empty() && writes.is_said_by(&self.writing))
     }
 
     /// Whether just this was about to be written to this section.
