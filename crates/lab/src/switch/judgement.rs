@@ -34,11 +34,13 @@ impl Run<'_> {
     /// When a write is lost, the hubs differ, or a promotion did not come to its end.
     pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
         let verdicts = account::account(self.writes, self.evidence);
-        let lost = self.told(&verdicts);
+        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
+        let writes: Vec<&Write> = lost.filter_map(|(index, _)| self.writes.get(*index)).collect();
+        let lost = self.told(&writes);
         let differences = account::differences(self.evidence);
         let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
         std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
-        self.print(&report::counted(self.writes, &verdicts), &lost);
+        self.print(&report::counted(self.writes, &verdicts), &writes, &lost);
         if lost.is_empty() && differences.is_empty() && self.missing() == 0 {
             return Ok(());
         }
@@ -46,28 +48,27 @@ impl Run<'_> {
     }
 
     /// What is known of each lost write.
-    fn told(&self, verdicts: &[(usize, Verdict)]) -> Vec<String> {
+    fn told(&self, lost: &[&Write]) -> Vec<String> {
         let mut by_device: HashMap<&str, Vec<&Write>> = HashMap::new();
         for write in self.writes {
             by_device.entry(&write.change.device).or_default().push(write);
         }
-        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
-        let lost = lost.filter_map(|(index, _)| self.writes.get(*index));
-        lost.filter_map(|write| {
+        let told = lost.iter().filter_map(|write| {
             let of_device = by_device.get(write.change.device.as_str())?;
             Some(report::lost(write, of_device, self.evidence, self.promotions))
-        })
-        .collect()
+        });
+        told.collect()
     }
 
-    fn print(&self, counts: &report::Counts, lost: &[String]) {
+    fn print(&self, counts: &report::Counts, lost: &[&Write], told: &[String]) {
         if !self.promotions.is_empty() {
             say(&report::promotions_table(self.promotions));
         }
         say(&report::writes_table(counts));
-        for told in lost.iter().take(self.options.show) {
+        for told in told.iter().take(self.options.show) {
             say(told);
         }
+        say(&report::phases(lost, self.promotions));
         say(&report::summary(self.options, counts, self.promotions));
     }
 

@@ -79,6 +79,49 @@ pub(super) fn promotions_table(promotions: &[Promotion]) -> String {
     text
 }
 
+/// How many lost writes were sent when, between the promotions.
+pub(super) fn phases(lost: &[&Write], promotions: &[Promotion]) -> String {
+    let mut counts: BTreeMap<(u32, Phase), usize> = BTreeMap::new();
+    for write in lost {
+        *counts.entry(phase(write.sent, promotions)).or_default() += 1;
+    }
+    let lines = counts.iter().map(|((number, phase), count)| {
+        let when = match phase {
+            Phase::Before => "before promotion",
+            Phase::Promoting => "before the router's answer in promotion",
+            Phase::Rejoining => "before in-sync in promotion",
+            Phase::InSync => "in-sync after promotion",
+        };
+        format!("  {count} sent {when} {number}\n")
+    });
+    lines.collect()
+}
+
+/// How far a promotion was, in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Before,
+    Promoting,
+    Rejoining,
+    InSync,
+}
+
+/// The last promotion that had begun, and how far it was.
+fn phase(at: Duration, promotions: &[Promotion]) -> (u32, Phase) {
+    let Some(last) = promotions.iter().rfind(|promotion| promotion.began <= at) else {
+        return (1, Phase::Before);
+    };
+    let before = |moment: Option<Duration>| moment.is_none_or(|moment| at < moment);
+    let phase = if before(last.answered) {
+        Phase::Promoting
+    } else if before(last.in_sync) {
+        Phase::Rejoining
+    } else {
+        Phase::InSync
+    };
+    (last.number, phase)
+}
+
 /// The run in one line, to set beside those of other seeds.
 pub(super) fn summary(options: &SwitchOptions, counts: &Counts, promotions: &[Promotion]) -> String {
     let verdicts = VERDICTS.map(|(verdict, name)| (name.trim_matches('*'), all_of(counts, verdict)));
@@ -224,5 +267,9 @@ mod tests {
             "1.000 s after promotion 1 began, -1.000 s from the router's answer; 19.000 s before promotion 2 began"
         );
         assert_eq!(relative(Duration::from_secs(1), &[]), "no promotion");
+        let phase_at = |seconds| phase(Duration::from_secs(seconds), &promotions);
+        assert_eq!(phase_at(1), (1, Phase::Before));
+        assert_eq!(phase_at(31), (2, Phase::Promoting));
+        assert_eq!(phase_at(33), (2, Phase::Rejoining));
     }
 }
