@@ -68,8 +68,11 @@ impl Run<'_> {
         for told in told.iter().take(self.options.show) {
             say(told);
         }
-        say(&report::phases(lost, self.promotions));
-        say(&report::summary(self.options, counts, self.promotions));
+        if !lost.is_empty() {
+            say(&report::phases(lost, self.promotions));
+        }
+        let unanswered = self.writes.len() - counts.values().sum::<usize>();
+        say(&report::summary(self.options, counts, unanswered, self.promotions));
     }
 
     /// Promotions that did not come to their end. Those that there was no time for are none.

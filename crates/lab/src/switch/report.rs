@@ -123,14 +123,20 @@ fn phase(at: Duration, promotions: &[Promotion]) -> (u32, Phase) {
 }
 
 /// The run in one line, to set beside those of other seeds.
-pub(super) fn summary(options: &SwitchOptions, counts: &Counts, promotions: &[Promotion]) -> String {
+pub(super) fn summary(
+    options: &SwitchOptions,
+    counts: &Counts,
+    unanswered: usize,
+    promotions: &[Promotion],
+) -> String {
     let verdicts = VERDICTS.map(|(verdict, name)| (name.trim_matches('*'), all_of(counts, verdict)));
     let accepted: usize = verdicts.iter().map(|(_, count)| count).sum();
     let parts = verdicts.map(|(name, count)| format!("{count} {name}")).join(", ");
     let longest =
         |times: fn(&Promotion) -> Option<f64>| promotions.iter().filter_map(times).fold(0.0, f64::max);
     format!(
-        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted, {parts}; at most {:.1} s to \
+        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted ({unanswered} more had no \
+         answer), {parts}; at most {:.1} s to \
          the router's answer, {:.1} s to in-sync",
         options.seed,
         options.handlers,
