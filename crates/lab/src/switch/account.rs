@@ -271,3 +271,7 @@ pub(crate) fn shown(value: Option<&Value>) -> String {
 #[cfg(test)]
 #[path = "account_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "account_of_a_model.rs"]
+mod of_a_model;

@@ -219,16 +219,16 @@ fn relative(at: Duration, promotions: &[Promotion]) -> String {
     let last = promotions.iter().rfind(|promotion| promotion.began <= at);
     let next = promotions.iter().find(|promotion| promotion.began > at);
     let after = last.map(|promotion| {
-        let answered = promotion
-            .answered
-            .map(|answered| format!(", {:+.3} s from the router's answer", apart(answered)));
-        let in_sync = promotion.in_sync.map(|in_sync| format!(", {:+.3} s from in-sync", apart(in_sync)));
+        let from = |moment: Option<Duration>, name: &str| {
+            moment.map(|moment| format!(", {:+.3} s from {name}", apart(moment))).unwrap_or_default()
+        };
         format!(
-            "{:.3} s after promotion {} began{}{}",
+            "{:.3} s after promotion {} began{}{}{}",
             apart(promotion.began),
             promotion.number,
-            answered.unwrap_or_default(),
-            in_sync.unwrap_or_default()
+            from(promotion.cut, "its cut"),
+            from(promotion.answered, "the router's answer"),
+            from(promotion.in_sync, "in-sync"),
         )
     });
     let before = next.map(|promotion| {
@@ -261,6 +261,7 @@ mod tests {
             forced: false,
             to: "secondary".to_owned(),
             began: Duration::from_secs(began),
+            cut: Some(Duration::from_secs(began)),
             answered: Some(Duration::from_secs(began + 2)),
             back: Duration::from_secs(began),
             in_sync: None,
@@ -270,7 +271,7 @@ mod tests {
         let told = relative(Duration::from_secs(11), &promotions);
         assert_eq!(
             told,
-            "1.000 s after promotion 1 began, -1.000 s from the router's answer; 19.000 s before promotion 2 began"
+            "1.000 s after promotion 1 began, +1.000 s from its cut, -1.000 s from the router's answer; 19.000 s before promotion 2 began"
         );
         assert_eq!(relative(Duration::from_secs(1), &[]), "no promotion");
         let phase_at = |seconds| phase(Duration::from_secs(seconds), &promotions);

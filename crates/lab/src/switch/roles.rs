@@ -38,6 +38,8 @@ pub(super) struct Promotion {
     pub(super) to: String,
     /// When `promote` was called.
     pub(super) began: Duration,
+    /// The cut of the record, by storage's clock, which has whole seconds.
+    pub(super) cut: Option<Duration>,
     /// When the router named that hub.
     pub(super) answered: Option<Duration>,
     /// When the killed hub came back; a planned promotion's is its beginning.
@@ -109,6 +111,7 @@ impl<'a> Roles<'a> {
         };
         if promotion.answered.is_some() {
             line.show("devices move");
+            promotion.cut = self.cut().await?;
             self.in_sync(&mut promotion).await?;
         }
         line.done(&promotion.in_short());
@@ -173,7 +176,8 @@ impl<'a> Roles<'a> {
         };
         let note = if ran.is_done() { String::new() } else { ran.complaint };
         let to = to.name.clone();
-        Ok(Promotion { number, forced: false, to, began, answered, back: began, in_sync: None, note })
+        let (back, cut) = (began, None);
+        Ok(Promotion { number, forced: false, to, began, cut, answered, back, in_sync: None, note })
     }
 
     /// When an instance's router names this hub; nothing when that takes too long.
@@ -207,6 +211,12 @@ impl<'a> Roles<'a> {
         }
         promotion.note = format!("{} not in-sync in time", promotion.note);
         Ok(())
+    }
+
+    async fn cut(&self) -> Result<Option<Duration>, LabError> {
+        let status = operator::status(self.world).await?;
+        let cut = status.pointer("/record/cut").and_then(Value::as_str);
+        Ok(cut.and_then(|cut| cut.parse().ok()).and_then(|cut| self.ledger.moment(cut)))
     }
 
     async fn active(&self) -> Result<&'a Hub, LabError> {
