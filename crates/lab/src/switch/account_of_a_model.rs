@@ -1,5 +1,7 @@
 //! Accounting against a model: one device, writes one after the other, hubs that apply all of them, or all but one.
 
+#![allow(clippy::indexing_slicing)]
+
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
