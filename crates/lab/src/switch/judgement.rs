@@ -6,8 +6,8 @@ use std::path::Path;
 use super::account::{self, Evidence, Verdict};
 use super::ledger::Write;
 use super::options::SwitchOptions;
+use super::promotion::Promotion;
 use super::report;
-use super::roles::Promotion;
 use crate::error::LabError;
 use crate::terminal::say;
 

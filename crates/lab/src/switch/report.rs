@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::account::{Evidence, Hub, Verdict, accepted_at, shown};
 use super::ledger::{Section, Write};
 use super::options::SwitchOptions;
-use super::roles::Promotion;
+use super::promotion::Promotion;
 
 /// The columns of the table of writes.
 const VERDICTS: [(Verdict, &str); 5] = [
