@@ -36,7 +36,7 @@ pub(crate) struct Loss {
     pub(crate) section: Section,
     /// Which field.
     pub(crate) path: FieldPath,
-    /// What the hubs had; `null` for nothing.
+    /// What was not kept; `null` for nothing.
     pub(crate) values: Vec<Value>,
 }
 

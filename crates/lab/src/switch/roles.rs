@@ -96,20 +96,21 @@ impl<'a> Roles<'a> {
         Ok(promotion)
     }
 
-    /// What is refused is asked for again: a program that compares before it promotes may never find two hubs under
-    /// traffic equal, so it is told to do without.
+    /// What is refused because of what is pending is asked for again with leave. An older program, which compares before
+    /// it promotes, may never find two hubs under traffic equal, and is told to do without.
     async fn planned(&mut self, number: u32, to: &Hub) -> Result<Promotion, LabError> {
         let patience = self.options.in_sync_seconds.to_string();
         let ask = ["promote", "--to", &to.name, "--reason", "practice", "--drain-timeout-seconds", &patience];
-        let insisting = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
+        let with_leave = [&ask[..], &["--accept-pending"]].concat();
+        let older = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
         let mut promotion = self.called(number, to, &ask).await?;
         let mut refusals = String::new();
-        for again in [&insisting[..], &ask] {
+        for again in [with_leave, older] {
             if promotion.answered.is_some() {
                 break;
             }
             refusals = format!("{refusals}refused: {}; ", last_line(&promotion.note));
-            promotion = self.called(number, to, again).await?;
+            promotion = self.called(number, to, &again).await?;
         }
         promotion.note = refusals + last_line(&promotion.note);
         Ok(promotion)
