@@ -1,6 +1,6 @@
 //! Whether a run was good, and what is printed of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::account::{self, Evidence, Verdict};
@@ -17,30 +17,45 @@ const LOST: &str = "lost.txt";
 /// All that is known of a run.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
-    /// What was asked for.
-    pub(super) options: &'a SwitchOptions,
-    /// What clients wrote.
-    pub(super) writes: &'a [Write],
-    /// What is there in the end.
-    pub(super) evidence: &'a Evidence,
-    /// What happened to the roles.
-    pub(super) promotions: &'a [Promotion],
+    options: &'a SwitchOptions,
+    writes: &'a [Write],
+    evidence: &'a Evidence,
+    promotions: &'a [Promotion],
+    verdicts: Vec<(usize, Verdict)>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Accounts for every write.
+    pub(super) fn new(
+        options: &'a SwitchOptions,
+        writes: &'a [Write],
+        evidence: &'a Evidence,
+        promotions: &'a [Promotion],
+    ) -> Self {
+        Self { options, writes, evidence, promotions, verdicts: account::account(writes, evidence) }
+    }
+
+    /// The devices of the lost writes that are shown.
+    pub(super) fn devices_in_question(&self) -> BTreeSet<String> {
+        self.lost().into_iter().take(self.options.show).map(|write| write.change.device.clone()).collect()
+    }
+
+    fn lost(&self) -> Vec<&'a Write> {
+        let lost = self.verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
+        lost.filter_map(|(index, _)| self.writes.get(*index)).collect()
+    }
+
     /// Prints the tables and what is known of lost writes, which is kept whole in `logs`.
     ///
     /// # Errors
     /// When a write is lost, the hubs differ, or a promotion did not come to its end.
     pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
-        let verdicts = account::account(self.writes, self.evidence);
-        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
-        let writes: Vec<&Write> = lost.filter_map(|(index, _)| self.writes.get(*index)).collect();
+        let writes = self.lost();
         let lost = self.told(&writes);
         let differences = account::differences(self.evidence);
         let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
         std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
-        self.print(&report::counted(self.writes, &verdicts), &writes, &lost);
+        self.print(&report::counted(self.writes, &self.verdicts), &writes, &lost);
         if lost.is_empty() && differences.is_empty() && self.missing() == 0 {
             return Ok(());
         }

@@ -14,6 +14,7 @@
 //! | `account` | the verdict on each write; pure |
 //! | `judgement` | whether the run was good, and what is printed of it |
 //! | `report` | the tables |
+//! | `trail` | every event of the devices in question |
 
 mod account;
 mod back_end;
@@ -28,6 +29,7 @@ mod report;
 mod reporter;
 mod rest;
 mod roles;
+mod trail;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,7 +88,9 @@ pub(crate) async fn run(options: &SwitchOptions, logs: Option<PathBuf>) -> Resul
     let promotions = Roles::new(&world, &ledger, options)?.run().await?;
     end(traffic, &stop).await;
     let evidence = rest::settled(&world).await?;
-    let run = Run { options, writes: &ledger.close(), evidence: &evidence, promotions: &promotions };
+    let writes = ledger.close();
+    let run = Run::new(options, &writes, &evidence, &promotions);
+    trail::keep(&world, &ledger, &run.devices_in_question()).await?;
     run.judge(world.logs())
 }
 
