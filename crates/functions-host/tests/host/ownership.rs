@@ -103,9 +103,9 @@ async fn nothing_begins_while_the_host_is_paused() {
 #[tokio::test]
 async fn a_timer_runs_on_demand_and_counts_as_in_flight() {
     let mut world = World::start(Setup::default()).await;
-    world.steer("/timers/tidy-up/run").await;
+    world.steer("/timers/fleet-sweep/run").await;
     let call = world.script.next().await;
-    assert_eq!(call.target, "/tidy-up");
+    assert_eq!(call.target, "/fleet-sweep");
     assert_eq!(call.json()["Data"]["tick"]["ScheduleStatus"]["Last"], "0001-01-01T00:00:00");
     assert!(!world.idle(Duration::ZERO).await);
     call.succeed();
@@ -114,7 +114,7 @@ async fn a_timer_runs_on_demand_and_counts_as_in_flight() {
 
 #[tokio::test]
 async fn a_function_is_switched_off_by_its_setting() {
-    let arguments = ["--env".to_owned(), "AzureWebJobs.tidy-up.Disabled=true".to_owned()].into();
+    let arguments = ["--env".to_owned(), "AzureWebJobs.fleet-sweep.Disabled=true".to_owned()].into();
     let world = World::start(Setup { arguments, ..Setup::default() }).await;
-    assert_eq!(world.post(format!("{}/timers/tidy-up/run", world.control), "").await, 404);
+    assert_eq!(world.post(format!("{}/timers/fleet-sweep/run", world.control), "").await, 404);
 }

@@ -234,6 +234,6 @@ pub(crate) fn write_app(folder: &std::path::Path, setup: &Setup) {
         json!({"bindings": [http, {"type": "http", "direction": "out", "name": "res"}]}),
     );
     let timer = json!({"type": "timerTrigger", "direction": "in", "name": "tick", "schedule": "0 0 0 1 1 *"});
-    write("tidy-up/function.json", json!({"bindings": [timer]}));
+    write("fleet-sweep/function.json", json!({"bindings": [timer]}));
     write("local.settings.json", json!({"IsEncrypted": false, "Values": {"HUB": "devicetwin"}}));
 }
