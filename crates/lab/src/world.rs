@@ -203,6 +203,14 @@ impl World {
         self.emulator.text("/control")
     }
 
+    /// Where the event hubs can be read over plain HTTP.
+    ///
+    /// # Errors
+    /// When the emulator's ready line does not name it.
+    pub(crate) fn event_logs(&self) -> Result<String, LabError> {
+        self.emulator.text("/eventLogs")
+    }
+
     /// Asks the emulator's control port.
     pub(crate) async fn emulator(
         &self,

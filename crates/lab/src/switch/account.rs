@@ -36,7 +36,7 @@ pub(crate) struct Loss {
     pub(crate) section: Section,
     /// Which field.
     pub(crate) path: FieldPath,
-    /// What the hubs had; `null` for nothing.
+    /// What was not kept; `null` for nothing.
     pub(crate) values: Vec<Value>,
 }
 
@@ -75,8 +75,9 @@ pub(crate) fn account(writes: &[Write], evidence: &Evidence) -> Vec<(usize, Verd
     let mut verdicts: Vec<(usize, Verdict)> = Vec::new();
     for (device, of_device) in by_device {
         let book = Book::new(device, of_device.iter().map(|(_, write)| *write).collect(), evidence);
-        let accepted = of_device.iter().filter(|(_, write)| accepted_at(write).is_some());
-        verdicts.extend(accepted.map(|(index, write)| (*index, book.verdict(write))));
+        let with_index = of_device.iter().zip(&book.writes).map(|((index, _), entry)| (*index, entry));
+        let accepted = with_index.filter(|(_, entry)| accepted_at(entry.write).is_some());
+        verdicts.extend(accepted.map(|(index, entry)| (index, book.verdict(entry))));
     }
     verdicts.sort_unstable_by_key(|(index, _)| *index);
     verdicts
@@ -90,20 +91,28 @@ struct Place {
     reported_until: Option<Duration>,
 }
 
+/// A write, and whether a loss report names it.
+struct Entry<'a> {
+    write: &'a Write,
+    reported: bool,
+}
+
 /// One device: its writes, and what both hubs hold of it.
 struct Book<'a> {
     device: &'a str,
     evidence: &'a Evidence,
-    losses: Vec<&'a Loss>,
-    writes: Vec<&'a Write>,
+    writes: Vec<Entry<'a>>,
     places: BTreeMap<(Section, FieldPath), [Place; 2]>,
 }
 
 impl<'a> Book<'a> {
     fn new(device: &'a str, writes: Vec<&'a Write>, evidence: &'a Evidence) -> Self {
-        let losses = evidence.losses.iter().filter(|loss| loss.device == device).collect();
-        let mut book = Self { device, evidence, losses, writes, places: BTreeMap::new() };
-        let written = book.writes.iter().map(|write| (write.change.section, write.change.path.clone()));
+        let losses: Vec<&Loss> = evidence.losses.iter().filter(|loss| loss.device == device).collect();
+        let reported = |write: &Write| losses.iter().any(|loss| names(loss, write));
+        let writes = writes.into_iter().map(|write| Entry { write, reported: reported(write) }).collect();
+        let mut book = Self { device, evidence, writes, places: BTreeMap::new() };
+        let written = book.writes.iter().map(|entry| &entry.write.change);
+        let written = written.map(|change| (change.section, change.path.clone()));
         let held = evidence.hubs.iter().filter_map(|hub| hub.get(device));
         let held = held.flat_map(|held| held.fields.keys().cloned());
         let names: BTreeSet<(Section, FieldPath)> = written.chain(held).collect();
@@ -112,29 +121,19 @@ impl<'a> Book<'a> {
     }
 
     fn place(&self, (section, path): &(Section, FieldPath)) -> [Place; 2] {
-        let writes: Vec<&Write> = self.affecting(*section, path).collect();
+        let affecting: Vec<&Entry<'_>> =
+            self.writes.iter().filter(|entry| affects(entry.write, *section, path)).collect();
         [0, 1].map(|hub| {
             let value = self.held(hub, *section, path);
-            let last = |which: &dyn Fn(&Write) -> bool| {
-                writes.iter().filter(|write| which(write)).map(|write| ended(write)).max()
+            let last = |which: &dyn Fn(&Entry<'_>) -> bool| {
+                affecting.iter().filter(|entry| which(entry)).map(|entry| ended(entry.write)).max()
             };
             Place {
-                explained_until: last(&|write| value_at(write, *section, path) == value),
-                reported_until: last(&|write| self.is_reported(write)),
+                explained_until: last(&|entry| value_at(entry.write, *section, path) == value),
+                reported_until: last(&|entry| entry.reported),
                 value,
             }
         })
-    }
-
-    /// The writes of which this place holds the effect if they were the last.
-    fn affecting(&self, section: Section, path: &[String]) -> impl Iterator<Item = &'a Write> {
-        let concerns = move |write: &&Write| {
-            let change = &write.change;
-            is_deletion(write)
-                || change.section == section
-                    && (change.path == path || change.value.is_none() && path.starts_with(&change.path))
-        };
-        self.writes.iter().copied().filter(concerns)
     }
 
     fn held(&self, hub: usize, section: Section, path: &[String]) -> Option<Value> {
@@ -146,33 +145,29 @@ impl<'a> Book<'a> {
         }
     }
 
-    fn verdict(&self, write: &Write) -> Verdict {
-        let concerned = self.places.iter().filter(|((section, path), _)| concerns(write, *section, path));
-        let reported = self.is_reported(write);
+    fn verdict(&self, entry: &Entry<'_>) -> Verdict {
+        let write = entry.write;
+        let concerned = self.places.iter().filter(|((section, path), _)| affects(write, *section, path));
         let worst = concerned.flat_map(|((section, path), hubs)| {
             let own = value_at(write, *section, path);
-            hubs.iter().map(move |place| judged(write, own.as_ref(), place, reported))
+            hubs.iter().map(move |place| judged(entry, own.as_ref(), place))
         });
         match worst.max().unwrap_or(Verdict::Lost) {
             Verdict::Lost if self.evidence.pending.contains(self.device) => Verdict::Pending,
             worst => worst,
         }
     }
-
-    fn is_reported(&self, write: &Write) -> bool {
-        self.losses.iter().any(|loss| names(loss, write))
-    }
 }
 
 /// One hub's place, seen from one write.
-fn judged(write: &Write, own: Option<&Value>, place: &Place, reported: bool) -> Verdict {
+fn judged(entry: &Entry<'_>, own: Option<&Value>, place: &Place) -> Verdict {
     // Newer than this write, or overlapping it.
-    let later = |until: Option<Duration>| until.is_some_and(|until| until > write.sent);
+    let later = |until: Option<Duration>| until.is_some_and(|until| until > entry.write.sent);
     if place.value.as_ref() == own {
         Verdict::OnBoth
     } else if later(place.explained_until) {
         Verdict::Superseded
-    } else if reported {
+    } else if entry.reported {
         Verdict::Reported
     } else if later(place.reported_until) {
         // What took its place is named, so this one is accounted for with it.
@@ -182,8 +177,8 @@ fn judged(write: &Write, own: Option<&Value>, place: &Place, reported: bool) -> 
     }
 }
 
-/// Whether a place shows what became of a write.
-fn concerns(write: &Write, section: Section, path: &[String]) -> bool {
+/// Whether a place holds the effect of a write, unless a later one took it away.
+fn affects(write: &Write, section: Section, path: &[String]) -> bool {
     let change = &write.change;
     match &change.value {
         None if is_deletion(write) => true,
@@ -192,7 +187,7 @@ fn concerns(write: &Write, section: Section, path: &[String]) -> bool {
     }
 }
 
-/// What a write leaves at a place that it concerns.
+/// What a write leaves at a place that it affects.
 fn value_at(write: &Write, section: Section, path: &[String]) -> Option<Value> {
     let change = &write.change;
     let here = change.section == section && change.path == path;
@@ -276,3 +271,7 @@ pub(crate) fn shown(value: Option<&Value>) -> String {
 #[cfg(test)]
 #[path = "account_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "account_of_a_model.rs"]
+mod of_a_model;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{interval, timeout};
 
 use super::fields;
 use super::ledger::{Change, Ledger, Section};
@@ -238,8 +238,7 @@ fn without_empty(mut patch: Value) -> Value {
     patch
 }
 
+/// What was missed is made up for, so that the rate is kept.
 fn every(a_second: f64) -> tokio::time::Interval {
-    let mut ticks = interval(Duration::from_secs_f64(1.0 / a_second));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
+    interval(Duration::from_secs_f64(1.0 / a_second))
 }

@@ -76,12 +76,13 @@ fn loss(device: &str, line: &Value) -> Option<Loss> {
     let names = line.get("path").and_then(Value::as_array).into_iter().flatten();
     let path = names.filter_map(|name| text(Some(name))).collect();
     let value = |hub: &str| line.get(hub).cloned().unwrap_or_default();
-    Some(Loss {
-        device: device.to_owned(),
-        section,
-        path,
-        values: vec![value("active"), value("formerActive")],
-    })
+    // Named is what was not kept; what was kept must be there.
+    let values = match line.get("kept").and_then(Value::as_str) {
+        Some("active") => vec![value("formerActive")],
+        Some("former-active" | "formerActive") => vec![value("active")],
+        _ => vec![value("active"), value("formerActive")],
+    };
+    Some(Loss { device: device.to_owned(), section, path, values })
 }
 
 /// The device of `{"identity": …}`, which is written as members or as `device/module`. A module of it counts as the
@@ -132,7 +133,7 @@ mod tests {
         let losses = losses_of(&report);
         let sections: Vec<Section> = losses.iter().map(|loss| loss.section).collect();
         assert_eq!(sections, [Section::Reported, Section::Registry]);
-        assert_eq!(losses.first().unwrap().values, [json!(1), json!(2)]);
+        assert_eq!(losses.first().unwrap().values, [json!(2)], "what was not kept");
         assert_eq!(device_of(&json!({"identity":"e/m"})), Some("e".to_owned()));
     }
 }

@@ -1,13 +1,13 @@
 //! Whether a run was good, and what is printed of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::account::{self, Evidence, Verdict};
 use super::ledger::Write;
 use super::options::SwitchOptions;
+use super::promotion::Promotion;
 use super::report;
-use super::roles::Promotion;
 use crate::error::LabError;
 use crate::terminal::say;
 
@@ -17,28 +17,45 @@ const LOST: &str = "lost.txt";
 /// All that is known of a run.
 #[derive(Debug)]
 pub(super) struct Run<'a> {
-    /// What was asked for.
-    pub(super) options: &'a SwitchOptions,
-    /// What clients wrote.
-    pub(super) writes: &'a [Write],
-    /// What is there in the end.
-    pub(super) evidence: &'a Evidence,
-    /// What happened to the roles.
-    pub(super) promotions: &'a [Promotion],
+    options: &'a SwitchOptions,
+    writes: &'a [Write],
+    evidence: &'a Evidence,
+    promotions: &'a [Promotion],
+    verdicts: Vec<(usize, Verdict)>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// Accounts for every write.
+    pub(super) fn new(
+        options: &'a SwitchOptions,
+        writes: &'a [Write],
+        evidence: &'a Evidence,
+        promotions: &'a [Promotion],
+    ) -> Self {
+        Self { options, writes, evidence, promotions, verdicts: account::account(writes, evidence) }
+    }
+
+    /// The devices of the lost writes that are shown.
+    pub(super) fn devices_in_question(&self) -> BTreeSet<String> {
+        self.lost().into_iter().take(self.options.show).map(|write| write.change.device.clone()).collect()
+    }
+
+    fn lost(&self) -> Vec<&'a Write> {
+        let lost = self.verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
+        lost.filter_map(|(index, _)| self.writes.get(*index)).collect()
+    }
+
     /// Prints the tables and what is known of lost writes, which is kept whole in `logs`.
     ///
     /// # Errors
     /// When a write is lost, the hubs differ, or a promotion did not come to its end.
     pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
-        let verdicts = account::account(self.writes, self.evidence);
-        let lost = self.told(&verdicts);
+        let writes = self.lost();
+        let lost = self.told(&writes);
         let differences = account::differences(self.evidence);
         let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
         std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
-        self.print(&report::counted(self.writes, &verdicts), &lost);
+        self.print(&report::counted(self.writes, &self.verdicts), &writes, &lost);
         if lost.is_empty() && differences.is_empty() && self.missing() == 0 {
             return Ok(());
         }
@@ -46,29 +63,31 @@ impl Run<'_> {
     }
 
     /// What is known of each lost write.
-    fn told(&self, verdicts: &[(usize, Verdict)]) -> Vec<String> {
+    fn told(&self, lost: &[&Write]) -> Vec<String> {
         let mut by_device: HashMap<&str, Vec<&Write>> = HashMap::new();
         for write in self.writes {
             by_device.entry(&write.change.device).or_default().push(write);
         }
-        let lost = verdicts.iter().filter(|(_, verdict)| *verdict == Verdict::Lost);
-        let lost = lost.filter_map(|(index, _)| self.writes.get(*index));
-        lost.filter_map(|write| {
+        let told = lost.iter().filter_map(|write| {
             let of_device = by_device.get(write.change.device.as_str())?;
             Some(report::lost(write, of_device, self.evidence, self.promotions))
-        })
-        .collect()
+        });
+        told.collect()
     }
 
-    fn print(&self, counts: &report::Counts, lost: &[String]) {
+    fn print(&self, counts: &report::Counts, lost: &[&Write], told: &[String]) {
         if !self.promotions.is_empty() {
             say(&report::promotions_table(self.promotions));
         }
         say(&report::writes_table(counts));
-        for told in lost.iter().take(self.options.show) {
+        for told in told.iter().take(self.options.show) {
             say(told);
         }
-        say(&report::summary(self.options, counts, self.promotions));
+        if !lost.is_empty() {
+            say(&report::phases(lost, self.promotions));
+        }
+        let unanswered = self.writes.len() - counts.values().sum::<usize>();
+        say(&report::summary(self.options, counts, unanswered, self.promotions));
     }
 
     /// Promotions that did not come to their end. Those that there was no time for are none.

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// What a write is about.
@@ -79,18 +80,24 @@ pub(crate) type Ticket = Range<usize>;
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     began: Instant,
+    began_at: Timestamp,
     writes: Arc<Mutex<Vec<Write>>>,
 }
 
 impl Ledger {
     /// An empty one; its clock begins now.
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), writes: Arc::default() }
+        Self { began: Instant::now(), began_at: Timestamp::now(), writes: Arc::default() }
     }
 
     /// Time since the run began.
     pub(crate) fn now(&self) -> Duration {
         self.began.elapsed()
+    }
+
+    /// The same of a moment that somebody else's clock names; nothing when it was before.
+    pub(crate) fn moment(&self, at: Timestamp) -> Option<Duration> {
+        at.duration_since(self.began_at).try_into().ok()
     }
 
     /// Before a request is sent: what it is to change, and where.

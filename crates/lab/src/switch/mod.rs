@@ -8,11 +8,13 @@
 //! | `fields` | which fields are written |
 //! | `reporter`, `back_end` | the clients |
 //! | `partitions` | two handlers, partitions moving between them |
-//! | `roles` | the promotions |
+//! | `roles`, `promotion` | the promotions, one after the other |
+//! | `rest` | waiting for both hubs to come to rest when traffic has ended |
 //! | `evidence` | what both hubs hold in the end, and what the app names |
 //! | `account` | the verdict on each write; pure |
 //! | `judgement` | whether the run was good, and what is printed of it |
 //! | `report` | the tables |
+//! | `trail` | every event of the devices in question |
 
 mod account;
 mod back_end;
@@ -22,12 +24,15 @@ mod judgement;
 mod ledger;
 mod options;
 mod partitions;
+mod promotion;
 mod report;
 mod reporter;
+mod rest;
 mod roles;
+mod trail;
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -37,12 +42,10 @@ use crate::error::LabError;
 use crate::fleet::Roads;
 use crate::folders::{self, Profile};
 use crate::hubs::BULK_LIMIT;
-use crate::operator;
 use crate::processes;
 use crate::story::cast::Pump;
 use crate::terminal::Line;
 use crate::world::World;
-use account::Evidence;
 use back_end::BackEnd;
 use judgement::Run;
 use ledger::Ledger;
@@ -60,12 +63,6 @@ const PENDING_SECONDS: u32 = 2;
 const DELETE_BUDGET: u32 = 100_000;
 /// How long clients may take to end what they are at.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
-/// How long both hubs may take to come to rest when traffic has ended.
-const SETTLES_WITHIN: Duration = Duration::from_secs(300);
-/// When nothing has changed for so long, nothing will.
-const AT_REST: Duration = Duration::from_secs(25);
-/// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
 /// What bad weather is, in the emulator's switches.
 const BAD_WEATHER: [(&str, u64); 7] = [
     ("queryLagMs", 1_500),
@@ -90,8 +87,10 @@ pub(crate) async fn run(options: &SwitchOptions, logs: Option<PathBuf>) -> Resul
     let traffic = traffic(&world, &ledger, options, &pumps, &stopped).await?;
     let promotions = Roles::new(&world, &ledger, options)?.run().await?;
     end(traffic, &stop).await;
-    let evidence = settled(&world).await?;
-    let run = Run { options, writes: &ledger.close(), evidence: &evidence, promotions: &promotions };
+    let evidence = rest::settled(&world).await?;
+    let writes = ledger.close();
+    let run = Run::new(options, &writes, &evidence, &promotions);
+    trail::keep(&world, &ledger, &run.devices_in_question()).await?;
     run.judge(world.logs())
 }
 
@@ -175,38 +174,4 @@ async fn end(mut traffic: JoinSet<()>, stop: &watch::Sender<bool>) {
     let all = async { while traffic.join_next().await.is_some() {} };
     // What takes longer has no answer, and that is how it stands in the ledger.
     let _ = tokio::time::timeout(ENDS_WITHIN, all).await;
-}
-
-/// Waits until both hubs are at rest: in-sync, nothing pending, all events worked off, no difference; or until nothing
-/// changes any more.
-async fn settled(world: &World) -> Result<Evidence, LabError> {
-    let mut line = Line::start("traffic has ended");
-    let deadline = Instant::now() + SETTLES_WITHIN;
-    let mut since = Instant::now();
-    let mut before = String::new();
-    loop {
-        let idle = world.hosts_are_idle().await?;
-        let status = operator::status(world).await?;
-        let state = status.pointer("/record/standbyState").and_then(Value::as_str).unwrap_or("unknown");
-        let evidence = evidence::gather(world).await?;
-        let differences = account::differences(&evidence);
-        let events = if idle { "events worked off" } else { "events on their way" };
-        let counts = format!(
-            "{state} · {} pending · {} differences · {events}",
-            evidence.pending.len(),
-            differences.len()
-        );
-        line.show(&counts);
-        let done = idle && state == "in-sync" && evidence.pending.is_empty() && differences.is_empty();
-        let now = format!("{counts}{differences:?}");
-        // While events are on their way something may change.
-        if now != before || !idle {
-            (before, since) = (now, Instant::now());
-        }
-        if done || since.elapsed() > AT_REST || Instant::now() > deadline {
-            line.done(&counts);
-            return Ok(evidence);
-        }
-        tokio::time::sleep(LOOK).await;
-    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::account::{Evidence, Hub, Verdict, accepted_at, shown};
 use super::ledger::{Section, Write};
 use super::options::SwitchOptions;
-use super::roles::Promotion;
+use super::promotion::Promotion;
 
 /// The columns of the table of writes.
 const VERDICTS: [(Verdict, &str); 5] = [
@@ -79,15 +79,64 @@ pub(super) fn promotions_table(promotions: &[Promotion]) -> String {
     text
 }
 
+/// How many lost writes were sent when, between the promotions.
+pub(super) fn phases(lost: &[&Write], promotions: &[Promotion]) -> String {
+    let mut counts: BTreeMap<(u32, Phase), usize> = BTreeMap::new();
+    for write in lost {
+        *counts.entry(phase(write.sent, promotions)).or_default() += 1;
+    }
+    let lines = counts.iter().map(|((number, phase), count)| {
+        let when = match phase {
+            Phase::Before => "before promotion",
+            Phase::Promoting => "before the router's answer in promotion",
+            Phase::Rejoining => "before in-sync in promotion",
+            Phase::InSync => "in-sync after promotion",
+        };
+        format!("  {count} sent {when} {number}\n")
+    });
+    lines.collect()
+}
+
+/// How far a promotion was, in the order of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Before,
+    Promoting,
+    Rejoining,
+    InSync,
+}
+
+/// The last promotion that had begun, and how far it was.
+fn phase(at: Duration, promotions: &[Promotion]) -> (u32, Phase) {
+    let Some(last) = promotions.iter().rfind(|promotion| promotion.began <= at) else {
+        return (1, Phase::Before);
+    };
+    let before = |moment: Option<Duration>| moment.is_none_or(|moment| at < moment);
+    let phase = if before(last.answered) {
+        Phase::Promoting
+    } else if before(last.in_sync) {
+        Phase::Rejoining
+    } else {
+        Phase::InSync
+    };
+    (last.number, phase)
+}
+
 /// The run in one line, to set beside those of other seeds.
-pub(super) fn summary(options: &SwitchOptions, counts: &Counts, promotions: &[Promotion]) -> String {
+pub(super) fn summary(
+    options: &SwitchOptions,
+    counts: &Counts,
+    unanswered: usize,
+    promotions: &[Promotion],
+) -> String {
     let verdicts = VERDICTS.map(|(verdict, name)| (name.trim_matches('*'), all_of(counts, verdict)));
     let accepted: usize = verdicts.iter().map(|(_, count)| count).sum();
     let parts = verdicts.map(|(name, count)| format!("{count} {name}")).join(", ");
     let longest =
         |times: fn(&Promotion) -> Option<f64>| promotions.iter().filter_map(times).fold(0.0, f64::max);
     format!(
-        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted, {parts}; at most {:.1} s to \
+        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted ({unanswered} more had no \
+         answer), {parts}; at most {:.1} s to \
          the router's answer, {:.1} s to in-sync",
         options.seed,
         options.handlers,
@@ -170,16 +219,16 @@ fn relative(at: Duration, promotions: &[Promotion]) -> String {
     let last = promotions.iter().rfind(|promotion| promotion.began <= at);
     let next = promotions.iter().find(|promotion| promotion.began > at);
     let after = last.map(|promotion| {
-        let answered = promotion
-            .answered
-            .map(|answered| format!(", {:+.3} s from the router's answer", apart(answered)));
-        let in_sync = promotion.in_sync.map(|in_sync| format!(", {:+.3} s from in-sync", apart(in_sync)));
+        let from = |moment: Option<Duration>, name: &str| {
+            moment.map(|moment| format!(", {:+.3} s from {name}", apart(moment))).unwrap_or_default()
+        };
         format!(
-            "{:.3} s after promotion {} began{}{}",
+            "{:.3} s after promotion {} began{}{}{}",
             apart(promotion.began),
             promotion.number,
-            answered.unwrap_or_default(),
-            in_sync.unwrap_or_default()
+            from(promotion.cut, "its cut"),
+            from(promotion.answered, "the router's answer"),
+            from(promotion.in_sync, "in-sync"),
         )
     });
     let before = next.map(|promotion| {
@@ -212,6 +261,7 @@ mod tests {
             forced: false,
             to: "secondary".to_owned(),
             began: Duration::from_secs(began),
+            cut: Some(Duration::from_secs(began)),
             answered: Some(Duration::from_secs(began + 2)),
             back: Duration::from_secs(began),
             in_sync: None,
@@ -221,8 +271,12 @@ mod tests {
         let told = relative(Duration::from_secs(11), &promotions);
         assert_eq!(
             told,
-            "1.000 s after promotion 1 began, -1.000 s from the router's answer; 19.000 s before promotion 2 began"
+            "1.000 s after promotion 1 began, +1.000 s from its cut, -1.000 s from the router's answer; 19.000 s before promotion 2 began"
         );
         assert_eq!(relative(Duration::from_secs(1), &[]), "no promotion");
+        let phase_at = |seconds| phase(Duration::from_secs(seconds), &promotions);
+        assert_eq!(phase_at(1), (1, Phase::Before));
+        assert_eq!(phase_at(31), (2, Phase::Promoting));
+        assert_eq!(phase_at(33), (2, Phase::Rejoining));
     }
 }

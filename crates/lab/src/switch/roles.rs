@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::ledger::Ledger;
 use super::options::SwitchOptions;
+use super::promotion::Promotion;
 use crate::assignment::RouterClient;
 use crate::error::LabError;
 use crate::hubs::Hub;
@@ -26,27 +27,6 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(120);
 const TRAFFIC_MS: (u64, u64) = (3_000, 9_000);
 /// How long a hub is dead before somebody promotes the other one, milliseconds.
 const NOTICED_MS: (u64, u64) = (500, 4_000);
-
-/// One promotion, with what it took. Times since the run began.
-#[derive(Debug, Clone)]
-pub(super) struct Promotion {
-    /// From 1.
-    pub(super) number: u32,
-    /// Whether the active hub was killed.
-    pub(super) forced: bool,
-    /// The hub that was to become active.
-    pub(super) to: String,
-    /// When `promote` was called.
-    pub(super) began: Duration,
-    /// When the router named that hub.
-    pub(super) answered: Option<Duration>,
-    /// When the killed hub came back; a planned promotion's is its beginning.
-    pub(super) back: Duration,
-    /// When the other hub was in-sync again.
-    pub(super) in_sync: Option<Duration>,
-    /// What else was to be said.
-    pub(super) note: String,
-}
 
 /// Switches roles, one promotion after the other.
 pub(super) struct Roles<'a> {
@@ -109,26 +89,28 @@ impl<'a> Roles<'a> {
         };
         if promotion.answered.is_some() {
             line.show("devices move");
+            promotion.cut = self.cut().await?;
             self.in_sync(&mut promotion).await?;
         }
         line.done(&promotion.in_short());
         Ok(promotion)
     }
 
-    /// What is refused is asked for again: a program that compares before it promotes may never find two hubs under
-    /// traffic equal, so it is told to do without.
+    /// What is refused because of what is pending is asked for again with leave. An older program, which compares before
+    /// it promotes, may never find two hubs under traffic equal, and is told to do without.
     async fn planned(&mut self, number: u32, to: &Hub) -> Result<Promotion, LabError> {
         let patience = self.options.in_sync_seconds.to_string();
         let ask = ["promote", "--to", &to.name, "--reason", "practice", "--drain-timeout-seconds", &patience];
-        let insisting = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
+        let with_leave = [&ask[..], &["--accept-pending"]].concat();
+        let older = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
         let mut promotion = self.called(number, to, &ask).await?;
         let mut refusals = String::new();
-        for again in [&insisting[..], &ask] {
+        for again in [with_leave, older] {
             if promotion.answered.is_some() {
                 break;
             }
             refusals = format!("{refusals}refused: {}; ", last_line(&promotion.note));
-            promotion = self.called(number, to, again).await?;
+            promotion = self.called(number, to, &again).await?;
         }
         promotion.note = refusals + last_line(&promotion.note);
         Ok(promotion)
@@ -173,7 +155,8 @@ impl<'a> Roles<'a> {
         };
         let note = if ran.is_done() { String::new() } else { ran.complaint };
         let to = to.name.clone();
-        Ok(Promotion { number, forced: false, to, began, answered, back: began, in_sync: None, note })
+        let (back, cut) = (began, None);
+        Ok(Promotion { number, forced: false, to, began, cut, answered, back, in_sync: None, note })
     }
 
     /// When an instance's router names this hub; nothing when that takes too long.
@@ -207,6 +190,12 @@ impl<'a> Roles<'a> {
         }
         promotion.note = format!("{} not in-sync in time", promotion.note);
         Ok(())
+    }
+
+    async fn cut(&self) -> Result<Option<Duration>, LabError> {
+        let status = operator::status(self.world).await?;
+        let cut = status.pointer("/record/cut").and_then(Value::as_str);
+        Ok(cut.and_then(|cut| cut.parse().ok()).and_then(|cut| self.ledger.moment(cut)))
     }
 
     async fn active(&self) -> Result<&'a Hub, LabError> {
@@ -246,23 +235,6 @@ impl<'a> Roles<'a> {
 
     fn limit(&self) -> Option<Duration> {
         self.options.minutes.map(|minutes| Duration::from_secs_f64(minutes * 60.0))
-    }
-}
-
-impl Promotion {
-    /// Seconds from `promote` to the router's answer.
-    pub(super) fn to_answer(&self) -> Option<f64> {
-        self.answered.map(|at| at.saturating_sub(self.began).as_secs_f64())
-    }
-
-    /// Seconds until both hubs were in-sync again: from `promote`, or from the moment the dead hub came back.
-    pub(super) fn to_in_sync(&self) -> Option<f64> {
-        self.in_sync.map(|at| at.saturating_sub(self.back).as_secs_f64())
-    }
-
-    fn in_short(&self) -> String {
-        let shown = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |it| format!("{it:.1} s"));
-        format!("router {} · in-sync {} {}", shown(self.to_answer()), shown(self.to_in_sync()), self.note)
     }
 }
 
