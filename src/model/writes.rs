@@ -149,6 +149,19 @@ impl SectionWrites {
         Self(self.0.iter().filter(|(path, _)| wanted(path)).map(|(p, w)| (p.clone(), w.clone())).collect())
     }
 
+    /// Only what was written at `at` or later, or at a time that is not known.
+    #[must_use]
+    fn not_before(&self, at: Timestamp) -> Self {
+        self.only(|path| self.0.get(path).is_some_and(|(_, written)| written.is_none_or(|written| written >= at)))
+    }
+
+    /// The section began anew at `at`.
+    fn begin_anew(&mut self, at: Timestamp) {
+        let later = self.not_before(at);
+        *self = Self::replacement(&Object::new(), Some(at));
+        self.fold(later);
+    }
+
     /// When the member at `path` was last written, by itself, with what it is part of, or in any of its
     /// parts; `None` when it was not, and an inner `None` when the time is not known.
     pub fn written_at(&self, path: &[String]) -> Option<Option<Timestamp>> {
@@ -272,6 +285,13 @@ impl TwinWrites {
         self.tags.fold(later.tags);
         self.desired.fold(later.desired);
         self.reported.fold(later.reported);
+    }
+
+    /// The identity was made again at `at`: nothing that was written before holds any more.
+    pub fn begin_anew(&mut self, at: Timestamp) {
+        self.tags.begin_anew(at);
+        self.desired.begin_anew(at);
+        self.reported.begin_anew(at);
     }
 
     /// What a hub's twin does not show by itself: all of the tags, which carry no times, and what was

@@ -67,6 +67,17 @@ impl Terms {
     }
 }
 
+/// Which life of an identity the active hub has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// The one that the former hub has.
+    Same,
+    /// This program made it again, before it was heard that a client had deleted it.
+    OurOwnAfterItsEnd,
+    /// A client made it again, then.
+    New(Timestamp),
+}
+
 /// How a settlement ended.
 #[derive(Debug)]
 pub(crate) enum Settled {
@@ -280,14 +291,17 @@ impl Settling<'_, '_> {
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
-        if let Some(deleted) = self.note.slot(self.terms.active).deleted {
-            if self.is_of_our_making(deleted).await? {
+        match self.life_here().await? {
+            Life::Same => {}
+            Life::OurOwnAfterItsEnd => {
                 let cause = self.work.remove(self.id, active, &active.device_etag).await?;
                 return cause.map_or(Err(Stop::Again), |cause| Ok(cause.into()));
             }
-            // A client made it again, or it is of a later life of the former hub.
-            let role = self.terms.active;
-            self.change(|note| note.slot_mut(role).deleted = None).await?;
+            Life::New(made) => {
+                let role = self.terms.active;
+                self.change(|note| note.slot_mut(role).begin_anew(made)).await?;
+                return Err(Stop::Again);
+            }
         }
         if self.entry_is_the_formers(former, active).await? {
             self.work.copy_entry(self.id, active).await?;
@@ -298,15 +312,22 @@ impl Settling<'_, '_> {
         self.bring_over(Former::Twin(former), active).await
     }
 
-    /// The active hub's clients deleted it, and this program made it again before that was heard.
-    async fn is_of_our_making(&mut self, deleted: Timestamp) -> Result<bool, Stop> {
-        let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        if active.own.created.is_none() || former.created.is_some_and(|created| created > deleted) {
-            return Ok(false);
+    /// Which life of the identity the active hub has, as far as anything was heard of its end or beginning there.
+    async fn life_here(&mut self) -> Result<Life, Stop> {
+        let (former, active) = (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
+        let heard = active.deleted.max(active.created);
+        if heard.is_none() || heard <= active.remade {
+            return Ok(Life::Same);
         }
-        let made = active.own.created.clone();
         let entry = self.entry().await?;
-        Ok(entry.as_ref().and_then(IdentityDocument::generation_id) == made.as_deref())
+        let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
+        if active.own.created.is_some() && active.own.created.as_deref() == generation {
+            let is_over = active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
+            return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
+        }
+        let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
+        let made = generation.and_then(made_at).or(active.created);
+        Ok(made.filter(|made| *made >= since).map_or(Life::Same, Life::New))
     }
 
     /// Whether the registry entry on the active hub is older than what the former one has: of a life before, or of
@@ -382,16 +403,31 @@ impl Settling<'_, '_> {
         })
         .await?;
         if !patch.is_empty() {
-            let twin = self.work.patch_twin(self.id, &patch, &active.etag).await?;
+            let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
+                Ok(twin) => twin,
+                Err(stop) => return self.not_written(stop).await,
+            };
             self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version))
                 .await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
-            let version = self.work.patch_reported(self.id, &merged.reported, version).await?;
+            let version = match self.work.patch_reported(self.id, &merged.reported, version).await {
+                Ok(version) => version,
+                Err(stop) => return self.not_written(stop).await,
+            };
             self.change(|note| note.slot_mut(role).own.wrote_reported(version)).await?;
         }
         Ok(())
+    }
+
+    /// What the hub refused was not written; only without an answer it may have been.
+    async fn not_written(&self, stop: Stop) -> Result<(), Stop> {
+        if !matches!(stop, Stop::At(Outcome::TargetSilent(_))) {
+            let role = self.terms.active;
+            self.change(|note| note.slot_mut(role).own.writing = Default::default()).await?;
+        }
+        Err(stop)
     }
 
     async fn change(&self, change: impl Fn(&mut PendingNote)) -> Result<(), Stop> {

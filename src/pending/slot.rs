@@ -79,6 +79,9 @@ pub struct Slot {
     /// When it was deleted, as its events say; that is the announcement that a delete needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
+    /// Since when a client's new life of it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remade: Option<Timestamp>,
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
@@ -111,7 +114,7 @@ impl Slot {
 
     /// Whether it may still decide between two values: more than where the hub's events stood.
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        !self.writes.is_empty() || !self.own.is_empty() || self.deleted.is_some()
+        !self.writes.is_empty() || !self.own.is_empty() || self.deleted.is_some() || self.remade.is_some()
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make
@@ -138,6 +141,15 @@ impl Slot {
             }
         }
         self.writes.fold(heard.writes.clone());
+    }
+
+    /// A client made the identity again: what was said before does not hold any more.
+    pub(crate) fn begin_anew(&mut self, made: Timestamp) {
+        self.writes.begin_anew(made);
+        if self.deleted.is_some_and(|deleted| deleted <= made) {
+            self.deleted = None;
+        }
+        self.remade = self.remade.max(Some(made)).max(self.created);
     }
 
     /// What was folded before the target moved to where it stands now has been overtaken.

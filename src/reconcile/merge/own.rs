@@ -1,7 +1,6 @@
 //! The app's own writes to one hub since the two diverged, told by the versions that they returned.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::model::{SectionWrites, TwinWrites};
 
@@ -53,11 +52,6 @@ impl OwnWrites {
     pub(crate) fn is_echo(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
         version.is_some_and(|version| self.versions.contains(&version))
             || (!writes.is_empty() && writes.is_said_by(&self.writing))
-    }
-
-    /// Whether just this was about to be written to this section.
-    pub(crate) fn may_have_written(section: &SectionWrites, path: &[String], value: Option<&Value>) -> bool {
-        section.says(path, value)
     }
 }
 

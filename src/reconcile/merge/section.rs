@@ -61,15 +61,13 @@ impl View<'_> {
     /// When a client last wrote the member at `path`, or removed it; `None` when none did as far as is known, and an
     /// inner `None` when the time is not known.
     pub(super) fn client_wrote(&self, path: &[String]) -> Option<Option<Timestamp>> {
-        let value = member(&self.values, path);
-        if OwnWrites::may_have_written(self.own.writing(), path, value) {
-            return None;
-        }
-        match (self.times, value) {
+        match (self.times, member(&self.values, path)) {
+            (Some(_), value @ Some(_)) if self.own.writing().says(path, value) => None,
             (Some((metadata, _)), Some(value)) => {
                 let (node, stamp) = self.node(metadata, path);
                 self.of_a_client(node, stamp, value)
             }
+            // Tags, and what is gone: events alone tell, and those of our own writes are not kept.
             _ => self.writes.written_at(path),
         }
     }
