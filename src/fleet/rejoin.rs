@@ -17,7 +17,7 @@ use super::markers::{CLOCKS, Markers};
 use crate::iothub::{Deadline, Lane};
 use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
-use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work};
+use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::routing::{
     HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
     end_rejoining, margin, probe_present,
@@ -441,10 +441,13 @@ impl Comparing<'_> {
 
     /// What is about to be written to the former hub is not its clients'.
     async fn intend(&self, id: &IdentityId) -> Result<(), String> {
-        let (Look::Present(active), Look::Present(former)) =
-            (self.back.source_twin(id).await, self.back.target_twin(id).await)
-        else {
-            return Ok(());
+        let target = self.back.target_role();
+        let (active, former) = match (self.back.source_twin(id).await, self.back.target_twin(id).await) {
+            (Look::Present(active), Look::Present(former)) => (active, former),
+            (Look::Present(_), Look::Absent) => {
+                return self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await;
+            }
+            _ => return Ok(()),
         };
         if says_the_same(&active, &former) {
             return Ok(());
@@ -454,24 +457,18 @@ impl Comparing<'_> {
             desired: SectionWrites::replacement(&active.desired.values, None),
             reported: SectionWrites::replacement(&active.reported.values, None),
         };
-        let (target, at) = (self.back.target_role(), self.at());
-        let changed = self.pending.store.change(id, |before| {
-            let mut note = before.unwrap_or_else(|| resting(id, at));
-            note.slot_mut(target).own.writing = writing.clone();
-            Some(note)
-        });
-        changed.await.map(drop).map_err(in_storage)
+        self.change(id, |note| note.slot_mut(target).own.writing = writing.clone()).await
     }
 
-    async fn remember(
-        &self,
-        id: &IdentityId,
-        terms: &Terms,
-        wrote: crate::reconcile::Wrote,
-    ) -> Result<(), String> {
-        let at = self.at();
-        let changed = self.pending.store.change(id, |before| {
-            let mut note = before.unwrap_or_else(|| resting(id, at));
+    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: Wrote) -> Result<(), String> {
+        let made = match wrote.created {
+            true => match self.back.target_identity(id).await {
+                Look::Present(entry) => entry.generation_id().map(str::to_owned),
+                _ => None,
+            },
+            false => None,
+        };
+        self.change(id, |note| {
             let own = &mut note.slot_mut(terms.former).own;
             if let Some((version, desired)) = wrote.twin {
                 own.wrote_twin(version, desired);
@@ -479,6 +476,18 @@ impl Comparing<'_> {
             if let Some(version) = wrote.reported {
                 own.wrote_reported(version);
             }
+            if made.is_some() {
+                own.created.clone_from(&made);
+            }
+        })
+        .await
+    }
+
+    async fn change(&self, id: &IdentityId, change: impl Fn(&mut PendingNote)) -> Result<(), String> {
+        let at = self.at();
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| resting(id, at));
+            change(&mut note);
             Some(note)
         });
         changed.await.map(drop).map_err(in_storage)

@@ -197,7 +197,7 @@ impl Settling<'_, '_> {
 
     /// Created there and not yet here, or deleted here.
     async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
-        if self.was_deleted_here() {
+        if self.was_deleted_here() || self.former_has_our_copy().await? {
             return Ok(Settled::Done);
         }
         let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
@@ -222,6 +222,19 @@ impl Settling<'_, '_> {
         let made_here = active.own.created.as_deref().and_then(made_at);
         let is_older = |here: Timestamp| former.created.is_none_or(|created| created <= here);
         active.deleted.max(made_here).is_some_and(is_older)
+    }
+
+    /// What the former hub has was put there by this program: whoever deleted it here has not been heard yet.
+    async fn former_has_our_copy(&mut self) -> Result<bool, Stop> {
+        match self.note.slot(self.terms.former).own.created.clone() {
+            None => Ok(false),
+            Some(made) if made.is_empty() => Ok(true),
+            Some(made) => match self.work.pass.source_identity(self.id).await {
+                Look::Present(entry) => Ok(entry.generation_id() == Some(made.as_str())),
+                Look::Absent => Err(Stop::Again),
+                Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
+            },
+        }
     }
 
     async fn remember_creation(&mut self) -> Result<(), Stop> {
@@ -407,8 +420,8 @@ impl Settling<'_, '_> {
                 Ok(twin) => twin,
                 Err(stop) => return self.not_written(stop).await,
             };
-            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version))
-                .await?;
+            let desired = (!merged.desired.is_empty()).then_some(twin.desired.version);
+            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, desired)).await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;

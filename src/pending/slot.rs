@@ -134,7 +134,8 @@ impl Slot {
                 self.writes = TwinWrites::default();
             }
         }
-        if heard.created {
+        // What this program made itself is no life of its own.
+        if heard.created && (!by_clients || self.own.created.is_none()) {
             self.created = self.created.max(Some(at));
             if heard.ordered && by_clients && self.deleted.is_some_and(|deleted| deleted <= at) {
                 self.deleted = None;

@@ -60,6 +60,7 @@ impl Work<'_> {
         // Whether a bulk create honours reported properties is unproven: look.
         let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
         self.create(item).await?;
+        self.wrote.get_or_insert_default().created = true;
         let (shared, target) = (self.pass.shared, self.pass.target_role());
         shared.echoes.created(target, id);
         if basis.source.is_some() {
@@ -74,6 +75,7 @@ impl Work<'_> {
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
         let created = self.answered(target.create_identity(id, body, deadline).await)?;
+        self.wrote.get_or_insert_default().created = true;
         self.pass.shared.echoes.created(self.pass.target_role(), id);
         self.remember(id, basis, created.etag());
         Ok(true)
@@ -106,7 +108,8 @@ impl Work<'_> {
         let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
-        self.wrote.get_or_insert_default().twin = Some((twin.version, twin.desired.version));
+        let desired = patch.contains_key("properties").then_some(twin.desired.version);
+        self.wrote.get_or_insert_default().twin = Some((twin.version, desired));
         Ok(twin)
     }
 

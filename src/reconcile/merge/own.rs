@@ -20,7 +20,7 @@ pub struct OwnWrites {
     /// The reported version that the last write returned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reported: Option<u64>,
-    /// The generation of the identity that was created.
+    /// The generation of the identity that was created; empty while that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<String>,
     /// What was about to be written when it was last heard of; perhaps it was.
@@ -34,10 +34,12 @@ impl OwnWrites {
         *self == Self::default()
     }
 
-    /// A write of tags or desired returned these versions.
-    pub(crate) fn wrote_twin(&mut self, version: u64, desired: u64) {
+    /// A write of tags or desired returned this twin version, and this desired version if it wrote desired at all.
+    pub(crate) fn wrote_twin(&mut self, version: u64, desired: Option<u64>) {
         keep(&mut self.versions, version);
-        keep(&mut self.desired, desired);
+        if let Some(desired) = desired {
+            keep(&mut self.desired, desired);
+        }
         (self.writing.tags, self.writing.desired) = Default::default();
     }
 
