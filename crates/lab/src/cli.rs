@@ -39,6 +39,9 @@ pub(crate) enum Command {
         /// Small numbers: shows that it works, not how fast.
         #[arg(long)]
         quick: bool,
+        /// Do not tell the app the tier: it must find the limits, by the real clock.
+        #[arg(long)]
+        untold: bool,
     },
     /// The benchmark's yardstick: serve a constant.
     #[command(hide = true)]
