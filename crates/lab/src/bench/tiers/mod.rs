@@ -28,8 +28,8 @@ const PART_OF_ACTIVE: f64 = 0.5;
 /// Convergence later than this is a failure, not a figure.
 const GIVE_UP: Duration = Duration::from_secs(600);
 
-/// A first unit of S1 takes so many creations within three minutes, when it is not told.
-const MOST_CREATIONS: u32 = 150;
+/// By the real clock one unit of S1 takes so many creations within the minute that the world waits for events.
+const MOST_CREATIONS: u32 = 75;
 
 /// What is measured at one tier.
 #[derive(Debug, Clone, Copy)]
