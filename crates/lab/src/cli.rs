@@ -41,6 +41,9 @@ pub(crate) enum Command {
         /// Small numbers: shows that it works, not how fast.
         #[arg(long)]
         quick: bool,
+        /// Do not tell the app the tier: it must find the limits, by the real clock.
+        #[arg(long)]
+        untold: bool,
     },
     /// Switch roles under traffic, and account for every write that a hub accepted.
     Switch(SwitchOptions),

@@ -52,7 +52,7 @@ async fn run(cli: Cli) -> Result<(), LabError> {
     match cli.command {
         Some(Command::Stage { to }) => lay_out(to).await,
         Some(Command::Bench { quick }) => bench::run(quick, cli.logs).await,
-        Some(Command::Tiers { quick }) => bench::tiers::run(quick, cli.logs).await,
+        Some(Command::Tiers { quick, untold }) => bench::tiers::run(quick, untold, cli.logs).await,
         Some(Command::Switch(options)) => switch::run(&options, cli.logs).await,
         Some(Command::Constant) => bench::constant::serve().await,
         None => story::tell(&cli.story, cli.logs).await,
