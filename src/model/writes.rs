@@ -294,6 +294,13 @@ impl TwinWrites {
         self.reported.begin_anew(at);
     }
 
+    /// The identity was deleted at `at`.
+    pub fn forget_before(&mut self, at: Timestamp) {
+        for section in [&mut self.tags, &mut self.desired, &mut self.reported] {
+            *section = section.not_before(at);
+        }
+    }
+
     /// What a hub's twin does not show by itself: all of the tags, which carry no times, and what was
     /// taken away.
     #[must_use]

@@ -127,11 +127,11 @@ impl Slot {
             self.newest.insert(heard.at.log.clone(), sequence);
         }
         let at = heard.occurred.unwrap_or(now);
-        if heard.deleted {
+        // The end of a life before the one that is known says nothing of this one.
+        if heard.deleted && self.remade.is_none_or(|remade| remade < at) {
             self.deleted = self.deleted.max(Some(at));
             if heard.ordered {
-                // Of the life that has ended.
-                self.writes = TwinWrites::default();
+                self.writes.forget_before(at);
             }
         }
         // What this program made itself is no life of its own.
