@@ -19,7 +19,7 @@ use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::routing::{
-    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
+    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, confirm, begin_closing,
     end_rejoining, margin, probe_present,
 };
 use crate::storage::StorageError;
@@ -261,7 +261,8 @@ impl Rejoin {
     async fn end(&self, stored: &Stored) -> Result<Stage, String> {
         let by = authorship(&self.by, &stored.record.reason);
         let ended = end_rejoining(&stored.record, by).map_err(|error| error.to_string())?;
-        self.records.replace(ended, &stored.etag).await.map_err(|error| error.to_string())?;
+        let ended = self.records.replace(ended, &stored.etag).await.map_err(|error| error.to_string())?;
+        confirm(&self.records, &ended.record).await.map_err(|error| error.to_string())?;
         tracing::info!(epoch = stored.record.epoch, standby = %stored.record.standby, "in sync again");
         Ok(Stage::InSync)
     }

@@ -14,7 +14,7 @@ use super::note::{At, PendingNote, Tried};
 use super::settle::{Settled, Terms, settle};
 use super::store::{Entry, PendingStore};
 use crate::iothub::{Deadline, HubClient, Lane, OperationClass};
-use crate::model::{ETag, IdentityId};
+use crate::model::{ETag, IdentityId, TwinWrites};
 use crate::reconcile::{Ask, Cause, HeldLease, Loss, Outcome, Pass, Reason, Reconciler, Work};
 use crate::routing::{HubRole, RoutingRecord, StandbyState, WriteLease, probe_identity};
 use crate::storage::StorageError;
@@ -255,6 +255,7 @@ impl<'a> Run<'a> {
         let Some((note, etag)) = self.pending.store.of(id).await.map_err(in_storage)? else {
             return Ok(true);
         };
+        self.name_what_is_overwritten(&note).await?;
         let announced_delete = note.slot(self.pass.source_role).deleted.is_some();
         let ask = Ask { compare_registry: true, announced_delete, ..Ask::default() };
         work.begin_identity();
@@ -271,6 +272,14 @@ impl<'a> Run<'a> {
             Outcome::Pending(cause) => self.still(id, cause.into()).await,
             outcome => self.not_now(id, outcome).await,
         }
+    }
+
+    /// What the standby said while it was a former active hub, and could not be brought over.
+    async fn name_what_is_overwritten(&self, note: &PendingNote) -> Result<(), String> {
+        let said = &note.slot(self.pass.target_role()).writes;
+        let left = TwinWrites { tags: Default::default(), ..said.clone() };
+        let losses = Loss::of_writes(&left);
+        self.pending.losses.add(&note.identity, note.epoch, &losses).await.map_err(in_storage)
     }
 
     async fn not_now(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {

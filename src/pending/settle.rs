@@ -381,25 +381,24 @@ impl Settling<'_, '_> {
         Ok(later.map_or(Settled::Done, Settled::Pending))
     }
 
-    /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.
+    /// Reported properties are the device's: they wait until it has moved. Where it is connected, or disabled, then,
+    /// they are left to it, and what it said before is named.
     fn reported_later(&self, active: &TwinDocument, merged: &mut Merge) -> Option<Tried> {
         if merged.reported.is_empty() {
             return None;
         }
         let cause = if Timestamp::now() < self.terms.moved_by {
             Cause::new(Reason::Moving, "it is about to move, and will report on the active hub")
-        } else if active.is_connected() {
-            merged.losses.extend(left_to_the_device(std::mem::take(&mut merged.reported), active));
-            return None;
-        } else if !active.is_enabled() {
-            Cause::new(Reason::Disabled, "a disabled device cannot connect, so reported cannot be written")
         } else {
+            if active.is_connected() || !active.is_enabled() {
+                // Nobody but the device may write them now, or nobody at all.
+                merged.losses.extend(left_to_the_device(std::mem::take(&mut merged.reported), active));
+            }
             return None;
         };
         merged.reported = Object::new();
         merged.losses.retain(|loss| loss.section != "reported");
-        let not_before = (cause.reason == Reason::Moving).then_some(self.terms.moved_by);
-        Some(Tried { not_before, ..cause.into() })
+        Some(Tried { not_before: Some(self.terms.moved_by), ..cause.into() })
     }
 
     async fn write(&mut self, active: &TwinDocument, merged: &Merge) -> Result<(), Stop> {

@@ -79,6 +79,9 @@ pub struct Slot {
     /// When it was deleted, as its events say; that is the announcement that a delete needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
+    /// The deletion stood in order with its other events: nothing said before it holds any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
     /// Since when a client's new life of it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remade: Option<Timestamp>,
@@ -131,6 +134,7 @@ impl Slot {
         if heard.deleted && self.remade.is_none_or(|remade| remade < at) {
             self.deleted = self.deleted.max(Some(at));
             if heard.ordered {
+                self.ended = true;
                 self.writes.forget_before(at);
             }
         }
@@ -138,7 +142,7 @@ impl Slot {
         if heard.created && (!by_clients || self.own.created.is_none()) {
             self.created = self.created.max(Some(at));
             if heard.ordered && by_clients && self.deleted.is_some_and(|deleted| deleted <= at) {
-                self.deleted = None;
+                (self.deleted, self.ended) = (None, false);
             }
         }
         self.writes.fold(heard.writes.clone());
@@ -149,7 +153,7 @@ impl Slot {
         self.writes.begin_anew(made);
         self.remade = self.remade.max(Some(made)).max(self.created).max(self.deleted);
         if self.deleted.is_some_and(|deleted| deleted <= made) {
-            self.deleted = None;
+            (self.deleted, self.ended) = (None, false);
         }
     }
 
@@ -164,7 +168,7 @@ impl Slot {
             self.writes.reported = Default::default();
         }
         if now.is_some_and(|now| now.device_etag != before.device_etag) {
-            self.deleted = None;
+            (self.deleted, self.ended) = (None, false);
         }
     }
 
