@@ -466,7 +466,7 @@ impl Settling<'_, '_> {
             let slot = note.slot_mut(former);
             if slot.newest == *seen {
                 (slot.writes.desired, slot.writes.reported) = Default::default();
-                slot.deleted = None;
+                (slot.deleted, slot.ended) = (None, false);
             }
             if note.primary.is_worth_keeping() || note.secondary.is_worth_keeping() {
                 note.rests(at);
