@@ -17,7 +17,7 @@ use super::markers::{CLOCKS, Markers};
 use crate::iothub::{Deadline, Lane};
 use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
-use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work};
+use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::routing::{
     HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
     end_rejoining, margin, probe_present,
@@ -423,8 +423,8 @@ impl Comparing<'_> {
         let mut work = Work::new(&self.back);
         work.begin_identity();
         let outcome = work.reconcile(id, ask).await;
-        if let (Some(terms), Some(wrote)) = (&self.terms, work.wrote) {
-            self.remember(id, terms, wrote).await?;
+        if let Some(terms) = &self.terms {
+            self.remember(id, terms, &work.wrote).await?;
         }
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
@@ -463,22 +463,14 @@ impl Comparing<'_> {
         changed.await.map(drop).map_err(in_storage)
     }
 
-    async fn remember(
-        &self,
-        id: &IdentityId,
-        terms: &Terms,
-        wrote: crate::reconcile::Wrote,
-    ) -> Result<(), String> {
+    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {
+        if *wrote == Wrote::default() {
+            return Ok(());
+        }
         let at = self.at();
         let changed = self.pending.store.change(id, |before| {
             let mut note = before.unwrap_or_else(|| resting(id, at));
-            let own = &mut note.slot_mut(terms.former).own;
-            if let Some((version, desired)) = wrote.twin {
-                own.wrote_twin(version, desired);
-            }
-            if let Some(version) = wrote.reported {
-                own.wrote_reported(version);
-            }
+            note.slot_mut(terms.former).own.wrote(wrote);
             Some(note)
         });
         changed.await.map(drop).map_err(in_storage)

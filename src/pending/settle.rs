@@ -15,7 +15,7 @@ use super::store::PendingStore;
 use crate::iothub::HubErrorKind;
 use crate::model::{IdentityDocument, IdentityId, Object, SectionWrites, TwinDocument};
 use crate::reconcile::{
-    Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Side, Stop, Work, in_words, merge,
+    Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Side, Stop, Work, Wrote, in_words, merge,
 };
 use crate::routing::{Diverged, HubRole, WriteLease};
 
@@ -314,7 +314,8 @@ impl Settling<'_, '_> {
 
     /// Which life of the identity the active hub has, as far as anything was heard of its end or beginning there.
     async fn life_here(&mut self) -> Result<Life, Stop> {
-        let (former, active) = (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
+        let (former, active) =
+            (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
         let heard = active.deleted.max(active.created);
         if heard.is_none() || heard <= active.remade {
             return Ok(Life::Same);
@@ -322,7 +323,8 @@ impl Settling<'_, '_> {
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
         if active.own.created.is_some() && active.own.created.as_deref() == generation {
-            let is_over = active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
+            let is_over =
+                active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
             return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
@@ -407,8 +409,9 @@ impl Settling<'_, '_> {
                 Ok(twin) => twin,
                 Err(stop) => return self.not_written(stop).await,
             };
-            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version))
-                .await?;
+            let mut wrote = Wrote::default();
+            wrote.twin(&patch, &twin);
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
@@ -416,7 +419,8 @@ impl Settling<'_, '_> {
                 Ok(version) => version,
                 Err(stop) => return self.not_written(stop).await,
             };
-            self.change(|note| note.slot_mut(role).own.wrote_reported(version)).await?;
+            let wrote = Wrote::of_reported(version);
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         Ok(())
     }

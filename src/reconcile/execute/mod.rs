@@ -106,7 +106,7 @@ impl Work<'_> {
         let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
-        self.wrote.get_or_insert_default().twin = Some((twin.version, twin.desired.version));
+        self.wrote.twin(patch, &twin);
         Ok(twin)
     }
 
@@ -122,7 +122,7 @@ impl Work<'_> {
         let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
         self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
-        self.wrote.get_or_insert_default().reported = Some(version);
+        self.wrote.reported = Some(version);
         Ok(version)
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use own::OwnWrites;
+pub(crate) use own::Wrote;
 use section::{Own, View};
 
 use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, member};
