@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::compare::apparent_differences;
 use super::markers::{CLOCKS, Markers};
 use crate::iothub::{Deadline, Lane};
-use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
+use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::routing::{
@@ -449,15 +449,10 @@ impl Comparing<'_> {
         if says_the_same(&active, &former) {
             return Ok(());
         }
-        let writing = TwinWrites {
-            tags: SectionWrites::replacement(&active.tags, None),
-            desired: SectionWrites::replacement(&active.desired.values, None),
-            reported: SectionWrites::replacement(&active.reported.values, None),
-        };
         let (target, at) = (self.back.target_role(), self.at());
         let changed = self.pending.store.change(id, |before| {
             let mut note = before.unwrap_or_else(|| resting(id, at));
-            note.slot_mut(target).own.writing = writing.clone();
+            note.slot_mut(target).own.will_be(&active);
             Some(note)
         });
         changed.await.map(drop).map_err(in_storage)

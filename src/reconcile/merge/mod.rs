@@ -101,6 +101,18 @@ pub(crate) struct Merge {
     pub(crate) losses: Vec<Loss>,
 }
 
+impl Merge {
+    /// What it writes.
+    pub(crate) fn writes(&self) -> TwinWrites {
+        let section = |patch| SectionWrites::from_patch(patch, None);
+        TwinWrites {
+            tags: section(&self.tags),
+            desired: section(&self.desired),
+            reported: section(&self.reported),
+        }
+    }
+}
+
 /// Brings what the former active hub's clients wrote to the active one. `cut` is when the roles began to change: what
 /// was written there later, nobody on the active hub has seen.
 pub(crate) fn merge(

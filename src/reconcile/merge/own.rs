@@ -57,6 +57,16 @@ impl OwnWrites {
         *self == Self::default()
     }
 
+    /// The hub is about to be made what this twin says.
+    pub(crate) fn will_be(&mut self, twin: &TwinDocument) {
+        let section = |values| SectionWrites::replacement(values, None);
+        self.writing = TwinWrites {
+            tags: section(&twin.tags),
+            desired: section(&twin.desired.values),
+            reported: section(&twin.reported.values),
+        };
+    }
+
     /// Writes returned these versions: what was about to be written is known to be by now.
     pub(crate) fn wrote(&mut self, wrote: &Wrote) {
         for (version, desired) in &wrote.twin {
