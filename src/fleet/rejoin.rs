@@ -15,12 +15,12 @@ use jiff::Timestamp;
 use super::compare::apparent_differences;
 use super::markers::{CLOCKS, Markers};
 use crate::iothub::{Deadline, Lane};
-use crate::model::{IdentityId, SectionWrites, TwinDocument, TwinWrites};
+use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::routing::{
-    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, confirm, begin_closing,
-    end_rejoining, margin, probe_present,
+    HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
+    confirm, end_rejoining, margin, probe_present,
 };
 use crate::storage::StorageError;
 
@@ -424,8 +424,8 @@ impl Comparing<'_> {
         let mut work = Work::new(&self.back);
         work.begin_identity();
         let outcome = work.reconcile(id, ask).await;
-        if let (Some(terms), Some(wrote)) = (&self.terms, work.wrote) {
-            self.remember(id, terms, wrote).await?;
+        if let Some(terms) = &self.terms {
+            self.remember(id, terms, &work.wrote).await?;
         }
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
@@ -453,15 +453,13 @@ impl Comparing<'_> {
         if says_the_same(&active, &former) {
             return Ok(());
         }
-        let writing = TwinWrites {
-            tags: SectionWrites::replacement(&active.tags, None),
-            desired: SectionWrites::replacement(&active.desired.values, None),
-            reported: SectionWrites::replacement(&active.reported.values, None),
-        };
-        self.change(id, |note| note.slot_mut(target).own.writing = writing.clone()).await
+        self.change(id, |note| note.slot_mut(target).own.will_be(&active)).await
     }
 
-    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: Wrote) -> Result<(), String> {
+    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {
+        if *wrote == Wrote::default() {
+            return Ok(());
+        }
         let made = match wrote.created {
             true => match self.back.target_identity(id).await {
                 Look::Present(entry) => entry.generation_id().map(str::to_owned),
@@ -471,12 +469,7 @@ impl Comparing<'_> {
         };
         self.change(id, |note| {
             let own = &mut note.slot_mut(terms.former).own;
-            if let Some((version, desired)) = wrote.twin {
-                own.wrote_twin(version, desired);
-            }
-            if let Some(version) = wrote.reported {
-                own.wrote_reported(version);
-            }
+            own.wrote(wrote);
             if made.is_some() {
                 own.created.clone_from(&made);
             }

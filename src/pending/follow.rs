@@ -65,9 +65,7 @@ async fn once(
     let Some((note, _)) = noted.await? else { return Ok(()) };
     let slot = note.slot(source);
     match target {
-        Some(target) if !slot.ended && !slot.writes.is_empty() => {
-            apply(work, id, &target, &note).await
-        }
+        Some(target) if !slot.ended && !slot.writes.is_empty() => apply(work, id, &target, &note).await,
         // What was deleted, or is not there, cannot follow.
         _ => Ok(()),
     }

@@ -13,6 +13,7 @@ mod retry;
 mod settle;
 mod slot;
 mod store;
+mod terms;
 
 pub use changed::{Changed, ChangedList, Listed};
 pub(crate) use follow::follow;
@@ -20,7 +21,8 @@ pub use losses::{LossReport, LossStore};
 pub use note::PendingNote;
 pub(crate) use note::{At, Tried};
 pub use retry::{Pending, Retried};
-pub(crate) use settle::{Settled, Terms, settle};
+pub(crate) use settle::{Settled, settle};
 pub(crate) use slot::Heard;
 pub use slot::{Position, Slot};
 pub use store::{Entry, EntryPage, PendingStore};
+pub(crate) use terms::Terms;

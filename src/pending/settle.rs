@@ -4,68 +4,22 @@
 //! the write, and the version that the write returned is kept after it. So whoever settles next, in whichever process,
 //! tells the app's own writes from clients'.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::losses::LossStore;
-use super::note::{At, PendingNote, Tried};
+use super::note::{PendingNote, Tried};
 use super::store::PendingStore;
+use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, IdentityId, Object, SectionWrites, TwinDocument};
-use crate::reconcile::{
-    Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Side, Stop, Work, in_words, merge,
-};
-use crate::routing::{Diverged, HubRole, WriteLease};
+use crate::model::{IdentityDocument, IdentityId, Object, TwinDocument};
+use crate::reconcile::{Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
 
 /// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
 const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
-
-/// What a settlement is done by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
-    /// The hub that was active before.
-    pub(crate) former: HubRole,
-    /// The active hub.
-    pub(crate) active: HubRole,
-    /// Since when the hubs may differ.
-    pub(crate) diverged: Diverged,
-    /// When the roles began to change the last time.
-    pub(crate) cut: Option<Timestamp>,
-    /// By then, devices that follow the router have moved.
-    pub(crate) moved_by: Timestamp,
-    /// The record's epoch.
-    pub(crate) epoch: u64,
-}
-
-impl Terms {
-    /// Under this lease, with devices that ask the router every `valid_for`; `None` while the standby is in sync.
-    pub(crate) fn under(lease: &WriteLease, valid_for: Duration) -> Option<Self> {
-        let (diverged, cut) = (lease.diverged?, lease.cut);
-        let moving = lease.length * 2 + valid_for;
-        Some(Self {
-            former: lease.active.other(),
-            active: lease.active,
-            diverged,
-            cut,
-            moved_by: cut.unwrap_or(diverged.since).saturating_add(moving).unwrap_or(Timestamp::MAX),
-            epoch: lease.epoch,
-        })
-    }
-
-    /// From when on a member on this hub is a client's own.
-    pub(crate) fn since(&self, hub: HubRole) -> Option<Timestamp> {
-        (hub != self.diverged.origin).then_some(self.diverged.since)
-    }
-
-    fn at(&self) -> At {
-        At { now: Timestamp::now(), epoch: self.epoch }
-    }
-}
 
 /// Which life of an identity the active hub has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,7 +281,8 @@ impl Settling<'_, '_> {
 
     /// Which life of the identity the active hub has, as far as anything was heard of its end or beginning there.
     async fn life_here(&mut self) -> Result<Life, Stop> {
-        let (former, active) = (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
+        let (former, active) =
+            (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
         let heard = active.deleted.max(active.created);
         if heard.is_none() || heard <= active.remade {
             return Ok(Life::Same);
@@ -335,7 +290,8 @@ impl Settling<'_, '_> {
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
         if active.own.created.is_some() && active.own.created.as_deref() == generation {
-            let is_over = active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
+            let is_over =
+                active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
             return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
@@ -369,36 +325,11 @@ impl Settling<'_, '_> {
 
     /// Brings over what the two twins, and what was heard, say.
     async fn bring_over(&mut self, former: Former<'_>, active: &TwinDocument) -> Result<Settled, Stop> {
-        let (theirs, ours) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        let former_side =
-            Side { writes: &theirs.writes, own: &theirs.own, since: self.terms.since(self.terms.former) };
-        let active_side =
-            Side { writes: &ours.writes, own: &ours.own, since: self.terms.since(self.terms.active) };
-        let mut merged = merge(former, former_side, active, active_side, self.terms.cut);
-        let later = self.reported_later(active, &mut merged);
+        let mut merged = self.terms.merged(&self.note, former, active);
+        let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
         self.write(active, &merged).await?;
         Ok(later.map_or(Settled::Done, Settled::Pending))
-    }
-
-    /// Reported properties are the device's: they wait until it has moved. Where it is connected, or disabled, then,
-    /// they are left to it, and what it said before is named.
-    fn reported_later(&self, active: &TwinDocument, merged: &mut Merge) -> Option<Tried> {
-        if merged.reported.is_empty() {
-            return None;
-        }
-        let cause = if Timestamp::now() < self.terms.moved_by {
-            Cause::new(Reason::Moving, "it is about to move, and will report on the active hub")
-        } else {
-            if active.is_connected() || !active.is_enabled() {
-                // Nobody but the device may write them now, or nobody at all.
-                merged.losses.extend(left_to_the_device(std::mem::take(&mut merged.reported), active));
-            }
-            return None;
-        };
-        merged.reported = Object::new();
-        merged.losses.retain(|loss| loss.section != "reported");
-        Some(Tried { not_before: Some(self.terms.moved_by), ..cause.into() })
     }
 
     async fn write(&mut self, active: &TwinDocument, merged: &Merge) -> Result<(), Stop> {
@@ -407,20 +338,15 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         let role = self.terms.active;
-        self.change(|note| {
-            let writing = &mut note.slot_mut(role).own.writing;
-            writing.tags = SectionWrites::from_patch(&merged.tags, None);
-            writing.desired = SectionWrites::from_patch(&merged.desired, None);
-            writing.reported = SectionWrites::from_patch(&merged.reported, None);
-        })
-        .await?;
+        self.change(|note| note.slot_mut(role).own.writing = merged.writes()).await?;
         if !patch.is_empty() {
             let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
                 Ok(twin) => twin,
                 Err(stop) => return self.not_written(stop).await,
             };
-            let desired = (!merged.desired.is_empty()).then_some(twin.desired.version);
-            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, desired)).await?;
+            let mut wrote = Wrote::default();
+            wrote.twin(&patch, &twin);
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
@@ -428,7 +354,8 @@ impl Settling<'_, '_> {
                 Ok(version) => version,
                 Err(stop) => return self.not_written(stop).await,
             };
-            self.change(|note| note.slot_mut(role).own.wrote_reported(version)).await?;
+            let wrote = Wrote::of_reported(version);
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         Ok(())
     }
@@ -461,19 +388,7 @@ impl Settling<'_, '_> {
     async fn done(&self) -> Result<Settled, Stop> {
         let (former, at) = (self.terms.former, self.terms.at());
         let seen = &self.note.slot(former).newest;
-        let changed = self.store.change(self.id, |before| {
-            let mut note = before?;
-            let slot = note.slot_mut(former);
-            if slot.newest == *seen {
-                (slot.writes.desired, slot.writes.reported) = Default::default();
-                (slot.deleted, slot.ended) = (None, false);
-            }
-            if note.primary.is_worth_keeping() || note.secondary.is_worth_keeping() {
-                note.rests(at);
-                return Some(note);
-            }
-            None
-        });
+        let changed = self.store.change(self.id, |before| before?.settled(former, seen, at));
         changed.await?;
         Ok(Settled::Done)
     }
@@ -490,7 +405,7 @@ impl Settling<'_, '_> {
     }
 }
 
-fn twin_patch(merged: &Merge) -> Object {
+pub(super) fn twin_patch(merged: &Merge) -> Object {
     let mut patch = Object::new();
     if !merged.tags.is_empty() {
         patch.insert("tags".to_owned(), Value::Object(merged.tags.clone()));
@@ -500,17 +415,6 @@ fn twin_patch(merged: &Merge) -> Object {
         patch.insert("properties".to_owned(), Value::Object(desired.into_iter().collect()));
     }
     patch
-}
-
-fn left_to_the_device(reported: Object, active: &TwinDocument) -> Vec<Loss> {
-    let loss = |(name, value): (String, Value)| Loss {
-        section: "reported".to_owned(),
-        active: active.reported.values.get(&name).cloned().unwrap_or_default(),
-        path: vec![name],
-        former_active: value,
-        kept: "active".to_owned(),
-    };
-    reported.into_iter().map(loss).collect()
 }
 
 fn status_changed(twin: &TwinDocument) -> Option<Timestamp> {

@@ -19,11 +19,11 @@ mod reconciler;
 mod work;
 
 pub(crate) use held_lease::HeldLease;
-pub(crate) use merge::{Former, Merge, Side, merge};
+pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
 pub use merge::{Loss, OwnWrites};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
 pub(crate) use outcome::{Cause, Outcome, Stop, in_words};
 pub(crate) use pass::Pass;
 pub use reconciler::{Parts, Reconciler};
-pub(crate) use work::{Ask, Work, Wrote};
+pub(crate) use work::{Ask, Work};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::execute::{Bulk, Coming};
+use super::merge::Wrote;
 use super::outcome::{Outcome, Stop};
 use super::pass::Pass;
 use crate::iothub::OperationClass;
@@ -37,30 +38,27 @@ pub(crate) struct Work<'a> {
     /// Whether the source answered for the identity.
     pub(crate) source_read: bool,
     /// The versions that the writes returned.
-    pub(crate) wrote: Option<Wrote>,
-}
-
-/// The versions that writes to one twin returned.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Wrote {
-    /// Of the twin, and of its desired properties if those were written.
-    pub(crate) twin: Option<(u64, Option<u64>)>,
-    /// Of its reported properties.
-    pub(crate) reported: Option<u64>,
-    /// It was created.
-    pub(crate) created: bool,
+    pub(crate) wrote: Wrote,
 }
 
 impl<'a> Work<'a> {
     /// Work that has no place in flight yet: an echo needs none.
     pub(crate) fn new(pass: &'a Pass<'a>) -> Self {
         let bulk = pass.shared.bulk(pass.target_role()).clone();
-        Self { pass, permit: None, coming: None, bulk, writes: 0, source_read: false, wrote: None }
+        Self {
+            pass,
+            permit: None,
+            coming: None,
+            bulk,
+            writes: 0,
+            source_read: false,
+            wrote: Wrote::default(),
+        }
     }
 
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
-        (self.writes, self.source_read, self.wrote) = (0, false, None);
+        (self.writes, self.source_read, self.wrote) = (0, false, Wrote::default());
     }
 
     /// Gives the place in flight back, so that others go on while this work waits for its turn at a registry, whose

@@ -81,23 +81,12 @@ impl<'a> Rejoining<'a> {
         })
     }
 
-    /// Of the active hub only what its twin does not show is kept; and nothing that replication wrote before the roles
-    /// changed.
     fn said(&self, hints: &[Placed]) -> Said {
-        let mut said = Said { former: Vec::new(), active: Vec::new() };
-        for placed in hints {
-            let mut heard = placed.heard();
-            if placed.hub == self.terms.former {
-                said.former.push(heard);
-                continue;
-            }
-            heard.writes = heard.writes.unseen_in_a_twin();
-            let says_something = heard.created || heard.deleted || !heard.writes.is_empty();
-            if says_something && heard.is_a_clients(self.terms.since(self.terms.active)) {
-                said.active.push(heard);
-            }
-        }
-        said
+        let of = |hub| {
+            let hints = hints.iter().filter(|placed| placed.hub == hub);
+            hints.filter_map(|placed| self.terms.keeps(hub, placed.heard())).collect()
+        };
+        Said { former: of(self.terms.former), active: of(self.terms.active) }
     }
 
     async fn hear(

@@ -60,7 +60,7 @@ impl Work<'_> {
         // Whether a bulk create honours reported properties is unproven: look.
         let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
         self.create(item).await?;
-        self.wrote.get_or_insert_default().created = true;
+        self.wrote.created = true;
         let (shared, target) = (self.pass.shared, self.pass.target_role());
         shared.echoes.created(target, id);
         if basis.source.is_some() {
@@ -75,7 +75,7 @@ impl Work<'_> {
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
         let created = self.answered(target.create_identity(id, body, deadline).await)?;
-        self.wrote.get_or_insert_default().created = true;
+        self.wrote.created = true;
         self.pass.shared.echoes.created(self.pass.target_role(), id);
         self.remember(id, basis, created.etag());
         Ok(true)
@@ -108,8 +108,7 @@ impl Work<'_> {
         let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
-        let desired = patch.contains_key("properties").then_some(twin.desired.version);
-        self.wrote.get_or_insert_default().twin = Some((twin.version, desired));
+        self.wrote.twin(patch, &twin);
         Ok(twin)
     }
 
@@ -125,7 +124,7 @@ impl Work<'_> {
         let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
         self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
-        self.wrote.get_or_insert_default().reported = Some(version);
+        self.wrote.reported = Some(version);
         Ok(version)
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use own::OwnWrites;
+pub(crate) use own::Wrote;
 use section::{Own, View};
 
 use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, member};
@@ -98,6 +99,18 @@ pub(crate) struct Merge {
     pub(crate) reported: Object,
     /// Both values, wherever two met that clients wrote.
     pub(crate) losses: Vec<Loss>,
+}
+
+impl Merge {
+    /// What it writes.
+    pub(crate) fn writes(&self) -> TwinWrites {
+        let section = |patch| SectionWrites::from_patch(patch, None);
+        TwinWrites {
+            tags: section(&self.tags),
+            desired: section(&self.desired),
+            reported: section(&self.reported),
+        }
+    }
 }
 
 /// Brings what the former active hub's clients wrote to the active one. `cut` is when the roles began to change: what

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{SectionWrites, TwinWrites};
+use crate::model::{Object, SectionWrites, TwinDocument, TwinWrites};
 
 /// Versions kept of each kind; an older write of our own counts as a client's then.
 const KEPT: usize = 64;
@@ -28,25 +28,58 @@ pub struct OwnWrites {
     pub(crate) writing: TwinWrites,
 }
 
+/// The versions that writes to one twin returned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wrote {
+    /// Of the twin, and of its desired properties where they were written.
+    twin: Vec<(u64, Option<u64>)>,
+    /// Of its reported properties, the last one.
+    pub(crate) reported: Option<u64>,
+    /// It was created.
+    pub(crate) created: bool,
+}
+
+impl Wrote {
+    /// A patch of tags and desired left the twin so. Of tags alone it leaves the desired version where a client's
+    /// write may have put it (observed).
+    pub(crate) fn twin(&mut self, patch: &Object, after: &TwinDocument) {
+        let desired = patch.contains_key("properties").then_some(after.desired.version);
+        self.twin.push((after.version, desired));
+    }
+
+    /// A patch of reported left them at this version.
+    pub(crate) fn of_reported(version: u64) -> Self {
+        Self { reported: Some(version), ..Self::default() }
+    }
+}
+
 impl OwnWrites {
     /// Whether nothing is known.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// A write of tags or desired returned this twin version, and this desired version if it wrote desired at all.
-    pub(crate) fn wrote_twin(&mut self, version: u64, desired: Option<u64>) {
-        keep(&mut self.versions, version);
-        if let Some(desired) = desired {
-            keep(&mut self.desired, desired);
-        }
-        (self.writing.tags, self.writing.desired) = Default::default();
+    /// The hub is about to be made what this twin says.
+    pub(crate) fn will_be(&mut self, twin: &TwinDocument) {
+        let section = |values| SectionWrites::replacement(values, None);
+        self.writing = TwinWrites {
+            tags: section(&twin.tags),
+            desired: section(&twin.desired.values),
+            reported: section(&twin.reported.values),
+        };
     }
 
-    /// A write of reported returned this version.
-    pub(crate) fn wrote_reported(&mut self, version: u64) {
-        self.reported = Some(version);
-        self.writing.reported = SectionWrites::default();
+    /// Writes returned these versions: what was about to be written is known to be by now.
+    pub(crate) fn wrote(&mut self, wrote: &Wrote) {
+        for (version, desired) in &wrote.twin {
+            keep(&mut self.versions, *version);
+            desired.iter().for_each(|desired| keep(&mut self.desired, *desired));
+            (self.writing.tags, self.writing.desired) = Default::default();
+        }
+        if wrote.reported.is_some() {
+            self.reported = wrote.reported;
+            self.writing.reported = SectionWrites::default();
+        }
     }
 
     /// Whether an event at this twin version, which says this, is of our own write: one that has returned, or one of

@@ -88,12 +88,32 @@ fn a_value_that_had_been_copied_and_that_a_client_then_changed_is_no_loss() {
     assert_eq!(merged(Some(&former), &active, &Known::default()), Merge::default());
 }
 
+/// What the service answers to a write: twin and desired are at these versions then.
+fn returned(version: u64, desired: u64) -> TwinDocument {
+    let properties = json!({"desired": {"$version": desired}, "reported": {}});
+    TwinDocument::from_json(object(json!({"etag": "e", "version": version, "properties": properties})))
+        .unwrap()
+}
+
+#[test]
+fn a_write_of_tags_alone_does_not_make_a_clients_desired_value_our_own() {
+    let former = twin(&[("rate", json!(9), LONG_AGO, 4)], json!({}));
+    let active = twin(&[("rate", json!(5), SOON, 7)], json!({}));
+    let (mut known, mut wrote) = (Known::default(), Wrote::default());
+    wrote.twin(&object(json!({"tags": {"site": "A"}})), &returned(20, 7));
+    known.own.wrote(&wrote);
+    assert!(merged(Some(&former), &active, &known).desired.is_empty());
+    assert!(known.own.is_echo(Some(20), &TwinWrites::default()));
+}
+
 #[test]
 fn the_apps_own_write_is_no_clients_whatever_its_time() {
     let former = twin(&[("rate", json!(9), SOON, 4)], json!({}));
     let active = twin(&[("rate", json!(5), LATER, 7)], json!({}));
     let mut known = Known::default();
-    known.own.wrote_twin(20, Some(7));
+    let mut wrote = Wrote::default();
+    wrote.twin(&object(json!({"properties": {"desired": {"rate": 5}}})), &returned(20, 7));
+    known.own.wrote(&wrote);
     assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
     known.own = OwnWrites { writing: desired(json!({"rate": 5}), LATER), ..OwnWrites::default() };
     assert_eq!(
