@@ -45,7 +45,7 @@ async fn init_twice_changes_nothing_and_makes_the_probe_identity_on_both_hubs() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn status_shows_record_hubs_owed_dead_letters_and_how_far_each_partition_is() {
+async fn status_shows_record_hubs_pending_dead_letters_and_how_far_each_partition_is() {
     let world = World::start().await;
     world.append("devicetwin", 0, b"nonsense", json!({})).await;
     world.primary.create("one").await;
@@ -53,7 +53,7 @@ async fn status_shows_record_hubs_owed_dead_letters_and_how_far_each_partition_i
     let status = world.app(&["status"]).await;
     assert_eq!(status.code, 0, "{status:?}");
     let said = status.stdout.to_lowercase();
-    for word in ["epoch", "primary", "secondary", "owed", "dead letters", "devicetwin"] {
+    for word in ["epoch", "primary", "secondary", "pending", "dead letters", "devicetwin"] {
         assert!(said.contains(word), "{word}: {status:?}");
     }
     assert!(said.lines().count() <= 40, "more than a screen: {status:?}");
@@ -78,7 +78,7 @@ async fn bytes_of_a_dead_letter_survive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_owed_identity_can_be_shown_and_retried_alone() {
+async fn one_pending_identity_can_be_shown_and_retried_alone() {
     let world = World::start().await;
     world.primary.create("bad").await;
     world.settle().await;
@@ -88,15 +88,15 @@ async fn one_owed_identity_can_be_shown_and_retried_alone() {
         .await;
     world.primary.patch_twin("bad", json!({"tags": {"n": 1}})).await;
     world.settle().await;
-    let owed = world.owed().await;
-    let id = owed[0]["id"].as_str().unwrap();
-    let shown = world.app(&["owed", "show", id, "--json"]).await;
+    let pending = world.pending().await;
+    let id = pending[0]["id"].as_str().unwrap();
+    let shown = world.app(&["pending", "show", id, "--json"]).await;
     assert_eq!(shown.code, 0, "{shown:?}");
-    let retried = world.app(&["owed", "retry", id]).await;
+    let retried = world.app(&["pending", "retry", id]).await;
     assert_eq!(retried.code, 0, "{retried:?}");
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
-    assert_ne!(world.app(&["owed", "show", "nobody"]).await.code, 0);
+    assert!(world.pending().await.is_empty());
+    assert_ne!(world.app(&["pending", "show", "nobody"]).await.code, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +104,7 @@ async fn with_storage_gone_commands_say_so_and_fail() {
     let gone = crate::world::azurite::connection_string_for(9);
     let environment = vec![("AzureWebJobsStorage", gone)];
     let world = World::with(Options { environment, host: false, ..Options::default() }).await;
-    for arguments in [&["status"][..], &["owed", "list"], &["init"], &["check"]] {
+    for arguments in [&["status"][..], &["pending", "list"], &["init"], &["check"]] {
         let ran = world.app(arguments).await;
         assert_ne!(ran.code, 0, "{arguments:?} {ran:?}");
         assert!(

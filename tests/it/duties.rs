@@ -30,7 +30,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_owed_is_tried_again_without_an_event_or_a_hand() {
+async fn what_is_pending_is_tried_again_without_an_event_or_a_hand() {
     let environment = vec![(EVERY_SECOND.0, EVERY_SECOND.1.to_owned())];
     let world = World::with(Options { environment, ..Options::default() }).await;
     world.primary.create("bad").await;
@@ -43,7 +43,7 @@ async fn what_is_owed_is_tried_again_without_an_event_or_a_hand() {
             world.secondary.twin("bad").await.is_some_and(|twin| twin["tags"]["n"] == 1)
         })
         .await;
-    world.eventually("nothing is owed", || async { world.owed().await.is_empty() }).await;
+    world.eventually("nothing is pending", || async { world.pending().await.is_empty() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_create_whose_source_is_down_is_owed_and_drained_when_it_is_back() {
+async fn a_create_whose_source_is_down_is_pending_and_drained_when_it_is_back() {
     let world = World::start().await;
     world.host_post("/pause").await;
     world.primary.create("waiting").await;
@@ -13,15 +13,15 @@ async fn a_create_whose_source_is_down_is_owed_and_drained_when_it_is_back() {
     world.host_post("/resume").await;
     world.settle().await;
     assert!(world.secondary.device("waiting").await.is_none());
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 1, "{owed:?}");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
     for member in ["reason", "since", "identity", "eventHub", "partition", "sequenceNumber"] {
-        assert!(!owed[0][member].is_null(), "{member} in {owed:?}");
+        assert!(!pending[0][member].is_null(), "{member} in {pending:?}");
     }
     world.primary.outage("off").await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn twin_changes_of_an_active_hub_that_is_down_are_carried_to_the_standby_i
     world.primary.outage("off").await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -68,7 +68,7 @@ async fn while_the_standby_is_down_batches_are_held_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_the_standby_refuses_is_owed_and_its_neighbours_are_done() {
+async fn a_device_that_the_standby_refuses_is_pending_and_its_neighbours_are_done() {
     let world = World::start().await;
     for device in ["good", "bad", "fine"] {
         world.primary.create(device).await;
@@ -82,14 +82,14 @@ async fn a_device_that_the_standby_refuses_is_owed_and_its_neighbours_are_done()
     world.settle().await;
     assert_eq!(world.secondary.twin("good").await.unwrap()["tags"]["n"], 1);
     assert_eq!(world.secondary.twin("fine").await.unwrap()["tags"]["n"], 1);
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 1, "{owed:?}");
-    assert_eq!(owed[0]["identity"]["deviceId"], "bad");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!(pending[0]["identity"]["deviceId"], "bad");
     world.secondary.clear_faults().await;
-    let retried = world.app(&["owed", "retry"]).await;
+    let retried = world.app(&["pending", "retry"]).await;
     assert_eq!(retried.code, 0, "{retried:?}");
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn an_event_of_an_unknown_hub_is_a_dead_letter_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_module_of_a_disabled_device_is_owed_until_it_can_be_read() {
+async fn a_module_of_a_disabled_device_is_pending_until_it_can_be_read() {
     let world = World::start().await;
     world.primary.create("host").await;
     world.settle().await;
@@ -139,12 +139,12 @@ async fn a_module_of_a_disabled_device_is_owed_until_it_can_be_read() {
     world.host_post("/resume").await;
     world.settle().await;
     assert!(world.secondary.twin("host/late").await.is_none());
-    assert!(!world.owed().await.is_empty());
+    assert!(!world.pending().await.is_empty());
     world.primary.update("host", json!({"status": "enabled"})).await;
     world.sweep().await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -103,7 +103,8 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
         "model",
-        "replication/plan.rs",
+        "reconcile/plan",
+        "reconcile/merge",
         "routing/record",
         "routing/lease/knowledge.rs",
         "routing/lease/promotion_watch.rs",

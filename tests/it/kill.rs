@@ -36,5 +36,5 @@ async fn killed_at_random_points_under_load_both_hubs_are_equal_after_redelivery
     world.sweep().await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty(), "{:?}", world.owed().await);
+    assert!(world.pending().await.is_empty(), "{:?}", world.pending().await);
 }

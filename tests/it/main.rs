@@ -25,6 +25,7 @@ mod hub_names;
 mod kill;
 mod promotion;
 mod registry;
+mod rejoining;
 mod reported;
 mod router;
 mod schedules;

@@ -124,8 +124,8 @@ async fn a_backlog_that_gets_no_turn_at_the_new_active_hub_stays_backlog_until_i
     world.secondary.fault(refusal).await;
     world.host_post("/resume").await;
     world
-        .eventually("the backlog is owed for want of a turn", || async {
-            let notes = world.owed().await;
+        .eventually("the backlog is pending for want of a turn", || async {
+            let notes = world.pending().await;
             let late = notes.iter().find(|note| note["identity"]["deviceId"] == "late");
             late.is_some_and(|note| {
                 note["reason"] == "backlog" && note["detail"].as_str().unwrap().contains("no turn")

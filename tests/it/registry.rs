@@ -148,7 +148,7 @@ async fn a_deleted_device_is_removed_and_leaves_a_snapshot_to_undo_from() {
     let kept = String::from_utf8(storage.get(of_device).await.unwrap()).unwrap();
     let key = created["authentication"]["symmetricKey"]["primaryKey"].as_str().unwrap();
     assert!(kept.contains(key) && kept.contains("\"site\""), "keys and twin are in the snapshot");
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +188,7 @@ async fn a_device_created_again_with_new_keys_ends_with_the_new_keys_in_either_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deletes_beyond_the_budget_are_owed_and_not_done() {
+async fn deletes_beyond_the_budget_are_pending_and_not_done() {
     let environment = vec![("HADR_DELETES_PER_HOUR", "3".to_owned())];
     let world = World::with(Options { environment, ..Options::default() }).await;
     for n in 0..6 {
@@ -200,9 +200,9 @@ async fn deletes_beyond_the_budget_are_owed_and_not_done() {
     }
     world.settle().await;
     assert_eq!(world.secondary.fleet().await.len(), 3, "three deletes an hour, the others wait");
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 3, "{owed:?}");
-    assert!(owed.iter().all(|note| note["reason"].as_str().unwrap().contains("budget")), "{owed:?}");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 3, "{pending:?}");
+    assert!(pending.iter().all(|note| note["reason"].as_str().unwrap().contains("budget")), "{pending:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +269,7 @@ async fn a_leaf_keeps_its_parent_though_scopes_differ_between_hubs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leaf_whose_parent_is_not_there_yet_is_owed_until_it_is() {
+async fn a_leaf_whose_parent_is_not_there_yet_is_pending_until_it_is() {
     let world = World::start().await;
     for event_hub in ["registry", "devicetwin"] {
         world.events(json!({"eventHub": event_hub, "mode": "drop", "times": 1})).await;
@@ -278,15 +278,15 @@ async fn a_leaf_whose_parent_is_not_there_yet_is_owed_until_it_is() {
     world.primary.create_with("leaf", json!({ "deviceScope": edge["deviceScope"] })).await;
     world.settle().await;
     if world.secondary.device("edge").await.is_none() {
-        let owed = world.owed().await;
-        assert!(owed.iter().any(|note| note["identity"]["deviceId"] == "leaf"), "{owed:?}");
+        let pending = world.pending().await;
+        assert!(pending.iter().any(|note| note["identity"]["deviceId"] == "leaf"), "{pending:?}");
         world.primary.patch_twin("edge", json!({"tags": {"seen": true}})).await;
         world.settle().await;
     }
     world.sweep().await;
     let parent = world.secondary.device("edge").await.expect("the parent came with its twin change");
     assert_eq!(world.secondary.device("leaf").await.unwrap()["deviceScope"], parent["deviceScope"]);
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ async fn one_report_is_one_mqtt_write_and_its_echo_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_is_connected_to_the_standby_is_not_kicked_off_but_owed() {
+async fn a_device_that_is_connected_to_the_standby_is_not_kicked_off_but_pending() {
     let world = World::start().await;
     world.primary.create("roamer").await;
     world.settle().await;
@@ -59,9 +59,9 @@ async fn a_device_that_is_connected_to_the_standby_is_not_kicked_off_but_owed() 
     here.report(&json!({"where": "primary"})).await;
     world.settle().await;
     assert!(there.is_alive().await, "its connection to the standby stands");
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 1, "{owed:?}");
-    assert_eq!(owed[0]["reason"], "connected");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!(pending[0]["reason"], "connected");
     drop(there);
     world
         .eventually("the standby notices that it is gone", || async {
@@ -70,11 +70,11 @@ async fn a_device_that_is_connected_to_the_standby_is_not_kicked_off_but_owed() 
         .await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_device_refusing_mqtt_among_a_hundred_is_owed_alone() {
+async fn one_device_refusing_mqtt_among_a_hundred_is_pending_alone() {
     let world = World::start().await;
     let ids: Vec<String> = (0..100).map(|n| format!("m{n}")).collect();
     for id in &ids {
@@ -90,9 +90,9 @@ async fn one_device_refusing_mqtt_among_a_hundred_is_owed_alone() {
     world.secondary.fault(refusal).await;
     world.host_post("/resume").await;
     world.settle().await;
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 1, "{owed:?}");
-    assert_eq!(owed[0]["identity"]["deviceId"], "m42");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
+    assert_eq!(pending[0]["identity"]["deviceId"], "m42");
     let fleet = world.secondary.fleet().await;
     let wrong: Vec<_> = ids.iter().filter(|id| fleet[*id]["reported"]["id"] != **id).collect();
     assert_eq!(wrong, ["m42"]);
@@ -102,7 +102,7 @@ async fn one_device_refusing_mqtt_among_a_hundred_is_owed_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reported_properties_of_a_disabled_device_are_owed() {
+async fn reported_properties_of_a_disabled_device_are_pending() {
     let world = World::start().await;
     world.primary.create("off").await;
     let mut device = world.connect(&world.primary, "off").await;
@@ -113,10 +113,10 @@ async fn reported_properties_of_a_disabled_device_are_owed() {
     world.host_post("/resume").await;
     world.settle().await;
     assert_eq!(world.secondary.device("off").await.unwrap()["status"], "disabled");
-    let owed = world.owed().await;
-    assert_eq!(owed.len(), 1, "{owed:?}");
+    let pending = world.pending().await;
+    assert_eq!(pending.len(), 1, "{pending:?}");
     world.primary.update("off", json!({"status": "enabled"})).await;
     world.sweep().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }

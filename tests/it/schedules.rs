@@ -53,7 +53,7 @@ async fn a_partition_that_moves_in_the_middle_of_a_batch_changes_nothing_in_the_
     }
     world.settle().await;
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,7 +148,7 @@ async fn two_handlers_given_the_same_batch_at_once_end_with_equal_hubs() {
         tokio::join!(one.deliver("devicetwin", 0, &batch), two.deliver("devicetwin", 0, &batch));
     assert_eq!((first.0, second.0), (200, 200), "{first:?} {second:?}");
     world.assert_hubs_equal().await;
-    assert!(world.owed().await.is_empty());
+    assert!(world.pending().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

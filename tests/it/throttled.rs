@@ -9,7 +9,7 @@ use crate::world::{Options, World};
 
 /// A world whose hubs allow what a tier does; of their clocks `scale` seconds pass in one.
 async fn at(tier: &str, scale: u32) -> World {
-    // The handler itself tries what is owed: another process would not know of its limits.
+    // The handler itself tries what is pending: another process would not know of its limits.
     let environment = vec![("HADR_SWEEP_EVERY_SECONDS", "1".to_owned())];
     World::with(Options { environment, tier: Some(format!("{tier}@{scale}")), ..Options::default() }).await
 }
@@ -27,12 +27,16 @@ impl Hub {
 }
 
 impl World {
-    /// Until nothing is owed any more.
+    /// Until nothing is pending any more.
     async fn work_off(&self) {
         let started = Instant::now();
         self.settle().await;
-        while !self.owed().await.is_empty() {
-            assert!(started.elapsed() < Duration::from_secs(120), "still owed: {:?}", self.owed().await);
+        while !self.pending().await.is_empty() {
+            assert!(
+                started.elapsed() < Duration::from_secs(120),
+                "still pending: {:?}",
+                self.pending().await
+            );
             self.settle().await;
         }
     }

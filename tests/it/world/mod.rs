@@ -5,6 +5,7 @@ pub mod azurite;
 pub mod device;
 pub mod handler;
 pub mod hub;
+pub mod news;
 pub mod processes;
 pub mod relay;
 pub mod storage;
@@ -166,8 +167,8 @@ impl World {
         serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}: {ran:?}"))
     }
 
-    pub async fn owed(&self) -> Vec<Value> {
-        self.app_json(&["owed", "list", "--json"]).await.as_array().cloned().unwrap()
+    pub async fn pending(&self) -> Vec<Value> {
+        self.app_json(&["pending", "list", "--json"]).await.as_array().cloned().unwrap()
     }
 
     pub async fn dead_letters(&self) -> Vec<Value> {
@@ -208,9 +209,9 @@ impl World {
         assert!(status.is_success(), "{path}: {status} {}", response.text().await.unwrap());
     }
 
-    /// Tries what is owed, by hand, and waits for what comes of it.
+    /// Tries what is pending, by hand, and waits for what comes of it.
     pub async fn sweep(&self) {
-        self.app(&["owed", "retry"]).await;
+        self.app(&["pending", "retry"]).await;
         self.settle().await;
     }
 
@@ -326,7 +327,7 @@ fn environment(
         ("HADR_TWIN_CONSUMER_GROUP", "iot-hadr".to_owned()),
         ("HADR_LEASE_SECONDS", "3".to_owned()),
         ("HADR_RECORD_REFRESH_SECONDS", "1".to_owned()),
-        // What is owed is tried when the test says so.
+        // What is pending is tried when the test says so.
         ("HADR_SWEEP_EVERY_SECONDS", "3600".to_owned()),
     ]
     .into_iter()

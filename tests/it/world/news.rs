@@ -1,0 +1,110 @@
+//! What the hubs told, handed over to a handler by hand: in the order, and as late, as a test wants it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::World;
+use super::handler::Handler;
+use super::hub::Hub;
+
+/// Devices ask the router every second, and a lease is short: what a rejoining waits for is over soon.
+pub fn quick() -> Vec<(&'static str, String)> {
+    vec![("HADR_ROUTER_VALID_SECONDS", "1".to_owned()), ("HADR_LEASE_SECONDS", "2".to_owned())]
+}
+
+/// Whether an event is of this hub and names this device.
+fn is_of(event: &Value, hub: &Hub, device: &str) -> bool {
+    let properties = &event["properties"];
+    match properties["hubName"].as_str() {
+        Some(name) => name == hub.name && properties["deviceId"] == device,
+        None => {
+            let body = text_of(event);
+            body.contains(&format!("IOTHUBS/{}\"", hub.name.to_uppercase()))
+                && body.contains(&format!("\"subject\":\"devices/{device}\""))
+        }
+    }
+}
+
+/// The body as text.
+fn text_of(event: &Value) -> String {
+    use base64::Engine;
+    let bytes = base64::prelude::BASE64_STANDARD.decode(event["body"].as_str().unwrap()).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl World {
+    /// What a hub told of a device so far, in a world of one partition, oldest first.
+    pub async fn told(&self, event_hub: &str, hub: &Hub, device: &str) -> Vec<Value> {
+        let all = self.log(event_hub, 0).await;
+        all.into_iter().filter(|event| is_of(event, hub, device)).collect()
+    }
+
+    /// The newest routed event of a device.
+    pub async fn last_told(&self, hub: &Hub, device: &str) -> Value {
+        self.told("devicetwin", hub, device).await.pop().expect("the hub told something of it")
+    }
+
+    /// Hands events over until they are taken: a handler that does not know the roles yet holds them.
+    pub async fn hand_over(&self, handler: &Handler, event_hub: &str, events: &[Value]) {
+        self.eventually("the events are taken", async || {
+            handler.deliver(event_hub, 0, events).await.0 == 200
+        })
+        .await;
+    }
+
+    /// Hands over all that both event hubs have.
+    pub async fn hand_over_all(&self, handler: &Handler) {
+        for event_hub in ["registry", "devicetwin"] {
+            let all = self.log(event_hub, 0).await;
+            if !all.is_empty() {
+                self.hand_over(handler, event_hub, &all).await;
+            }
+        }
+    }
+
+    /// Promotes without waiting for events, which only the test delivers.
+    pub async fn promote(&self, to: &str, more: &[&str]) {
+        let start = ["promote", "--to", to, "--reason", "test", "--drain-timeout-seconds", "0"];
+        let ran = self.app(&[&start[..], more].concat()).await;
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+
+    pub async fn standby_state(&self) -> String {
+        let status = self.app_json(&["status", "--json"]).await;
+        status["record"]["standbyState"].as_str().unwrap().to_owned()
+    }
+
+    /// The variable is this from now on, for processes that start later.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.environment.retain(|(key, _)| key != name);
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Ends this handler. Another one, whose duties look every second, is given all that the hubs ever told, until the
+    /// former active hub is in sync again.
+    pub async fn until_in_sync(&mut self, handler: Handler) -> Handler {
+        drop(handler);
+        self.set_variable("HADR_SWEEP_EVERY_SECONDS", "1");
+        let handler = self.handler("closing").await;
+        let started = Instant::now();
+        while self.standby_state().await != "in-sync" {
+            let waited = started.elapsed();
+            assert!(
+                waited < Duration::from_secs(90),
+                "not in sync after {waited:?}: {:?}",
+                self.pending().await
+            );
+            for event_hub in ["registry", "devicetwin"] {
+                let all = self.log(event_hub, 0).await;
+                if !all.is_empty() {
+                    // Held now and then, while the roles change.
+                    handler.deliver(event_hub, 0, &all).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        self.hand_over_all(&handler).await;
+        handler
+    }
+}
