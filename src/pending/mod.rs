@@ -25,4 +25,4 @@ pub(crate) use settle::{Settled, settle};
 pub(crate) use slot::Heard;
 pub use slot::{Position, Slot};
 pub use store::{Entry, EntryPage, PendingStore};
-pub(crate) use terms::Terms;
+pub(crate) use terms::{Said, Terms};

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::note::{At, PendingNote, Tried};
 use super::slot::Heard;
-use crate::model::{Object, TwinDocument};
+use crate::model::{IdentityId, Object, TwinDocument};
 use crate::reconcile::{Cause, Former, Loss, Merge, Reason, Side, merge};
 use crate::routing::{Diverged, HubRole, WriteLease};
 
@@ -26,6 +26,15 @@ pub(crate) struct Terms {
     pub(crate) moved_by: Timestamp,
     /// The record's epoch.
     pub(crate) epoch: u64,
+}
+
+/// What both hubs' events of one identity say.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    /// Those of the former active hub.
+    pub(crate) former: Vec<Heard>,
+    /// Those of the active hub.
+    pub(crate) active: Vec<Heard>,
 }
 
 impl Terms {
@@ -61,6 +70,39 @@ impl Terms {
         heard.writes = heard.writes.unseen_in_a_twin();
         let says_something = heard.created || heard.deleted || !heard.writes.is_empty();
         (says_something && heard.is_a_clients(self.since(self.active))).then_some(heard)
+    }
+
+    /// All that is said is that a device reported, which is about to move.
+    pub(crate) fn is_about_to_move(&self, said: &Said, now: Timestamp) -> bool {
+        now < self.moved_by && said.active.is_empty() && said.former.iter().all(Heard::is_reported_only)
+    }
+
+    /// The note with what was said.
+    pub(crate) fn noted(
+        &self,
+        id: &IdentityId,
+        before: Option<PendingNote>,
+        said: &Said,
+        at: At,
+    ) -> PendingNote {
+        let is_new = before.is_none();
+        let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
+        said.former.iter().chain(&said.active).for_each(|heard| note.place(&heard.at));
+        note.hear(self.former, &said.former, at.now, true);
+        note.hear(self.active, &said.active, at.now, false);
+        let may_wait = is_new || [Reason::Rejoining, Reason::Moving].contains(&note.reason);
+        if may_wait && self.is_about_to_move(said, at.now) {
+            let cause = Cause::new(Reason::Moving, "it is about to move, and will report on the active hub");
+            note.tried(&Tried { not_before: Some(self.moved_by), ..cause.into() }, at);
+        } else if is_new && said.former.is_empty() {
+            note.rests(at);
+        }
+        note
+    }
+
+    /// Whether what the active hub's clients say may change what was brought over before.
+    pub(crate) fn may_be_undecided(&self, note: &PendingNote) -> bool {
+        note.slot(self.former).is_worth_keeping() || !note.slot(self.active).own.is_empty()
     }
 
     /// What the former hub's clients said, as far as the active one does not have it.

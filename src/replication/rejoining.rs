@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::outcome::{Ended, Ending};
 use crate::model::IdentityId;
-use crate::pending::{At, Changed, Heard, Pending, PendingNote, Settled, Terms, Tried, settle};
+use crate::pending::{At, Changed, Pending, PendingNote, Said, Settled, Terms, Tried, settle};
 use crate::reconcile::{Cause, Outcome, Pass, Reason, Work};
 use crate::storage::StorageError;
 
@@ -17,12 +17,6 @@ pub(super) struct Rejoining<'a> {
     /// From the former active hub to the active one.
     pub(super) pass: &'a Pass<'a>,
     pub(super) terms: &'a Terms,
-}
-
-/// What both hubs' events of one identity say.
-struct Said {
-    former: Vec<Heard>,
-    active: Vec<Heard>,
 }
 
 impl<'a> Rejoining<'a> {
@@ -60,14 +54,11 @@ impl<'a> Rejoining<'a> {
         if said.former.is_empty() && said.active.is_empty() {
             return Ok(Ending::Listed);
         }
-        let is_moving = Timestamp::now() < self.terms.moved_by
-            && said.active.is_empty()
-            && said.former.iter().all(Heard::is_reported_only);
-        let Some(note) = self.hear(id, &said, is_moving).await? else { return Ok(Ending::Listed) };
-        if is_moving && note.reason == Reason::Moving {
+        let Some(note) = self.hear(id, &said).await? else { return Ok(Ending::Listed) };
+        if note.reason == Reason::Moving && self.terms.is_about_to_move(&said, Timestamp::now()) {
             return Ok(Ending::Pending(Reason::Moving));
         }
-        if said.former.is_empty() && !self.may_be_undecided(&note) {
+        if said.former.is_empty() && !self.terms.may_be_undecided(&note) {
             return Ok(Ending::Listed);
         }
         work.begin_identity();
@@ -89,36 +80,11 @@ impl<'a> Rejoining<'a> {
         Said { former: of(self.terms.former), active: of(self.terms.active) }
     }
 
-    async fn hear(
-        &self,
-        id: &IdentityId,
-        said: &Said,
-        is_moving: bool,
-    ) -> Result<Option<PendingNote>, StorageError> {
+    async fn hear(&self, id: &IdentityId, said: &Said) -> Result<Option<PendingNote>, StorageError> {
         let at = At { now: Timestamp::now(), epoch: self.terms.epoch };
-        let (former, active) = (self.terms.former, self.terms.active);
-        let changed = self.pending.store.change(id, |before| {
-            let is_new = before.is_none();
-            let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
-            said.former.iter().chain(&said.active).for_each(|heard| note.place(&heard.at));
-            note.hear(former, &said.former, at.now, true);
-            note.hear(active, &said.active, at.now, false);
-            let rests = note.reason == Reason::Rejoining;
-            if is_moving && (is_new || rests || note.reason == Reason::Moving) {
-                let cause =
-                    Cause::new(Reason::Moving, "it is about to move, and will report on the active hub");
-                note.tried(&Tried { not_before: Some(self.terms.moved_by), ..cause.into() }, at);
-            } else if is_new && said.former.is_empty() {
-                note.rests(at);
-            }
-            Some(note)
-        });
+        let store = &self.pending.store;
+        let changed = store.change(id, |before| Some(self.terms.noted(id, before, said, at)));
         Ok(changed.await?.map(|(note, _)| note))
-    }
-
-    /// Whether what the active hub's clients say may change what was brought over before.
-    fn may_be_undecided(&self, note: &PendingNote) -> bool {
-        note.slot(self.terms.former).is_worth_keeping() || !note.slot(self.terms.active).own.is_empty()
     }
 
     /// Without an answer of the active hub for this identity alone, what was heard stays in its note.
