@@ -157,8 +157,10 @@ impl PendingNote {
     pub(super) fn settled(mut self, former: HubRole, seen: &BTreeMap<String, i64>, at: At) -> Option<Self> {
         let slot = self.slot_mut(former);
         if slot.newest == *seen {
+            let said = slot.writes.clone();
             (slot.writes.desired, slot.writes.reported) = Default::default();
             (slot.deleted, slot.ended) = (None, false);
+            self.slot_mut(former.other()).own.brought.fold(said);
         }
         (self.primary.is_worth_keeping() || self.secondary.is_worth_keeping()).then(|| {
             self.rests(at);

@@ -12,7 +12,7 @@ use super::note::{PendingNote, Tried};
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, IdentityId, Object, TwinDocument};
+use crate::model::{IdentityDocument, IdentityId, Object, SectionWrites, TwinDocument, TwinWrites};
 use crate::reconcile::{Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
@@ -346,7 +346,12 @@ impl Settling<'_, '_> {
             };
             let mut wrote = Wrote::default();
             wrote.twin(&patch, &twin);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
+            self.change(|note| {
+                let own = &mut note.slot_mut(role).own;
+                own.wrote(&wrote);
+                own.brought.fold(TwinWrites { reported: SectionWrites::default(), ..merged.brought.clone() });
+            })
+            .await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
@@ -355,7 +360,13 @@ impl Settling<'_, '_> {
                 Err(stop) => return self.not_written(stop).await,
             };
             let wrote = Wrote::of_reported(version);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
+            self.change(|note| {
+                let own = &mut note.slot_mut(role).own;
+                own.wrote(&wrote);
+                let reported = merged.brought.reported.clone();
+                own.brought.fold(TwinWrites { reported, ..TwinWrites::default() });
+            })
+            .await?;
         }
         Ok(())
     }

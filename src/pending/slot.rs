@@ -151,6 +151,7 @@ impl Slot {
     /// A client made the identity again: what was said before does not hold any more.
     pub(crate) fn begin_anew(&mut self, made: Timestamp) {
         self.writes.begin_anew(made);
+        self.own.begin_anew();
         self.remade = self.remade.max(Some(made)).max(self.created).max(self.deleted);
         if self.deleted.is_some_and(|deleted| deleted <= made) {
             (self.deleted, self.ended) = (None, false);

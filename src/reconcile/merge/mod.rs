@@ -97,8 +97,18 @@ pub(crate) struct Merge {
     pub(crate) desired: Object,
     /// Merge patch of reported.
     pub(crate) reported: Object,
+    /// What of this is the former hub's, and when it was written there.
+    pub(crate) brought: TwinWrites,
     /// Both values, wherever two met that clients wrote.
     pub(crate) losses: Vec<Loss>,
+}
+
+/// What is decided of one section.
+#[derive(Debug, Default)]
+struct Decided {
+    patch: Object,
+    brought: SectionWrites,
+    losses: Vec<Loss>,
 }
 
 impl Merge {
@@ -128,10 +138,13 @@ pub(crate) fn merge(
         Former::Twin(twin) => Some(of(twin)),
         Former::Silent => None,
     };
-    let losses = &mut merged.losses;
-    merged.tags = tags(former_twin.as_ref(), former, active_twin, active, cut, losses);
-    merged.desired = properties("desired", former_twin.as_ref(), former, active_twin, active, cut, losses);
-    merged.reported = properties("reported", former_twin.as_ref(), former, active_twin, active, cut, losses);
+    let former_twin = former_twin.as_ref();
+    let tags = tags(former_twin, former, active_twin, active, cut);
+    let desired = properties("desired", former_twin, former, active_twin, active, cut);
+    let reported = properties("reported", former_twin, former, active_twin, active, cut);
+    merged.brought = TwinWrites { tags: tags.brought, desired: desired.brought, reported: reported.brought };
+    (merged.tags, merged.desired, merged.reported) = (tags.patch, desired.patch, reported.patch);
+    merged.losses = [tags.losses, desired.losses, reported.losses].concat();
     merged
 }
 
@@ -141,8 +154,7 @@ fn tags(
     active_twin: &TwinDocument,
     active: Side<'_>,
     cut: Option<Timestamp>,
-    losses: &mut Vec<Loss>,
-) -> Object {
+) -> Decided {
     let now = &active_twin.tags;
     let theirs = View {
         values: former_twin.map_or_else(|| written(now, &former.writes.tags), |twin| twin.tags.clone()),
@@ -158,7 +170,7 @@ fn tags(
         own: Own::Tags(active.own),
         since: active.since,
     };
-    Meeting { name: "tags", theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle(losses)
+    Meeting { name: "tags", theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle()
 }
 
 fn properties(
@@ -168,8 +180,7 @@ fn properties(
     active_twin: &TwinDocument,
     active: Side<'_>,
     cut: Option<Timestamp>,
-    losses: &mut Vec<Loss>,
-) -> Object {
+) -> Decided {
     let now = &section(active_twin, name).values;
     let writes = section_writes(former.writes, name);
     let theirs = View {
@@ -193,7 +204,7 @@ fn properties(
     let brought_back = |path: &Path| member(now, path).is_some() && ours.client_wrote(path).is_none();
     let removed = ours.writes.removals().only(brought_back);
     removed.apply_to(&mut ours.values);
-    Meeting { name, theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle(losses)
+    Meeting { name, theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle()
 }
 
 fn section<'a>(twin: &'a TwinDocument, name: &str) -> &'a Section {
@@ -243,31 +254,29 @@ enum Kept {
 }
 
 impl Meeting<'_> {
-    /// The merge patch for the active hub.
-    fn settle(&self, losses: &mut Vec<Loss>) -> Object {
-        let mut patch = Object::new();
+    fn settle(&self) -> Decided {
+        let mut decided = Decided::default();
         for path in differences(&self.theirs.values, &self.ours.values) {
-            self.decide(path, &mut patch, losses);
+            self.decide(path, &mut decided);
         }
-        patch
+        decided
     }
 
-    fn decide(&self, path: Path, patch: &mut Object, losses: &mut Vec<Loss>) {
+    fn decide(&self, path: Path, decided: &mut Decided) {
         let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
         // Of an object that is on one hub alone, some members may be newer than what took it away, and others not.
         let parts = match (member(&self.theirs.values, &path), member(&self.ours.values, &path)) {
-            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members))) if ours.is_some() => {
+            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members)))
+                if ours.is_some() && !members.is_empty() =>
+            {
                 members
             }
-            _ => return self.decide_whole(&path, theirs, ours, patch, losses),
+            _ => return self.decide_whole(&path, theirs, ours, decided),
         };
-        if parts.is_empty() {
-            return self.decide_whole(&path, theirs, ours, patch, losses);
-        }
         for name in parts.keys() {
             let mut part = path.clone();
             part.push(name.clone());
-            self.decide(part, patch, losses);
+            self.decide(part, decided);
         }
     }
 
@@ -276,15 +285,20 @@ impl Meeting<'_> {
         path: &[String],
         theirs: Option<Option<Timestamp>>,
         ours: Option<Option<Timestamp>>,
-        patch: &mut Object,
-        losses: &mut Vec<Loss>,
+        decided: &mut Decided,
     ) {
         let kept = self.kept(path, theirs, ours);
-        losses.extend(self.loss(path, kept, theirs, ours));
+        decided.losses.extend(self.loss(path, kept, theirs, ours));
         let values = if kept == Kept::Former { &self.theirs.values } else { &self.ours.values };
         let wanted = member(values, path);
-        if wanted != member(self.now, path) {
-            insert(patch, path, wanted.cloned().unwrap_or_default());
+        if wanted == member(self.now, path) {
+            return;
+        }
+        insert(&mut decided.patch, path, wanted.cloned().unwrap_or_default());
+        if kept == Kept::Former {
+            let mut brought = Object::new();
+            insert(&mut brought, path, wanted.cloned().unwrap_or_default());
+            decided.brought.fold(SectionWrites::from_patch(&brought, theirs.flatten()));
         }
     }
 
@@ -297,6 +311,12 @@ impl Meeting<'_> {
         let gone_here = member(&self.ours.values, path).is_none();
         match (theirs, ours) {
             (Some(Some(theirs)), Some(Some(ours))) if theirs > ours => Kept::Former,
+            // Written again there after it had been brought here: the later of two of which one has no time.
+            (Some(Some(theirs)), Some(None))
+                if self.ours.brought_at(path).is_some_and(|brought| theirs > brought) =>
+            {
+                Kept::Former
+            }
             (Some(_), Some(_)) | (None, Some(_)) => Kept::Active,
             (Some(at), None) if gone_here && self.was_removed_here(path, at) => Kept::Active,
             (Some(_), None) => Kept::Former,

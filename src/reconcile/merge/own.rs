@@ -26,6 +26,10 @@ pub struct OwnWrites {
     /// What was about to be written when it was last heard of; perhaps it was.
     #[serde(skip_serializing_if = "TwinWrites::is_empty")]
     pub(crate) writing: TwinWrites,
+    /// What the other hub said and this one has had since: where it has something else now, a client wrote it, or took
+    /// it away, though no event has said so yet.
+    #[serde(skip_serializing_if = "TwinWrites::is_empty")]
+    pub(crate) brought: TwinWrites,
 }
 
 /// The versions that writes to one twin returned.
@@ -57,6 +61,11 @@ impl OwnWrites {
     /// Whether nothing is known.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// A client made the identity again: its counters begin anew. That this program made one before is still so.
+    pub(crate) fn begin_anew(&mut self) {
+        *self = Self { created: self.created.take(), ..Self::default() };
     }
 
     /// The hub is about to be made what this twin says.

@@ -33,6 +33,14 @@ pub(super) enum Own<'a> {
 }
 
 impl Own<'_> {
+    fn brought(&self) -> &SectionWrites {
+        match self {
+            Self::Tags(own) => &own.brought.tags,
+            Self::Desired(own) => &own.brought.desired,
+            Self::Reported(own) => &own.brought.reported,
+        }
+    }
+
     fn writing(&self) -> &SectionWrites {
         match self {
             Self::Tags(own) => &own.writing.tags,
@@ -67,9 +75,20 @@ impl View<'_> {
                 let (node, stamp) = self.node(metadata, path);
                 self.of_a_client(node, stamp, value)
             }
-            // Tags, and what is gone: events alone tell, and those of our own writes are not kept.
-            _ => self.writes.written_at(path),
+            // Tags, and what is gone: events alone tell when, and those of our own writes are not kept.
+            (_, value) => self.writes.written_at(path).or_else(|| self.has_left(path, value).then_some(None)),
         }
+    }
+
+    /// Whether the member had what was brought over and has something else now.
+    fn has_left(&self, path: &[String], value: Option<&Value>) -> bool {
+        let brought = self.own.brought();
+        brought.written_at(path).is_some() && !brought.says(path, value)
+    }
+
+    /// When what was brought over was written on the other hub.
+    pub(super) fn brought_at(&self, path: &[String]) -> Option<Timestamp> {
+        self.own.brought().written_at(path).flatten()
     }
 
     /// Whether a client touched what the member at `path` is part of: the only trace of a removal where events do not
