@@ -152,7 +152,9 @@ impl SectionWrites {
     /// Only what was written at `at` or later, or at a time that is not known.
     #[must_use]
     fn not_before(&self, at: Timestamp) -> Self {
-        self.only(|path| self.0.get(path).is_some_and(|(_, written)| written.is_none_or(|written| written >= at)))
+        self.only(|path| {
+            self.0.get(path).is_some_and(|(_, written)| written.is_none_or(|written| written >= at))
+        })
     }
 
     /// The section began anew at `at`.

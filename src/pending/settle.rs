@@ -327,7 +327,8 @@ impl Settling<'_, '_> {
 
     /// Which life of the identity the active hub has, as far as anything was heard of its end or beginning there.
     async fn life_here(&mut self) -> Result<Life, Stop> {
-        let (former, active) = (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
+        let (former, active) =
+            (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
         let heard = active.deleted.max(active.created);
         if heard.is_none() || heard <= active.remade {
             return Ok(Life::Same);
@@ -335,7 +336,8 @@ impl Settling<'_, '_> {
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
         if active.own.created.is_some() && active.own.created.as_deref() == generation {
-            let is_over = active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
+            let is_over =
+                active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
             return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);

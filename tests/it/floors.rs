@@ -103,8 +103,14 @@ fn what_is_pure_by_rule_reads_no_clock_and_does_no_input_or_output() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let pure = [
         "model",
-        "replication/plan.rs",
+        "reconcile/plan",
+        "reconcile/merge",
+        "reconcile/outcome.rs",
+        "pending/note.rs",
+        "pending/slot.rs",
+        "replication/origin.rs",
         "routing/record",
+        "routing/marker.rs",
         "routing/lease/knowledge.rs",
         "routing/lease/promotion_watch.rs",
         "routing/duty/term.rs",
