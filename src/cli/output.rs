@@ -6,6 +6,8 @@ use std::io::Write;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::routing::RecordError;
+
 /// Exit codes.
 pub mod exit {
     /// Done, or nothing to do.
@@ -31,6 +33,15 @@ pub(super) fn show_json(document: &impl Serialize) {
     match serde_json::to_string(document) {
         Ok(text) => show(&text),
         Err(error) => complain(&format!("not shown: {error}")),
+    }
+}
+
+/// Says that storage fails; the exit code.
+pub(super) fn storage_failed(error: &RecordError) -> u8 {
+    complain(&error.to_string());
+    match error {
+        RecordError::Unavailable(_) => exit::NO_STORAGE,
+        RecordError::Lost | RecordError::Refused(_) | RecordError::Unreadable(_) => exit::REFUSED,
     }
 }
 

@@ -6,8 +6,8 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{age, complain, exit, show, show_json};
-use super::{Context, storage_failed};
+use super::context::Context;
+use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
 use crate::pending::{PendingNote, PendingStore, Retried};

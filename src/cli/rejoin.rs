@@ -2,9 +2,10 @@
 
 use clap::Args;
 
-use super::output::{complain, exit, show};
-use super::{Context, operator, storage_failed};
-use crate::fleet::{Rejoin as Ending, Stage};
+use super::context::Context;
+use super::operator::operator;
+use super::output::{complain, exit, show, storage_failed};
+use crate::fleet::Stage;
 use crate::model::IdentityId;
 use crate::pending::PendingStore;
 use crate::routing::{Stored, accept_rejoin, authorship};
@@ -103,13 +104,5 @@ pub(super) fn in_words(stage: &Stage) -> String {
         }
         Stage::Pending(count) => format!("{count} identities are pending"),
         Stage::Comparing(count) => format!("comparing what changed: {count} in this run"),
-    }
-}
-
-impl Context {
-    /// What ends a rejoining.
-    pub(super) fn rejoin(&self) -> Ending {
-        let (records, hubs) = (self.clients.records.clone(), self.clients.hubs.clone());
-        Ending::new(self.pending(), records, hubs, self.config.router_valid, operator())
     }
 }

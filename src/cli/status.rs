@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{age, complain, exit, show, show_json};
-use super::{Context, storage_failed};
+use super::context::Context;
+use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
 use crate::routing::{
