@@ -15,6 +15,7 @@ mod dead_letters;
 mod hub;
 mod init;
 mod losses;
+mod members;
 mod operator;
 mod output;
 mod pending;
