@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::Context;
+use super::context::Context;
 use super::output::{exit, show};
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
 use crate::model::{DeviceId, ETag, IdentityId, Object, PROBE_PREFIX};

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::output::{complain, exit, show};
-use super::{Context, operator, storage_failed, strangers};
+use super::context::Context;
+use super::operator::operator;
+use super::output::{complain, exit, show, storage_failed};
+use super::strangers;
 use crate::iothub::Deadline;
 use crate::routing::{self, Genesis, HubNames, HubRole, InitRequest, RoutingRecord, remember_probes};
 

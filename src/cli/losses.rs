@@ -3,8 +3,8 @@
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use super::output::{age, complain, exit, show, show_json};
-use super::{Context, storage_failed};
+use super::context::Context;
+use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::pending::LossStore;
 use crate::storage::StorageError;
 

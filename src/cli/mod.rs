@@ -10,9 +10,13 @@
 //! | 69 | storage gives no answer |
 
 mod check;
+mod context;
 mod dead_letters;
+mod hub;
 mod init;
 mod losses;
+mod members;
+mod operator;
 mod output;
 mod pending;
 mod promote;
@@ -20,18 +24,18 @@ mod rejoin;
 mod status;
 mod strangers;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::Subcommand;
 
+pub use context::Context;
 pub use dead_letters::DeadLetters;
+pub use hub::Hub;
 pub use losses::Losses;
 pub use output::exit;
 pub use pending::PendingCommand;
+pub use promote::Promote;
 pub use rejoin::Rejoin;
 
-use crate::config::{Clients, Config};
-use crate::pending::Pending;
-use crate::reconcile::{Parts, Reconciler};
-use crate::routing::{HubRole, LeaseKeeper, RecordError};
+use crate::routing::HubRole;
 
 /// What the operator asks for.
 #[derive(Debug, Clone, Subcommand)]
@@ -68,72 +72,6 @@ pub enum Command {
     DeadLetters(DeadLetters),
 }
 
-/// The arguments of `promote`.
-#[derive(Debug, Clone, Args)]
-pub struct Promote {
-    /// The hub that is to become active
-    #[arg(long, value_enum)]
-    to: Hub,
-    /// Why; kept in the record
-    #[arg(long)]
-    reason: String,
-    /// The active hub is lost: do not ask it, and leave it rejoining
-    #[arg(long)]
-    force: bool,
-    /// Show how far behind the standby is and what is pending, and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// How long to wait for the events of the active hub to be applied, in seconds; 0 does not wait
-    #[arg(long, default_value_t = 120)]
-    drain_timeout_seconds: u64,
-    /// Promote although identities are pending; what the active hub said of them is brought over later
-    #[arg(long)]
-    accept_pending: bool,
-}
-
-/// A hub by its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Hub {
-    /// `iothub1`
-    Primary,
-    /// `iothub2`
-    Secondary,
-}
-
-impl From<Hub> for HubRole {
-    fn from(hub: Hub) -> Self {
-        match hub {
-            Hub::Primary => Self::Primary,
-            Hub::Secondary => Self::Secondary,
-        }
-    }
-}
-
-/// What commands work with.
-#[derive(Debug)]
-pub struct Context {
-    /// The settings.
-    pub config: Config,
-    /// What they lead to.
-    pub clients: Clients,
-}
-
-impl Context {
-    /// The notes and what pays them off, for commands that write.
-    fn pending(&self) -> Pending {
-        let Clients { hubs, store, records, .. } = self.clients.clone();
-        let reconciler = Reconciler::new(Parts {
-            primary: hubs.primary,
-            secondary: hubs.secondary,
-            leases: LeaseKeeper::new(records),
-            store,
-            max_in_flight: self.config.max_in_flight,
-            deletes_per_hour: self.config.deletes_per_hour,
-        });
-        Pending::new(reconciler, self.config.router_valid)
-    }
-}
-
 /// Does it; the exit code.
 pub async fn run(command: Command, context: &Context) -> u8 {
     match command {
@@ -147,24 +85,5 @@ pub async fn run(command: Command, context: &Context) -> u8 {
         Command::Pending(command) => pending::run(context, command).await,
         Command::Losses(command) => losses::run(context, command).await,
         Command::DeadLetters(command) => dead_letters::run(context, command).await,
-    }
-}
-
-/// Who gives the order, for the record: `user@host`.
-fn operator() -> String {
-    let user =
-        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "operator".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match host.trim() {
-        "" => user,
-        host => format!("{user}@{host}"),
-    }
-}
-
-fn storage_failed(error: &RecordError) -> u8 {
-    output::complain(&error.to_string());
-    match error {
-        RecordError::Unavailable(_) => exit::NO_STORAGE,
-        RecordError::Lost | RecordError::Refused(_) | RecordError::Unreadable(_) => exit::REFUSED,
     }
 }

@@ -1,10 +1,13 @@
 //! What commands print: results on stdout, complaints and progress on stderr. A reader that has
 //! gone (`| head`) is no failure.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::routing::RecordError;
 
 /// Exit codes.
 pub mod exit {
@@ -34,13 +37,35 @@ pub(super) fn show_json(document: &impl Serialize) {
     }
 }
 
-/// `3 s`, `12 min`, `5 h`, `9 d`.
-pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
-    span(now.duration_since(since))
+/// Says that storage fails; the exit code.
+pub(super) fn storage_failed(error: &RecordError) -> u8 {
+    complain(&error.to_string());
+    match error {
+        RecordError::Unavailable(_) => exit::NO_STORAGE,
+        RecordError::Lost | RecordError::Refused(_) | RecordError::Unreadable(_) => exit::REFUSED,
+    }
 }
 
-fn span(duration: SignedDuration) -> String {
-    match duration.as_secs().max(0) {
+/// Whether a person looks at what [`show`] prints.
+pub(super) fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// `[#####-----]`: how much of `all` is done; nothing done of nothing.
+pub(super) fn bar(done: usize, all: usize) -> String {
+    const WIDTH: usize = 20;
+    let filled = done.min(all).saturating_mul(WIDTH).checked_div(all).unwrap_or_default();
+    format!("[{}{}]", "#".repeat(filled), "-".repeat(WIDTH.saturating_sub(filled)))
+}
+
+/// `3 s`, `12 min`, `5 h`, `9 d`.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    span(Duration::try_from(now.duration_since(since)).unwrap_or_default())
+}
+
+/// The same, of a duration.
+pub(super) fn span(duration: Duration) -> String {
+    match duration.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ 120..7200 => format!("{} min", seconds / 60),
         seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
@@ -55,7 +80,20 @@ mod tests {
     #[test]
     fn ages_have_one_unit() {
         let shown: Vec<String> =
-            [-3, 0, 119, 120, 7199, 7200, 200_000].map(|s| span(SignedDuration::from_secs(s))).into();
-        assert_eq!(shown, ["0 s", "0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+            [0, 119, 120, 7199, 7200, 200_000].map(|s| span(Duration::from_secs(s))).into();
+        assert_eq!(shown, ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_negative_age() {
+        assert_eq!(age(Timestamp::MAX, Timestamp::UNIX_EPOCH), "0 s");
+    }
+
+    #[test]
+    fn a_bar_is_full_when_all_is_done_and_empty_when_there_is_nothing() {
+        assert_eq!(bar(2, 2), "[####################]");
+        assert_eq!(bar(1, 3), "[######--------------]");
+        assert_eq!(bar(0, 0), "[--------------------]");
+        assert_eq!(bar(5, 2), bar(1, 1));
     }
 }

@@ -6,11 +6,13 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{age, complain, exit, show, show_json};
-use super::{Context, storage_failed};
+use super::context::Context;
+use super::members::names;
+use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
-use crate::pending::{PendingNote, PendingStore, Retried};
+use crate::pending::{PendingNote, PendingStore, Retried, Slot};
+use crate::routing::HubRole;
 use crate::storage::StorageError;
 
 /// For a retry of everything.
@@ -19,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(300);
 /// What to do with pending identities.
 #[derive(Debug, Clone, Subcommand)]
 pub enum PendingCommand {
-    /// One line each: why, since when
+    /// One line each: why, since when, and when it is tried next
     List {
         /// A JSON array
         #[arg(long)]
@@ -28,7 +30,7 @@ pub enum PendingCommand {
         #[arg(long, default_value_t = 1000)]
         limit: usize,
     },
-    /// All that is known of one
+    /// All that is known of one; what was written is named without its values (`--json` has them)
     Show {
         /// The id that `list` shows, or `device` or `device/module`
         id: String,
@@ -76,17 +78,78 @@ async fn list(store: &PendingStore, json: bool, limit: usize) -> u8 {
     }
     let now = Timestamp::now();
     for note in &notes {
-        show(&format!(
-            "{}  {}  for {}, tried {} times  {}",
-            note.id,
-            note.reason.as_str(),
-            age(note.since, now),
-            note.attempts,
-            note.detail
-        ));
+        show(&line(note, now));
     }
     complain(&format!("{} pending", notes.len()));
     exit::DONE
+}
+
+fn line(note: &PendingNote, now: Timestamp) -> String {
+    format!(
+        "{}  {}  for {}, tried {}, {}  {}",
+        note.id,
+        note.reason,
+        age(note.since, now),
+        times(note.attempts),
+        next(note, now),
+        note.detail
+    )
+}
+
+fn times(count: u32) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
+}
+
+/// When it is tried again, and for which hub it waits.
+fn next(note: &PendingNote, now: Timestamp) -> String {
+    let when = match note.next_try {
+        next if next == Timestamp::MAX => "not tried by itself".to_owned(),
+        next if next <= now => "due now".to_owned(),
+        next => format!("next in {}", age(now, next)),
+    };
+    match note.waits_for {
+        Some(hub) => format!("{when}, waits for the {hub} hub"),
+        None => when,
+    }
+}
+
+/// All that a note says, for a person.
+fn lines(note: &PendingNote, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![
+        format!("identity      {}", note.identity),
+        format!("reason        {}: {}", note.reason, note.detail),
+        format!("since         {} ({} ago), epoch {}", note.since, age(note.since, now), note.epoch),
+        format!(
+            "tried         {}, last {} ago; {}",
+            times(note.attempts),
+            age(note.last_tried, now),
+            next(note, now)
+        ),
+    ];
+    if !note.event_hub.is_empty() {
+        let sequence = note.sequence_number.map_or_else(String::new, |n| format!(", sequence number {n}"));
+        lines.push(format!("event         {}/{}{sequence}", note.event_hub, note.partition));
+    }
+    lines.extend(slot_line(HubRole::Primary, &note.primary));
+    lines.extend(slot_line(HubRole::Secondary, &note.secondary));
+    lines
+}
+
+/// What one hub said that is not brought over yet.
+fn slot_line(hub: HubRole, slot: &Slot) -> Option<String> {
+    let time = |what: &str, at: Option<Timestamp>| at.map(|at| format!("{what} {at}"));
+    let sections =
+        [("tags", &slot.writes.tags), ("desired", &slot.writes.desired), ("reported", &slot.writes.reported)];
+    let sections = sections.into_iter().filter(|(_, writes)| !writes.is_empty());
+    let said: Vec<String> = [time("created", slot.created), time("deleted", slot.deleted)]
+        .into_iter()
+        .flatten()
+        .chain(sections.map(|(name, writes)| format!("{name} {}", names(writes))))
+        .collect();
+    (!said.is_empty()).then(|| format!("{:<14}said: {}", hub.to_string(), said.join("; ")))
 }
 
 /// By its id, or by the identity's own spelling.
@@ -109,7 +172,7 @@ fn show_note(note: &PendingNote, json: bool) -> u8 {
     if json {
         show_json(&[note]);
     } else {
-        show(&serde_json::to_string_pretty(note).unwrap_or_default());
+        lines(note, Timestamp::now()).iter().for_each(|line| show(line));
     }
     exit::DONE
 }
@@ -135,4 +198,54 @@ fn retried(outcome: Result<Retried, String>, json: bool) -> u8 {
 
 fn numbers(done: Retried) -> Value {
     json!({"tried": done.tried, "resolved": done.resolved, "stillPending": done.still_pending})
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const NOW: &str = "2026-01-01T00:10:00Z";
+
+    fn note(more: Value) -> PendingNote {
+        let mut note = json!({
+            "id": "pump", "identity": {"deviceId": "pump"}, "reason": "backlog", "detail": "not brought over yet",
+            "since": "2026-01-01T00:00:00Z", "lastTried": "2026-01-01T00:09:00Z", "attempts": 3,
+            "nextTry": "2026-01-01T00:10:40Z", "eventHub": "devicetwin", "partition": "2", "sequenceNumber": 17,
+            "epoch": 4,
+        });
+        note.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        serde_json::from_value(note).unwrap()
+    }
+
+    #[test]
+    fn the_list_says_when_it_is_tried_next_and_which_hub_it_waits_for() {
+        let now = NOW.parse().unwrap();
+        assert_eq!(
+            line(&note(json!({"waitsFor": "primary"})), now),
+            "pump  backlog  for 10 min, tried 3 times, next in 40 s, waits for the primary hub  not brought over yet"
+        );
+        let due = line(&note(json!({"nextTry": "2026-01-01T00:09:59Z", "attempts": 1})), now);
+        assert!(due.contains("tried once, due now  not brought"), "{due}");
+        let never = note(json!({"nextTry": Timestamp::MAX}));
+        assert_eq!(next(&never, now), "not tried by itself");
+    }
+
+    #[test]
+    fn one_note_is_shown_with_what_each_hub_said_and_without_values() {
+        let said = json!({"secondary": {
+            "deleted": "2026-01-01T00:05:00Z",
+            "writes": {"desired": [{"path": ["key"], "written": {"set": "hush"}}, {"path": ["old"], "written": "removed"}]},
+        }});
+        let lines = lines(&note(said), NOW.parse().unwrap());
+        let expected = [
+            "identity      pump",
+            "reason        backlog: not brought over yet",
+            "since         2026-01-01T00:00:00Z (10 min ago), epoch 4",
+            "tried         3 times, last 60 s ago; next in 40 s",
+            "event         devicetwin/2, sequence number 17",
+            "secondary     said: deleted 2026-01-01T00:05:00Z; desired key, -old",
+        ];
+        assert_eq!(lines, expected);
+    }
 }

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use super::output::{complain, exit, show};
-use super::{Context, Promote, operator, storage_failed};
+use clap::Args;
+
+use super::context::Context;
+use super::hub::Hub;
+use super::operator::operator;
+use super::output::{complain, exit, show, storage_failed};
 use crate::fleet::{CannotDrain, Lag, Markers, drain};
 use crate::pending::PendingStore;
 use crate::routing::{self, Promoted, PromotionError, PromotionKind, PromotionRequest, StandbyState, Stored};
@@ -13,6 +17,29 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// Partitions named in a message.
 const SHOWN: usize = 8;
+
+/// The arguments of `promote`.
+#[derive(Debug, Clone, Args)]
+pub struct Promote {
+    /// The hub that is to become active
+    #[arg(long, value_enum)]
+    to: Hub,
+    /// Why; kept in the record
+    #[arg(long)]
+    reason: String,
+    /// The active hub is lost: do not ask it, and leave it rejoining
+    #[arg(long)]
+    force: bool,
+    /// Show how far behind the standby is and what is pending, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How long to wait for the events of the active hub to be applied, in seconds; 0 does not wait
+    #[arg(long, default_value_t = 120)]
+    drain_timeout_seconds: u64,
+    /// Promote although identities are pending; what the active hub said of them is brought over later
+    #[arg(long)]
+    accept_pending: bool,
+}
 
 pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
     let kind = if arguments.force { PromotionKind::Forced } else { PromotionKind::Planned };

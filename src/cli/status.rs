@@ -6,8 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::output::{age, complain, exit, show, show_json};
-use super::{Context, storage_failed};
+use super::context::Context;
+use super::output::{age, complain, exit, is_terminal, show, show_json, storage_failed};
+use super::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
 use crate::routing::{
@@ -20,11 +21,16 @@ use crate::storage::StorageError;
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
 /// Pending notes and dead letters are counted so far.
 const COUNTED: usize = 10_000;
+/// Where notes go that cannot be read.
+const UNREADABLE: &str = "unreadable/";
 
 struct Status {
     record: Option<Stored>,
     hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
+    rejoining: Option<Progress>,
     pending: usize,
+    /// Notes that could not be read.
+    unreadable: usize,
     dead_letters: usize,
     partitions: Vec<PartitionProgress>,
     duties: Vec<DutyHolder>,
@@ -40,7 +46,7 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
     if json {
         show_json(&document(&status))
     } else {
-        lines(&status, Timestamp::now()).iter().for_each(|l| show(l))
+        lines(&status, Timestamp::now(), is_terminal()).iter().for_each(|l| show(l))
     }
     if status.record.is_none() {
         complain("there is no routing record; `iot-hadr init` makes one");
@@ -49,21 +55,28 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
 }
 
 async fn look(context: &Context) -> Result<Status, RecordError> {
-    let (record, primary, secondary, pending, dead_letters, partitions, duties) = tokio::join!(
+    let (record, primary, secondary, pending, unreadable, dead_letters, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         hub(context, HubRole::Primary),
         hub(context, HubRole::Secondary),
         pending(context),
+        count(context, UNREADABLE),
         count(context, "dead-letters/"),
         progress(context),
         duties(context),
     );
     let record = record?;
     let other_hubs = record.as_ref().and_then(|stored| context.clients.records.other_hubs(&stored.record));
+    let rejoining = match &record {
+        Some(stored) => Progress::look(context, &stored.record).await?,
+        None => None,
+    };
     Ok(Status {
         record,
         hubs: [primary, secondary],
+        rejoining,
         pending: pending?,
+        unreadable: unreadable?,
         dead_letters: dead_letters?,
         partitions: partitions?,
         duties: duties?,
@@ -117,7 +130,9 @@ fn document(status: &Status) -> Value {
     json!({
         "record": status.record.as_ref().map(|stored| &stored.record),
         "hubs": hubs,
+        "rejoining": status.rejoining.as_ref().map(|progress| progress.document(status.pending)),
         "pending": status.pending,
+        "unreadable": status.unreadable,
         "deadLetters": status.dead_letters,
         "partitions": status.partitions,
         "duties": status.duties,
@@ -138,8 +153,9 @@ fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
     }
 }
 
-fn lines(status: &Status, now: Timestamp) -> Vec<String> {
+fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
     let mut lines = record_lines(status.record.as_ref(), now);
+    lines.extend(status.rejoining.iter().flat_map(|progress| progress.lines(now, bars)));
     lines.extend(status.other_hubs.iter().map(|why| format!("WRONG         {why}")));
     lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
         Ok(counts) => {
@@ -148,6 +164,7 @@ fn lines(status: &Status, now: Timestamp) -> Vec<String> {
         Err(error) => format!("{role:<14}{host}: {error}"),
     }));
     lines.push(format!("{:<14}{}", "pending", counted(status.pending)));
+    lines.extend(unreadable_line(status.unreadable));
     lines.push(format!("{:<14}{}", "dead letters", counted(status.dead_letters)));
     lines.extend(status.duties.iter().map(|duty| duty_line(duty, now)));
     lines.extend(partition_lines(&status.partitions, now));
@@ -211,6 +228,12 @@ fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
     format!("{name:<14}{holder}, for {}{silence}", age(duty.since, now))
 }
 
+fn unreadable_line(count: usize) -> Option<String> {
+    let notes = if count == 1 { "note" } else { "notes" };
+    (count > 0)
+        .then(|| format!("{:<14}{} {notes} set aside under {UNREADABLE}", "unreadable", counted(count)))
+}
+
 fn counted(n: usize) -> String {
     if n >= COUNTED { format!("{n} or more") } else { n.to_string() }
 }
@@ -241,4 +264,18 @@ fn event_hub_line(event_hub: &str, partitions: &[&PartitionProgress], now: Times
         String::new()
     };
     format!("{event_hub}: newest event applied, age per partition: {}{more}", ages.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_set_aside_are_named_when_there_are_any() {
+        assert_eq!(unreadable_line(0), None);
+        let one = unreadable_line(1);
+        assert_eq!(one.as_deref(), Some("unreadable    1 note set aside under unreadable/"));
+        let many = unreadable_line(COUNTED);
+        assert_eq!(many.as_deref(), Some("unreadable    10000 or more notes set aside under unreadable/"));
+    }
 }

@@ -143,6 +143,12 @@ impl SectionWrites {
         })
     }
 
+    /// What was set or removed, by its path; not the objects that were only reached on the way.
+    pub fn written(&self) -> impl Iterator<Item = (&Path, &Written)> {
+        let all = self.0.iter().map(|(path, (written, _))| (path, written));
+        all.filter(|(_, written)| **written != Written::Object)
+    }
+
     /// Only the writes of these members.
     #[must_use]
     pub fn only(&self, wanted: impl Fn(&Path) -> bool) -> Self {

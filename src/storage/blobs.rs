@@ -175,8 +175,8 @@ impl Container {
         precondition: Precondition,
         metadata: HashMap<String, String>,
     ) -> Result<Written, StorageError> {
-        let mut options = BlobClientUploadOptions::default();
-        options.metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
+        let metadata = Some(metadata).filter(|metadata| !metadata.is_empty());
+        let mut options = BlobClientUploadOptions { metadata, ..Default::default() };
         match precondition {
             Precondition::Absent => options.if_none_match = Some(Etag::from("*")),
             Precondition::At(etag) => options.if_match = Some(Etag::from(etag.quoted())),

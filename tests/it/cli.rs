@@ -1,8 +1,8 @@
 //! The command line, for the one who is on call.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{Options, World};
+use crate::world::{Options, World, storage};
 
 async fn quiet_world() -> World {
     World::with(Options { host: false, ..Options::default() }).await
@@ -112,4 +112,66 @@ async fn with_storage_gone_commands_say_so_and_fail() {
             "{arguments:?} {ran:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_shows_how_far_a_rejoining_is_and_the_dry_run_what_its_end_would_write() {
+    let world = quiet_world().await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    assert_eq!(world.app_json(&["status", "--json"]).await["rejoining"], Value::Null);
+    world.primary.create("stays").await;
+    let planned = ["promote", "--to", "secondary", "--reason", "drill", "--drain-timeout-seconds", "0"];
+    assert_eq!(world.app(&planned).await.code, 0);
+    world.secondary.create("new").await;
+
+    let storage = storage::container(&world);
+    let listed = json!([{"deviceId": "new"}, {"deviceId": "stays"}]);
+    storage.put("changed/0000000002-0/devicetwin-0.json", listed.to_string()).await;
+    storage.put("unreadable/pump/etag", "not a note").await;
+    let passed = |partition: &str, mark: &str| {
+        json!({"eventHub": "devicetwin", "partition": partition, "sequenceNumber": 1, "enqueued": mark,
+            "appliedAt": mark, "markers": {"primary": mark}})
+    };
+    storage.put("progress/devicetwin/0.json", passed("0", "2100-01-01T00:00:00Z").to_string()).await;
+    storage.put("progress/devicetwin/1.json", passed("1", "2000-01-01T00:00:00Z").to_string()).await;
+
+    let status = world.app_json(&["status", "--json"]).await;
+    let rejoining = &status["rejoining"];
+    assert_eq!((&rejoining["stage"], &status["unreadable"]), (&json!("moving"), &json!(1)), "{status}");
+    assert_eq!((&rejoining["planned"], &rejoining["accepted"]), (&json!(true), &json!(false)), "{status}");
+    let partitions = (&rejoining["partitionsPassed"], &rejoining["partitionsKnown"]);
+    assert_eq!(partitions, (&json!(1), &json!(2)), "{status}");
+    assert_eq!((&rejoining["pending"], &rejoining["listed"]), (&json!(0), &json!(2)), "{status}");
+    let until = rejoining["endsAfter"].as_str().unwrap();
+    assert!(until > status["record"]["cut"].as_str().unwrap(), "{status}");
+
+    let shown = world.app(&["status"]).await.stdout;
+    for line in [
+        "stage         clients may still move, until ",
+        "partitions    1 of 2 have passed the time that clients need to move",
+        "listed        2 identities to compare",
+        "unreadable    1 note set aside under unreadable/",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(!shown.contains('['), "bars are for terminals: {shown}");
+
+    let plan = world.app(&["rejoin", "--dry-run"]).await;
+    assert_eq!(plan.code, 0, "{plan:?}");
+    for line in [
+        "losses        none so far",
+        "what the primary hub would get, as both hubs are now:",
+        "  new  create",
+        "  stays  stays: only the former active hub has it, and no deletion was announced",
+        "2 looked at: 1 to create, 1 that stay",
+    ] {
+        assert!(plan.stdout.contains(line), "{line}: {plan:?}");
+    }
+    let one = world.app(&["rejoin", "--dry-run", "--limit", "1"]).await;
+    assert!(one.stdout.contains("1 looked at: 1 to create; 1 more are listed (`--limit N`)"), "{one:?}");
+    assert!(world.primary.device("new").await.is_none(), "a dry run writes nothing");
+
+    storage.end_rejoining().await;
+    assert_eq!(world.app_json(&["status", "--json"]).await["rejoining"], Value::Null);
+    assert!(world.app(&["rejoin", "--dry-run"]).await.stdout.contains("in sync: nothing to end"));
 }

@@ -3,8 +3,9 @@
 //! They are hints only: delivered at least once and in no order, and the twin they carry is a
 //! skeleton that must not be relied on (documented).
 
+use super::hint::{Hint, HintKind, NotANotification};
+use super::members::{identity, not, timestamp, versions};
 use super::properties::{object, text};
-use super::{Hint, HintKind, NotANotification, identity, not, timestamp, versions};
 use crate::model::{Object, TwinWrites};
 
 /// Whether this looks like an event of Event Grid, in either schema.

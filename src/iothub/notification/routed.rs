@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::hint::{Hint, HintKind, NotANotification};
+use super::members::{identity, json, not, timestamp, versions};
 use super::properties::{Properties, object, text};
-use super::{Hint, HintKind, NotANotification, identity, json, not, timestamp, versions};
 use crate::model::{IdentityId, Object, SectionWrites, TwinWrites};
 
 /// What the properties say the message is.

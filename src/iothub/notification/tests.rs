@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::members::timestamp;
 use super::*;
 use crate::model::SectionWrites;
 
