@@ -9,8 +9,11 @@ use super::hub::Hub;
 use super::operator::operator;
 use super::output::{complain, exit, show, storage_failed};
 use crate::fleet::{CannotDrain, Lag, Markers, drain};
-use crate::pending::PendingStore;
-use crate::routing::{self, Promoted, PromotionError, PromotionKind, PromotionRequest, StandbyState, Stored};
+use crate::pending::{ChangedList, PendingStore};
+use crate::routing::{
+    self, HubRole, Promoted, PromotionError, PromotionKind, PromotionRequest, RoutingRecord, StandbyState,
+    Stored,
+};
 
 /// How long a dry run waits to see how far behind the standby is.
 const LOOK: Duration = Duration::from_secs(10);
@@ -27,7 +30,7 @@ pub struct Promote {
     /// Why; kept in the record
     #[arg(long)]
     reason: String,
-    /// The active hub is lost: do not ask it, and leave it rejoining
+    /// The active hub is lost: do not ask it; its rejoining ends once `rejoin --accept` says so
     #[arg(long)]
     force: bool,
     /// Show how far behind the standby is and what is pending, and change nothing
@@ -75,6 +78,9 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
         && record.standby_state == StandbyState::InSync;
     if !is_promotion {
         // What is wrong, or nothing to do, the promotion itself says.
+        if arguments.dry_run {
+            show(&not_now(record, arguments.to.into()));
+        }
         return Ok(!arguments.dry_run);
     }
     let active = context.clients.hubs.get(record.active).clone();
@@ -82,7 +88,8 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
     let store = PendingStore::new(context.clients.store.clone());
     let at_most = if arguments.dry_run { LOOK } else { Duration::from_secs(arguments.drain_timeout_seconds) };
     let waiting = |lag: &Lag| complain(&format!("waiting: {}", in_words(lag)));
-    match drain(markers, &store, at_most, arguments.accept_pending, waiting).await {
+    let changed = ChangedList::new(context.clients.store.clone());
+    match drain(markers, &store, &changed, at_most, arguments.accept_pending, waiting).await {
         Ok(lag) if arguments.dry_run => {
             show(&in_words(&lag));
             Ok(false)
@@ -111,11 +118,26 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
     }
 }
 
+/// Why a planned promotion to `to` cannot be tried.
+fn not_now(record: &RoutingRecord, to: HubRole) -> String {
+    match (&record.promotion, record.active == to) {
+        (Some(_), _) => "a promotion is under way".to_owned(),
+        (None, true) => format!("{to} is active already"),
+        (None, false) => format!("{to} is rejoining: only --force promotes it"),
+    }
+}
+
 fn in_words(lag: &Lag) -> String {
     let pending = match lag.pending {
         0 => "nothing pending".to_owned(),
         n => format!("{n} pending (`iot-hadr pending list`)"),
     };
+    if lag.partitions == 0 {
+        return format!("no event of the active hub has come through any partition yet, {pending}");
+    }
+    if lag.comparing {
+        return format!("what changed while the standby was rejoining is compared still, {pending}");
+    }
     if lag.behind.is_empty() {
         return format!("the standby has all that the active hub said seconds ago, {pending}");
     }

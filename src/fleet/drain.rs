@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::markers::{Behind, Markers};
 use crate::iothub::{Deadline, HubError};
-use crate::pending::PendingStore;
+use crate::pending::{ChangedList, PendingStore};
 use crate::storage::StorageError;
 
 /// Between looks.
@@ -30,12 +30,15 @@ pub struct Lag {
     pub partitions: usize,
     /// Identities that are not right.
     pub pending: usize,
+    /// Whether what changed while a hub was rejoining is compared still.
+    pub comparing: bool,
 }
 
 impl Lag {
-    /// Whether nothing is left, or nothing but what is pending and is accepted.
+    /// Whether nothing is left, or nothing but what is pending and is accepted. No partition known is no proof.
     pub fn is_none(&self, accept_pending: bool) -> bool {
-        self.behind.is_empty() && (accept_pending || self.pending == 0)
+        let has_passed = self.partitions > 0 && self.behind.is_empty();
+        has_passed && !self.comparing && (accept_pending || self.pending == 0)
     }
 }
 
@@ -56,6 +59,7 @@ pub enum CannotDrain {
 pub async fn drain(
     mut markers: Markers,
     store: &PendingStore,
+    changed: &ChangedList,
     at_most: Duration,
     accept_pending: bool,
     say: impl Fn(&Lag),
@@ -68,16 +72,22 @@ pub async fn drain(
             Err(StorageError::NoContainer) => 0,
             count => count.map_err(CannotDrain::Storage)?,
         };
-        let lag = Lag { behind, partitions, pending };
+        let comparing = match changed.all_parts().await {
+            Err(StorageError::NoContainer) => false,
+            parts => !parts.map_err(CannotDrain::Storage)?.is_empty(),
+        };
+        let lag = Lag { behind, partitions, pending, comparing };
         if lag.is_none(accept_pending) || (marked.is_some() && Instant::now() >= until) || at_most.is_zero() {
             return Ok(lag);
         }
-        if !lag.behind.is_empty() && marked.is_none_or(|marked| marked.elapsed() >= MARK_EVERY) {
+        if (partitions == 0 || !lag.behind.is_empty())
+            && marked.is_none_or(|marked| marked.elapsed() >= MARK_EVERY)
+        {
             markers.mark(partitions, Deadline::after(MARKS)).await.map_err(CannotDrain::Hub)?;
             marked = Some(Instant::now());
         }
         marked.get_or_insert_with(Instant::now);
-        let shown = (lag.behind.len(), lag.pending);
+        let shown = (lag.behind.len(), lag.pending, lag.comparing);
         if said != Some(shown) {
             say(&lag);
             said = Some(shown);

@@ -58,7 +58,11 @@ impl Markers {
     pub async fn behind(&self, since: Timestamp) -> Result<(Vec<Behind>, usize), StorageError> {
         let known = self.partitions().await?;
         let enough = self.probes >= (known.len() * ENOUGH_EACH).min(MOST_PROBES);
-        let has_passed = |one: &PartitionProgress| one.markers.get(&self.role).is_some_and(|at| *at >= since);
+        // A mark of a clock that is ahead proves nothing of the time until then.
+        let latest = Timestamp::now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+        let has_passed = |one: &PartitionProgress| {
+            one.markers.get(&self.role).is_some_and(|at| (since..=latest).contains(at))
+        };
         let is_strange = |one: &PartitionProgress| enough && one.markers.is_empty();
         let behind = known.iter().filter(|one| !has_passed(one) && !is_strange(one)).map(|one| Behind {
             partition: format!("{}/{}", one.event_hub, one.partition),
@@ -68,8 +72,7 @@ impl Markers {
         Ok((behind.collect(), known.len()))
     }
 
-    /// The known partitions of event hubs that hubs route to: those through which a mark came, and while none has come
-    /// through any, all that are not Event Grid's.
+    /// The known partitions of event hubs that hubs route to.
     async fn partitions(&self) -> Result<Vec<PartitionProgress>, StorageError> {
         let mut known = match progress(&self.container).await {
             Err(StorageError::NoContainer) => Vec::new(),
@@ -134,6 +137,9 @@ impl Markers {
         }
     }
 }
+
+/// A mark's clock may be ahead of the one that looks by so much.
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// The event hub that Event Grid delivers to: hubs route nothing there.
 const REGISTRY: &str = "registry";

@@ -40,6 +40,8 @@ pub struct Listed {
     pub epoch: u64,
     /// Whether the comparison that ends the rejoining has begun.
     pub closing: bool,
+    /// The record's epoch: what was listed under an earlier one may have been compared, and taken away, since.
+    pub under: u64,
 }
 
 impl Listed {

@@ -168,6 +168,11 @@ impl PendingNote {
         })
     }
 
+    /// Unless it was kept for a rejoining that is over, and the hubs diverged again since, in this epoch.
+    pub(crate) fn is_of(&self, diverged: u64) -> bool {
+        self.reason != Reason::Rejoining || self.epoch >= diverged
+    }
+
     /// The event that left it so.
     pub(crate) fn place(&mut self, at: &Position) {
         if !at.log.is_empty() {

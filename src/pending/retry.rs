@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
-use super::changed::{Changed, ChangedList, Listed};
+use super::changed::{Changed, ChangedList};
 use super::follow::follow;
 use super::losses::LossStore;
 use super::note::{At, PendingNote, Tried};
@@ -138,7 +138,8 @@ impl Pending {
         let changed = self.store.change(id, |before| {
             let mut note = before?;
             let slot = note.slot_mut(record.standby);
-            (slot.writes, slot.deleted, slot.created) = Default::default();
+            (slot.writes, slot.deleted, slot.ended, slot.created) = Default::default();
+            slot.given_up = true;
             note.rests(at);
             Some(note)
         });
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
         }
         match settle(work, store, losses, id, terms).await {
             Ok(Settled::Done) => {
-                let list = Listed { epoch: terms.diverged.epoch, closing: self.pass.lease.lease().closing };
+                let list = terms.list(self.pass.lease.lease().closing);
                 let one = Changed { identity: id.clone(), deleted: false };
                 changed.add(list, "pending", vec![one]).await.map_err(in_storage)?;
                 tracing::info!(identity = %id, "no longer pending");

@@ -98,7 +98,8 @@ struct Settling<'w, 'p> {
 
 impl Settling<'_, '_> {
     async fn once(&mut self) -> Result<Settled, Stop> {
-        if let Some((note, _)) = self.store.of(self.id).await? {
+        let noted = self.store.of(self.id).await?;
+        if let Some((note, _)) = noted.filter(|(note, _)| note.is_of(self.terms.diverged.epoch)) {
             self.note = note;
         }
         let active = self.work.target_or_stop(self.id).await?;
@@ -112,10 +113,12 @@ impl Settling<'_, '_> {
             deleted_here = ?self.note.slot(self.terms.active).deleted,
             "settling"
         );
+        let given_up = self.note.slot(self.terms.former).given_up;
         let settled = match (active, former) {
+            (active, former) if given_up => self.is_given_up(active, former).await?,
             (None, Look::Absent) => Settled::Done,
             (None, Look::Present(_)) => self.only_on_the_former().await?,
-            (Some(active), Look::Absent) => self.gone_on_the_former(&active).await?,
+            (Some(_), Look::Absent) => self.gone_on_the_former().await?,
             (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
             (_, Look::Unreachable(error))
                 if error.kind == HubErrorKind::NoTurn || self.work.pass.is_over() =>
@@ -135,6 +138,27 @@ impl Settling<'_, '_> {
             Settled::Done => self.done().await,
             Settled::Pending(tried) => self.write_down(tried).await,
         }
+    }
+
+    /// What the former hub says of it, or is heard to have said, is named, and the active hub stays as it is.
+    async fn is_given_up(
+        &mut self,
+        active: Option<TwinDocument>,
+        former: Look<TwinDocument>,
+    ) -> Result<Settled, Stop> {
+        let losses = match (&active, &former) {
+            (None, Look::Present(_)) => vec![Loss::of_lifecycle("created")],
+            (Some(_), Look::Absent) if self.note.slot(self.terms.former).deleted.is_some() => {
+                vec![Loss::of_lifecycle("deleted")]
+            }
+            (Some(active), Look::Present(former)) => {
+                self.terms.merged(&self.note, Former::Twin(former), active).given_up(active)
+            }
+            (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).writes),
+            (_, Look::Absent) => Vec::new(),
+        };
+        self.losses.add(self.id, self.terms.epoch, &losses).await?;
+        Ok(Settled::Done)
     }
 
     fn heard_former(&self) -> bool {
@@ -174,8 +198,12 @@ impl Settling<'_, '_> {
     fn was_deleted_here(&self) -> bool {
         let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
         let made_here = active.own.created.as_deref().and_then(made_at);
-        let is_older = |here: Timestamp| former.created.is_none_or(|created| created <= here);
-        active.deleted.max(made_here).is_some_and(is_older)
+        let last = match made_here {
+            Some(made) => active.deleted.max(Some(made)),
+            // The deletion that is heard here may be the app's own, which followed one on the former hub.
+            None => active.own.deleted_for.or(active.deleted),
+        };
+        last.is_some_and(|last| former.created.is_none_or(|created| created <= last))
     }
 
     /// What the former hub has was put there by this program: whoever deleted it here has not been heard yet.
@@ -204,17 +232,22 @@ impl Settling<'_, '_> {
     }
 
     /// Deleted there, or never there.
-    async fn gone_on_the_former(&mut self, active: &TwinDocument) -> Result<Settled, Stop> {
+    async fn gone_on_the_former(&mut self) -> Result<Settled, Stop> {
         let Some(deleted) = self.note.slot(self.terms.former).deleted else { return Ok(Settled::Done) };
         if self.has_a_later_life(deleted).await? {
             let loss = self.lost_deletion();
             self.losses.add(self.id, self.terms.epoch, &[loss]).await?;
             return Ok(Settled::Done);
         }
-        let _ = active;
+        let role = self.terms.active;
+        self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
         let ask = Ask { announced_delete: true, ..Ask::default() };
         match Box::pin(self.work.reconcile(self.id, ask)).await {
-            Outcome::Written | Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Ok(Settled::Done),
+            Outcome::Written => {
+                self.change(|note| note.slot_mut(role).own.created = None).await?;
+                Ok(Settled::Done)
+            }
+            Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Ok(Settled::Done),
             Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
             Outcome::Pending(cause) => Ok(cause.into()),
             outcome => Err(Stop::At(outcome)),
@@ -272,8 +305,8 @@ impl Settling<'_, '_> {
         }
         if self.entry_is_the_formers(former, active).await? {
             self.work.copy_entry(self.id, active).await?;
-            let former_role = self.terms.former;
-            self.change(|note| note.slot_mut(former_role).created = None).await?;
+            let (role, entry) = (self.terms.active, former.device_etag.clone());
+            self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
             return Err(Stop::Again);
         }
         self.bring_over(Former::Twin(former), active).await
@@ -290,8 +323,9 @@ impl Settling<'_, '_> {
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
         if active.own.created.is_some() && active.own.created.as_deref() == generation {
+            let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
             let is_over =
-                active.deleted.is_some_and(|deleted| former.created.is_none_or(|made| made <= deleted));
+                active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);
             return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
@@ -316,10 +350,13 @@ impl Settling<'_, '_> {
         else {
             return Ok(false);
         };
-        let own = self.note.slot(self.terms.active).own.created.clone();
+        let own = self.note.slot(self.terms.active).own.clone();
+        if own.entry.as_ref() == Some(&former.device_etag) {
+            return Ok(false);
+        }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        let is_own = own.is_some() && own.as_deref() == generation;
+        let is_own = own.created.is_some() && own.created.as_deref() == generation;
         Ok(!is_own && generation.and_then(made_at).is_some_and(|made| made < created))
     }
 
@@ -338,7 +375,12 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         let role = self.terms.active;
-        self.change(|note| note.slot_mut(role).own.writing = merged.writes()).await?;
+        self.change(|note| {
+            let own = &mut note.slot_mut(role).own;
+            own.writing = merged.writes();
+            own.will_report_on(active);
+        })
+        .await?;
         if !patch.is_empty() {
             let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
                 Ok(twin) => twin,
@@ -381,9 +423,9 @@ impl Settling<'_, '_> {
     }
 
     async fn change(&self, change: impl Fn(&mut PendingNote)) -> Result<(), Stop> {
-        let at = self.terms.at();
+        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         let changed = self.store.change(self.id, |before| {
-            let mut note = before.unwrap_or_else(|| {
+            let mut note = before.filter(|note| note.is_of(diverged)).unwrap_or_else(|| {
                 let mut note = PendingNote::blank(self.id, at);
                 note.rests(at);
                 note
@@ -397,16 +439,19 @@ impl Settling<'_, '_> {
 
     /// What was heard is with the active hub. What may still decide between two values is kept.
     async fn done(&self) -> Result<Settled, Stop> {
-        let (former, at) = (self.terms.former, self.terms.at());
+        let (former, at, diverged) = (self.terms.former, self.terms.at(), self.terms.diverged.epoch);
         let seen = &self.note.slot(former).newest;
-        let changed = self.store.change(self.id, |before| before?.settled(former, seen, at));
+        let changed = self
+            .store
+            .change(self.id, |before| before.filter(|note| note.is_of(diverged))?.settled(former, seen, at));
         changed.await?;
         Ok(Settled::Done)
     }
 
     async fn write_down(&mut self, tried: Tried) -> Result<Settled, Stop> {
-        let at = self.terms.at();
+        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         let changed = self.store.change(self.id, |before| {
+            let before = before.filter(|note| note.is_of(diverged));
             let mut note = before.unwrap_or_else(|| PendingNote::blank(self.id, at));
             note.tried(&tried, at);
             Some(note)

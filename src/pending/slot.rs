@@ -85,6 +85,9 @@ pub struct Slot {
     /// Since when a client's new life of it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remade: Option<Timestamp>,
+    /// An operator gave up what it says: that is named as lost, and not brought over.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
@@ -117,7 +120,11 @@ impl Slot {
 
     /// Whether it may still decide between two values: more than where the hub's events stood.
     pub(crate) fn is_worth_keeping(&self) -> bool {
-        !self.writes.is_empty() || !self.own.is_empty() || self.deleted.is_some() || self.remade.is_some()
+        !self.writes.is_empty()
+            || !self.own.is_empty()
+            || self.deleted.is_some()
+            || self.remade.is_some()
+            || self.given_up
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make

@@ -115,6 +115,19 @@ impl PendingStore {
         self.container.delete(&blob_name(id), Some(at)).await
     }
 
+    /// Takes a note away that was kept for a rejoining, unless it has another reason, or is of a later epoch, by now.
+    pub(crate) async fn forget_rest(&self, id: &str, epoch: u64) -> Result<(), StorageError> {
+        match self.get(id).await? {
+            Some((note, etag)) if note.reason == Reason::Rejoining && note.epoch <= epoch => {
+                match self.clear(id, &etag).await {
+                    Err(StorageError::Conflict) => Ok(()),
+                    cleared => cleared,
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Changes a note by compare-and-swap: `change` gets the one that is there, and gives the one that shall be, or
     /// `None` when there shall be none. Gives what is stored then, with its ETag.
     pub(crate) async fn change(

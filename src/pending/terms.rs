@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
 use super::slot::Heard;
 use crate::model::{IdentityId, Object, TwinDocument};
@@ -57,6 +58,11 @@ impl Terms {
         (hub != self.diverged.origin).then_some(self.diverged.since)
     }
 
+    /// Where what changed is listed.
+    pub(crate) fn list(&self, closing: bool) -> Listed {
+        Listed { epoch: self.diverged.epoch, closing, under: self.epoch }
+    }
+
     pub(super) fn at(&self) -> At {
         At { now: Timestamp::now(), epoch: self.epoch }
     }
@@ -85,6 +91,7 @@ impl Terms {
         said: &Said,
         at: At,
     ) -> PendingNote {
+        let before = before.filter(|note| note.is_of(self.diverged.epoch));
         let is_new = before.is_none();
         let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
         said.former.iter().chain(&said.active).for_each(|heard| note.place(&heard.at));
@@ -112,6 +119,16 @@ impl Terms {
             Side { writes: &slot.writes, own: &slot.own, since: self.since(hub) }
         };
         merge(former, side(self.former), active, side(self.active), self.cut)
+    }
+
+    /// Whether the former hub has something that the active one shall get.
+    pub(crate) fn has_more(&self, note: &PendingNote, former: &TwinDocument, active: &TwinDocument) -> bool {
+        if note.slot(self.former).given_up {
+            return false;
+        }
+        let mut merged = self.merged(note, Former::Twin(former), active);
+        let later = self.reported_later(active, &mut merged, Timestamp::now());
+        later.is_some() || !merged.writes().is_empty()
     }
 
     /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.

@@ -14,7 +14,7 @@ use super::outcome::{Ended, Ending, Tally};
 use super::rejoining::Rejoining;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::{Deadline, Lane};
-use crate::pending::{Changed, Listed, Pending, Terms};
+use crate::pending::{Changed, Pending, Terms};
 use crate::reconcile::{HeldLease, Pass, Reason};
 use crate::routing::{HubRole, Marker, PartitionProgress, ProgressLog};
 
@@ -123,7 +123,7 @@ impl Engine {
             }
         }
         // Last: what is listed has been heard, and what was heard is in a note.
-        let list = Listed { epoch: terms.diverged.epoch, closing: pass.lease.lease().closing };
+        let list = terms.list(pass.lease.lease().closing);
         let place = format!("{}-{}", batch.event_hub, batch.partition);
         self.pending.changed.add(list, &place, changed).await.map_err(in_storage)?;
         Ok(ended)

@@ -55,15 +55,19 @@ pub(super) async fn run(context: &Context, arguments: Rejoin) -> u8 {
         }
         Err(error) => return storage_failed(&error),
     };
-    if arguments.dry_run || !arguments.accept {
-        return plan(context, &stored.record, arguments.limit).await;
+    if let Some(why) = context.clients.records.other_hubs(&stored.record) {
+        complain(&why);
+        return exit::REFUSED;
     }
-    for id in &arguments.give_up {
+    for id in arguments.give_up.iter().filter(|_| !arguments.dry_run) {
         if let Err(why) = context.pending().give_up(id, &stored.record).await {
             complain(&format!("{id}: {why}"));
             return exit::REFUSED;
         }
         show(&format!("{id}: what {} said of it is in the loss report", stored.record.standby));
+    }
+    if arguments.dry_run || !arguments.accept {
+        return plan(context, &stored.record, arguments.limit).await;
     }
     accept(context, &stored).await
 }

@@ -1,11 +1,16 @@
 //! The app's own writes to one hub since the two diverged, told by the versions that they returned.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::model::{Object, SectionWrites, TwinDocument, TwinWrites};
+use crate::model::{ETag, Object, SectionWrites, TwinDocument, TwinWrites};
 
-/// Versions kept of each kind; an older write of our own counts as a client's then.
-const KEPT: usize = 64;
+/// Kept of each kind: runs of versions, and times; an older write of our own counts as a client's then.
+const KEPT: usize = 256;
+
+/// Runs of versions that followed each other: the first and the last of each.
+type Runs = Vec<(u64, u64)>;
 
 /// The app's own writes to one identity on one hub. Never told by time: a copy is always younger than its original.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,16 +18,25 @@ const KEPT: usize = 64;
 pub struct OwnWrites {
     /// Twin versions that writes of tags and desired returned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) versions: Vec<u64>,
+    pub(super) versions: Runs,
     /// Desired versions of those: a member's `$lastUpdatedVersion` says which write it is of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) desired: Vec<u64>,
+    pub(super) desired: Runs,
     /// The reported version that the last write returned.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) reported: Option<u64>,
+    pub(super) reported: Option<u64>,
+    /// When those before it were written: a member's `$lastUpdated` says which write it is of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reported_at: Vec<Timestamp>,
     /// The generation of the identity that was created; empty while that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<String>,
+    /// The deletion on the other hub for which the identity was deleted here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) deleted_for: Option<Timestamp>,
+    /// The registry entry of the other hub that was copied here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) entry: Option<ETag>,
     /// What was about to be written when it was last heard of; perhaps it was.
     #[serde(skip_serializing_if = "TwinWrites::is_empty")]
     pub(crate) writing: TwinWrites,
@@ -78,6 +92,30 @@ impl OwnWrites {
         };
     }
 
+    /// Before another write of reported: the time of the one before, while the twin still shows it.
+    pub(crate) fn will_report_on(&mut self, twin: &TwinDocument) {
+        if self.reported != Some(twin.reported.version) {
+            return;
+        }
+        let Some(at) = written_at(&twin.reported.metadata).filter(|at| !self.reported_at.contains(at)) else {
+            return;
+        };
+        if self.reported_at.len() >= KEPT {
+            self.reported_at.remove(0);
+        }
+        self.reported_at.push(at);
+    }
+
+    /// Whether a member of desired that was written by this version is our own.
+    pub(super) fn wrote_desired(&self, version: u64) -> bool {
+        has(&self.desired, version)
+    }
+
+    /// Whether a member of reported that was written at this time is our own.
+    pub(super) fn reported_at(&self, at: Timestamp) -> bool {
+        self.reported_at.contains(&at)
+    }
+
     /// Writes returned these versions: what was about to be written is known to be by now.
     pub(crate) fn wrote(&mut self, wrote: &Wrote) {
         for (version, desired) in &wrote.twin {
@@ -94,17 +132,28 @@ impl OwnWrites {
     /// Whether an event at this twin version, which says this, is of our own write: one that has returned, or one of
     /// which that is not known yet.
     pub(crate) fn is_echo(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
-        version.is_some_and(|version| self.versions.contains(&version))
+        version.is_some_and(|version| has(&self.versions, version))
             || (!writes.is_empty() && writes.is_said_by(&self.writing))
     }
 }
 
-fn keep(versions: &mut Vec<u64>, version: u64) {
-    if versions.contains(&version) {
-        return;
+fn has(runs: &Runs, version: u64) -> bool {
+    runs.iter().any(|(first, last)| (*first..=*last).contains(&version))
+}
+
+fn keep(runs: &mut Runs, version: u64) {
+    match runs.iter_mut().find(|(first, last)| *first <= version && version <= last.saturating_add(1)) {
+        Some((_, last)) => *last = version.max(*last),
+        None => {
+            if runs.len() >= KEPT {
+                runs.remove(0);
+            }
+            runs.push((version, version));
+        }
     }
-    if versions.len() >= KEPT {
-        versions.remove(0);
-    }
-    versions.push(version);
+}
+
+/// When anything in a section was last written, as its `$metadata` says.
+pub(super) fn written_at(metadata: &Value) -> Option<Timestamp> {
+    metadata.get("$lastUpdated").and_then(Value::as_str).and_then(|text| text.parse().ok())
 }

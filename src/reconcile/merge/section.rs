@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::own::OwnWrites;
+use super::own::{OwnWrites, written_at};
 use crate::model::{Object, SectionWrites, member};
 
 /// One section on one hub.
@@ -59,7 +59,7 @@ struct Stamp {
 
 impl Stamp {
     fn of(node: &Value, inherited: Self) -> Self {
-        let at = node.get("$lastUpdated").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let at = written_at(node);
         let version = node.get("$lastUpdatedVersion").and_then(Value::as_u64);
         Self { at: at.or(inherited.at), version: version.or(inherited.version) }
     }
@@ -131,10 +131,11 @@ impl View<'_> {
 
     fn is_own(&self, stamp: Stamp) -> bool {
         match (self.own, self.times) {
-            (Own::Desired(own), _) => stamp.version.is_some_and(|version| own.desired.contains(&version)),
+            (Own::Desired(own), _) => stamp.version.is_some_and(|version| own.wrote_desired(version)),
             (Own::Reported(own), Some((metadata, version))) => {
                 // Ours was the last write of all, and this member was written by the last write.
-                own.reported == Some(version) && stamp.at == Stamp::of(metadata, Stamp::default()).at
+                own.reported == Some(version) && stamp.at == written_at(metadata)
+                    || stamp.at.is_some_and(|at| own.reported_at(at))
             }
             _ => false,
         }

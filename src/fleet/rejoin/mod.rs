@@ -12,12 +12,15 @@ use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
+mod comparing;
+
+use self::comparing::Comparing;
 use super::compare::apparent_differences;
 use super::markers::{CLOCKS, Markers};
 use crate::iothub::{Deadline, Lane};
-use crate::model::{IdentityId, TwinDocument};
-use crate::pending::{At, Changed, Listed, Pending, PendingNote, Settled, Terms, Tried, settle};
-use crate::reconcile::{Ask, Cause, HeldLease, Look, Outcome, Pass, Reason, Work, Wrote};
+use crate::model::{ETag, IdentityId};
+use crate::pending::{Changed, Entry, Listed, Pending};
+use crate::reconcile::{HeldLease, Pass, Reason};
 use crate::routing::{
     HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
     confirm, end_rejoining, margin, probe_present,
@@ -72,14 +75,16 @@ pub struct Rejoin {
     valid_for: Duration,
     by: String,
     marks: Mutex<Option<(u64, Instant)>>,
+    /// The record that was read last, and since when it is known.
+    seen: Mutex<Option<(ETag, Instant)>>,
     markers: tokio::sync::Mutex<Option<(HubRole, Markers)>>,
 }
 
 impl Rejoin {
     /// `valid_for` is how long devices keep the router's answer.
     pub fn new(pending: Pending, records: RecordStore, hubs: Hubs, valid_for: Duration, by: String) -> Self {
-        let (marks, markers) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { pending, records, hubs, valid_for, by, marks, markers }
+        let (marks, seen, markers) = (Mutex::default(), Mutex::default(), tokio::sync::Mutex::default());
+        Self { pending, records, hubs, valid_for, by, marks, seen, markers }
     }
 
     /// When clients that follow the router have moved twice over.
@@ -116,9 +121,12 @@ impl Rejoin {
         let Some(stored) = self.records.read().await.map_err(|error| error.to_string())? else {
             return Err("there is no routing record".to_owned());
         };
+        if let Some(why) = self.records.other_hubs(&stored.record) {
+            return Err(why);
+        }
         match (stored.record.phase, stored.record.standby_state) {
             (Phase::Promoting, _) => Ok(Stage::Promoting),
-            (Phase::Steady, StandbyState::InSync) => self.compare_the_rest(deadline).await,
+            (Phase::Steady, StandbyState::InSync) => self.compare_the_rest(&stored, deadline).await,
             (Phase::Steady, StandbyState::Rejoining) if stored.record.closing => {
                 self.close(&stored, deadline).await
             }
@@ -154,31 +162,11 @@ impl Rejoin {
         Ok(if record.planned || record.rejoin_accepted { Stage::Comparing(0) } else { Stage::NotAccepted })
     }
 
-    /// How many entries the lists of what changed have.
-    ///
-    /// # Errors
-    /// Storage, in words.
-    pub async fn listed(&self) -> Result<usize, String> {
-        let mut count = 0;
-        let parts = match self.pending.changed.all_parts().await {
-            Err(StorageError::NoContainer) => return Ok(0),
-            parts => parts.map_err(in_storage)?,
-        };
-        for part in parts {
-            count +=
-                self.pending.changed.part(&part).await.map_err(in_storage)?.map_or(0, |listed| listed.len());
-        }
-        Ok(count)
-    }
-
     fn markers_on(&self, role: HubRole) -> Markers {
         Markers::new(self.hubs.get(role).clone(), role, self.records.container().clone())
     }
 
     async fn waits_for(&self, record: &RoutingRecord, deadline: Deadline) -> Result<Option<Stage>, String> {
-        if !record.planned && !record.rejoin_accepted {
-            return Ok(Some(Stage::NotAccepted));
-        }
         let due = Self::ends_after(record, self.valid_for);
         if Timestamp::now() < due {
             return Ok(Some(Stage::Moving(due)));
@@ -190,14 +178,13 @@ impl Rejoin {
         if let Some(stage) = self.partitions(record, due, deadline).await? {
             return Ok(Some(stage));
         }
-        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
-        if count == 0 {
-            return Ok(None);
-        }
         // Some may be due: whatever is left after this run waits for more than time.
-        self.pending.retry_all(deadline).await?;
+        self.pending.retry_due(None, deadline).await?;
         let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
-        Ok((count > 0).then_some(Stage::Pending(count)))
+        if count > 0 {
+            return Ok(Some(Stage::Pending(count)));
+        }
+        Ok((!record.planned && !record.rejoin_accepted).then_some(Stage::NotAccepted))
     }
 
     async fn partitions(
@@ -245,17 +232,28 @@ impl Rejoin {
 
     /// Everybody must know that the comparison has begun before its list is read.
     async fn close(&self, stored: &Stored, deadline: Deadline) -> Result<Stage, String> {
-        let record = &stored.record;
-        let Some(diverged) = record.diverged else { return self.end(stored).await };
-        tokio::time::sleep(record.lease() + margin(record.lease())).await;
-        let now = Listed { epoch: diverged.epoch, closing: true };
+        let Some(diverged) = stored.record.diverged else { return self.end(stored).await };
+        if !self.is_known_to_all(stored) {
+            return Ok(Stage::Comparing(0));
+        }
         let mut compared = 0;
         let mut parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
+        let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
         match self.compare_parts(&parts, deadline, &mut compared).await? {
             true => self.end(stored).await,
             false => Ok(Stage::Comparing(compared)),
         }
+    }
+
+    /// Whether every lease that was taken under another record is over: this process has seen the record that long.
+    fn is_known_to_all(&self, stored: &Stored) -> bool {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, at) = match seen.take_if(|(etag, _)| *etag == stored.etag) {
+            Some(before) => seen.insert(before),
+            None => seen.insert((stored.etag.clone(), Instant::now())),
+        };
+        at.elapsed() >= stored.record.lease() + margin(stored.record.lease())
     }
 
     async fn end(&self, stored: &Stored) -> Result<Stage, String> {
@@ -264,44 +262,52 @@ impl Rejoin {
         let ended = self.records.replace(ended, &stored.etag).await.map_err(|error| error.to_string())?;
         confirm(&self.records, &ended.record).await.map_err(|error| error.to_string())?;
         tracing::info!(epoch = stored.record.epoch, standby = %stored.record.standby, "in sync again");
-        Ok(Stage::InSync)
+        // What was listed meanwhile comes next.
+        Ok(Stage::Comparing(0))
     }
 
     /// In sync, what was listed while the comparison went on is made right as anything else is.
-    async fn compare_the_rest(&self, deadline: Deadline) -> Result<Stage, String> {
-        let mut compared = 0;
+    async fn compare_the_rest(&self, stored: &Stored, deadline: Deadline) -> Result<Stage, String> {
         let parts = match self.pending.changed.all_parts().await {
             Err(StorageError::NoContainer) => return Ok(Stage::InSync),
             parts => parts.map_err(in_storage)?,
         };
-        self.compare_parts(&parts, deadline, &mut compared).await?;
-        self.forget_rests(deadline).await?;
-        Ok(Stage::InSync)
+        let mut compared = 0;
+        let is_whole = self.compare_parts(&parts, deadline, &mut compared).await?;
+        if is_whole && self.is_known_to_all(stored) {
+            self.forget_rests(stored, deadline).await?;
+        }
+        Ok(if is_whole { Stage::InSync } else { Stage::Comparing(compared) })
     }
 
-    /// Notes that were kept for the rejoining.
-    async fn forget_rests(&self, deadline: Deadline) -> Result<(), String> {
+    /// Notes that were kept for the rejoining. Whoever took a lease before its end settles by them until then; a promotion
+    /// keeps new ones.
+    async fn forget_rests(&self, stored: &Stored, deadline: Deadline) -> Result<(), String> {
+        let store = &self.pending.store;
         let mut next = None;
         loop {
-            let page = self.pending.store.page(next.as_deref()).await.map_err(in_storage)?;
-            for entry in page.entries.iter().filter(|entry| entry.reason == Some(Reason::Rejoining)) {
-                if deadline.is_over() {
+            let page = store.page(next.as_deref()).await.map_err(in_storage)?;
+            let is_old = |entry: &&Entry| {
+                entry.reason == Some(Reason::Rejoining) && entry.epoch <= stored.record.epoch
+            };
+            let old: Vec<&Entry> = page.entries.iter().filter(is_old).collect();
+            for some in old.chunks(AT_ONCE) {
+                if deadline.is_over() || !self.is_current(stored).await? {
                     return Ok(());
                 }
-                if let Some((note, etag)) = self.pending.store.get(&entry.id).await.map_err(in_storage)?
-                    && note.reason == Reason::Rejoining
-                {
-                    match self.pending.store.clear(&note.id, &etag).await {
-                        Ok(()) | Err(StorageError::Conflict) => {}
-                        Err(error) => return Err(in_storage(error)),
-                    }
-                }
+                let forgotten = some.iter().map(|entry| store.forget_rest(&entry.id, stored.record.epoch));
+                futures::future::try_join_all(forgotten).await.map_err(in_storage)?;
             }
             next = page.next;
             if next.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    async fn is_current(&self, stored: &Stored) -> Result<bool, String> {
+        let now = self.records.read().await.map_err(|error| error.to_string())?;
+        Ok(now.is_some_and(|now| now.etag == stored.etag))
     }
 
     /// Compares what the parts list, many parts together; `false` when some must be compared again.
@@ -377,141 +383,6 @@ impl Rejoin {
             differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
         Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
     }
-}
-
-/// One part of the comparison.
-struct Comparing<'a> {
-    pending: &'a Pending,
-    terms: Option<Terms>,
-    /// From the former hub to the active one.
-    over: Pass<'a>,
-    /// From the active hub to the former one.
-    back: Pass<'a>,
-}
-
-impl Comparing<'_> {
-    /// Whether the identity was compared; `false` when that must be done again.
-    async fn one(&self, changed: &Changed) -> Result<bool, String> {
-        if self.back.is_over() {
-            return Ok(false);
-        }
-        let id = &changed.identity;
-        let _held = self.back.shared.locks.hold(&id.device).await;
-        if let Some(terms) = &self.terms {
-            let mut work = Work::new(&self.over);
-            let Pending { store, losses, .. } = self.pending;
-            match settle(&mut work, store, losses, id, terms).await {
-                Ok(Settled::Done) => {}
-                Ok(Settled::Pending(_)) => return Ok(false),
-                Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
-                Err(_) => return Ok(false),
-            }
-        }
-        self.write_back(changed).await
-    }
-
-    async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
-        let id = &changed.identity;
-        let note = self.pending.store.of(id).await.map_err(in_storage)?.map(|(note, _)| note);
-        let source = self.back.source_role;
-        let slot = note.as_ref().map(|note| note.slot(source));
-        let was_deleted = changed.deleted || slot.is_some_and(|slot| slot.deleted.is_some());
-        let has_lifecycle = was_deleted || slot.is_some_and(|slot| slot.created.is_some());
-        let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
-        if self.terms.is_some() {
-            self.intend(id).await?;
-        }
-        let mut work = Work::new(&self.back);
-        work.begin_identity();
-        let outcome = work.reconcile(id, ask).await;
-        if let Some(terms) = &self.terms {
-            self.remember(id, terms, &work.wrote).await?;
-        }
-        match outcome {
-            Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
-            Outcome::OnlyOnTarget => {
-                let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
-                self.note(id, cause).await
-            }
-            Outcome::Pending(cause) if cause.reason == Reason::NotReached => Ok(false),
-            Outcome::Pending(cause) => self.note(id, cause).await,
-            Outcome::SourceSilent(error) => Err(format!("the active hub gives no answer: {error}")),
-            Outcome::TargetSilent(why) | Outcome::Held(why) => Err(why),
-        }
-    }
-
-    /// What is about to be written to the former hub is not its clients'.
-    async fn intend(&self, id: &IdentityId) -> Result<(), String> {
-        let target = self.back.target_role();
-        let (active, former) = match (self.back.source_twin(id).await, self.back.target_twin(id).await) {
-            (Look::Present(active), Look::Present(former)) => (active, former),
-            (Look::Present(_), Look::Absent) => {
-                return self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await;
-            }
-            _ => return Ok(()),
-        };
-        if says_the_same(&active, &former) {
-            return Ok(());
-        }
-        self.change(id, |note| note.slot_mut(target).own.will_be(&active)).await
-    }
-
-    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {
-        if *wrote == Wrote::default() {
-            return Ok(());
-        }
-        let made = match wrote.created {
-            true => match self.back.target_identity(id).await {
-                Look::Present(entry) => entry.generation_id().map(str::to_owned),
-                _ => None,
-            },
-            false => None,
-        };
-        self.change(id, |note| {
-            let own = &mut note.slot_mut(terms.former).own;
-            own.wrote(wrote);
-            if made.is_some() {
-                own.created.clone_from(&made);
-            }
-        })
-        .await
-    }
-
-    async fn change(&self, id: &IdentityId, change: impl Fn(&mut PendingNote)) -> Result<(), String> {
-        let at = self.at();
-        let changed = self.pending.store.change(id, |before| {
-            let mut note = before.unwrap_or_else(|| resting(id, at));
-            change(&mut note);
-            Some(note)
-        });
-        changed.await.map(drop).map_err(in_storage)
-    }
-
-    async fn note(&self, id: &IdentityId, cause: Cause) -> Result<bool, String> {
-        let at = self.at();
-        let changed = self.pending.store.change(id, |before| {
-            let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
-            note.tried(&Tried::from(cause.clone()), at);
-            Some(note)
-        });
-        changed.await.map(|_| true).map_err(in_storage)
-    }
-
-    fn at(&self) -> At {
-        At { now: Timestamp::now(), epoch: self.back.lease.lease().epoch }
-    }
-}
-
-fn resting(id: &IdentityId, at: At) -> PendingNote {
-    let mut note = PendingNote::blank(id, at);
-    note.rests(at);
-    note
-}
-
-fn says_the_same(one: &TwinDocument, other: &TwinDocument) -> bool {
-    one.tags == other.tags
-        && one.desired.values == other.desired.values
-        && one.reported.values == other.reported.values
 }
 
 fn in_storage(error: StorageError) -> String {

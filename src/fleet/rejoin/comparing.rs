@@ -1,0 +1,155 @@
+//! One identity of the comparison that ends a rejoining: settled once more, and then written back.
+
+use jiff::Timestamp;
+
+use super::in_storage;
+use crate::model::{IdentityId, TwinDocument};
+use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
+use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
+
+/// One part of the comparison.
+pub(super) struct Comparing<'a> {
+    pub(super) pending: &'a Pending,
+    pub(super) terms: Option<Terms>,
+    /// From the former hub to the active one.
+    pub(super) over: Pass<'a>,
+    /// From the active hub to the former one.
+    pub(super) back: Pass<'a>,
+}
+
+impl Comparing<'_> {
+    /// Whether the identity was compared; `false` when that must be done again.
+    pub(super) async fn one(&self, changed: &Changed) -> Result<bool, String> {
+        if self.back.is_over() {
+            return Ok(false);
+        }
+        let id = &changed.identity;
+        let _held = self.back.shared.locks.hold(&id.device).await;
+        if let Some(terms) = &self.terms {
+            let mut work = Work::new(&self.over);
+            let Pending { store, losses, .. } = self.pending;
+            match settle(&mut work, store, losses, id, terms).await {
+                Ok(Settled::Done) => {}
+                Ok(Settled::Pending(_)) => return Ok(false),
+                Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
+                Err(_) => return Ok(false),
+            }
+        }
+        self.write_back(changed).await
+    }
+
+    async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
+        let id = &changed.identity;
+        let note = self.pending.store.of(id).await.map_err(in_storage)?;
+        let note = note.map_or_else(|| resting(id, self.at()), |(note, _)| note);
+        let slot = note.slot(self.back.source_role);
+        let was_deleted = changed.deleted || slot.deleted.is_some();
+        let has_lifecycle = was_deleted || slot.created.is_some();
+        let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
+        if let Some(terms) = &self.terms
+            && !self.intend(id, terms, &note).await?
+        {
+            return Ok(false);
+        }
+        let mut work = Work::new(&self.back);
+        work.begin_identity();
+        let outcome = work.reconcile(id, ask).await;
+        if let Some(terms) = &self.terms {
+            self.remember(id, terms, &work.wrote).await?;
+        }
+        match outcome {
+            Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
+            Outcome::OnlyOnTarget => {
+                let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
+                self.note(id, cause).await
+            }
+            Outcome::Pending(cause) if cause.reason == Reason::NotReached => Ok(false),
+            Outcome::Pending(cause) => self.note(id, cause).await,
+            Outcome::SourceSilent(error) => Err(format!("the active hub gives no answer: {error}")),
+            Outcome::TargetSilent(why) | Outcome::Held(why) => Err(why),
+        }
+    }
+
+    /// What is about to be written to the former hub is not its clients'. `false` when a client has written there since
+    /// it was settled.
+    async fn intend(&self, id: &IdentityId, terms: &Terms, note: &PendingNote) -> Result<bool, String> {
+        let target = self.back.target_role();
+        let (active, former) = match (self.back.source_twin(id).await, self.back.target_twin(id).await) {
+            (Look::Present(active), Look::Present(former)) => (active, former),
+            (Look::Present(_), Look::Absent) => {
+                let made = |note: &mut PendingNote| note.slot_mut(target).own.created = Some(String::new());
+                return self.change(id, made).await.map(|()| true);
+            }
+            _ => return Ok(true),
+        };
+        if says_the_same(&active, &former) {
+            return Ok(true);
+        }
+        if terms.has_more(note, &former, &active) {
+            return Ok(false);
+        }
+        let will_be = |note: &mut PendingNote| {
+            let own = &mut note.slot_mut(target).own;
+            own.will_be(&active);
+            own.will_report_on(&former);
+        };
+        self.change(id, will_be).await.map(|()| true)
+    }
+
+    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {
+        if *wrote == Wrote::default() {
+            return Ok(());
+        }
+        let made = match wrote.created {
+            true => match self.back.target_identity(id).await {
+                Look::Present(entry) => entry.generation_id().map(str::to_owned),
+                _ => None,
+            },
+            false => None,
+        };
+        self.change(id, |note| {
+            let own = &mut note.slot_mut(terms.former).own;
+            own.wrote(wrote);
+            if made.is_some() {
+                own.created.clone_from(&made);
+            }
+        })
+        .await
+    }
+
+    async fn change(&self, id: &IdentityId, change: impl Fn(&mut PendingNote)) -> Result<(), String> {
+        let at = self.at();
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| resting(id, at));
+            change(&mut note);
+            Some(note)
+        });
+        changed.await.map(drop).map_err(in_storage)
+    }
+
+    async fn note(&self, id: &IdentityId, cause: Cause) -> Result<bool, String> {
+        let at = self.at();
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
+            note.tried(&Tried::from(cause.clone()), at);
+            Some(note)
+        });
+        changed.await.map(|_| true).map_err(in_storage)
+    }
+
+    fn at(&self) -> At {
+        At { now: Timestamp::now(), epoch: self.back.lease.lease().epoch }
+    }
+}
+
+fn resting(id: &IdentityId, at: At) -> PendingNote {
+    let mut note = PendingNote::blank(id, at);
+    note.rests(at);
+    note
+}
+
+fn says_the_same(one: &TwinDocument, other: &TwinDocument) -> bool {
+    one.tags == other.tags
+        && one.desired.values == other.desired.values
+        && one.reported.values == other.reported.values
+}
