@@ -4,43 +4,29 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::context::Context;
+use super::listing::{Listing, One, or_nothing};
 use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::replication::{DeadLetter, DeadLetterStore};
-use crate::storage::StorageError;
 
 /// What to do with dead letters.
 #[derive(Debug, Clone, Subcommand)]
 pub enum DeadLetters {
     /// One line each: why, since when
-    List {
-        /// A JSON array
-        #[arg(long)]
-        json: bool,
-        /// At most so many
-        #[arg(long, default_value_t = 1000)]
-        limit: usize,
-    },
+    List(Listing),
     /// All that is known of one, the event's bytes included
-    Show {
-        /// The id that `list` shows
-        id: String,
-        /// A JSON array of one
-        #[arg(long)]
-        json: bool,
-    },
+    Show(One),
 }
 
 pub(super) async fn run(context: &Context, command: DeadLetters) -> u8 {
     let store = DeadLetterStore::new(context.clients.store.clone());
     match command {
-        DeadLetters::List { json, limit } => match store.list(limit).await {
+        DeadLetters::List(Listing { json, limit }) => match or_nothing(store.list(limit).await) {
             Ok(letters) => list(&letters, json),
-            Err(StorageError::NoContainer) => list(&[], json),
             Err(error) => storage_failed(&error.into()),
         },
-        DeadLetters::Show { id, json } => match store.get(&id).await {
+        DeadLetters::Show(One { id, json }) => match or_nothing(store.get(&id).await) {
             Ok(Some(letter)) => show_letter(&letter, json),
-            Ok(None) | Err(StorageError::NoContainer) => {
+            Ok(None) => {
                 complain(&format!("there is no dead letter {id}"));
                 exit::REFUSED
             }

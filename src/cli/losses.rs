@@ -4,29 +4,21 @@ use clap::Subcommand;
 use jiff::Timestamp;
 
 use super::context::Context;
+use super::listing::{Listing, or_nothing};
 use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::pending::LossStore;
-use crate::storage::StorageError;
 
 /// What to do with loss reports.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Losses {
     /// One line for each field
-    List {
-        /// A JSON array of reports
-        #[arg(long)]
-        json: bool,
-        /// At most so many reports
-        #[arg(long, default_value_t = 1000)]
-        limit: usize,
-    },
+    List(Listing),
 }
 
 pub(super) async fn run(context: &Context, command: Losses) -> u8 {
-    let Losses::List { json, limit } = command;
-    let reports = match LossStore::new(context.clients.store.clone()).list(limit).await {
+    let Losses::List(Listing { json, limit }) = command;
+    let reports = match or_nothing(LossStore::new(context.clients.store.clone()).list(limit).await) {
         Ok(reports) => reports,
-        Err(StorageError::NoContainer) => Vec::new(),
         Err(error) => return storage_failed(&error.into()),
     };
     if json {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::listing::{Listing, One, or_nothing};
 use super::members::names;
 use super::output::{age, complain, exit, show, show_json, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
 use crate::pending::{PendingNote, PendingStore, Retried, Slot};
 use crate::routing::HubRole;
-use crate::storage::StorageError;
 
 /// For a retry of everything.
 const RETRY: Duration = Duration::from_secs(300);
@@ -22,22 +22,9 @@ const RETRY: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone, Subcommand)]
 pub enum PendingCommand {
     /// One line each: why, since when, and when it is tried next
-    List {
-        /// A JSON array
-        #[arg(long)]
-        json: bool,
-        /// At most so many
-        #[arg(long, default_value_t = 1000)]
-        limit: usize,
-    },
+    List(Listing),
     /// All that is known of one; what was written is named without its values (`--json` has them)
-    Show {
-        /// The id that `list` shows, or `device` or `device/module`
-        id: String,
-        /// A JSON array of one
-        #[arg(long)]
-        json: bool,
-    },
+    Show(One),
     /// Looks at both hubs again now; all of them without an id
     Retry {
         /// The id that `list` shows, or `device` or `device/module`
@@ -51,8 +38,8 @@ pub enum PendingCommand {
 pub(super) async fn run(context: &Context, command: PendingCommand) -> u8 {
     let store = PendingStore::new(context.clients.store.clone());
     match command {
-        PendingCommand::List { json, limit } => list(&store, json, limit).await,
-        PendingCommand::Show { id, json } => match find(&store, &id).await {
+        PendingCommand::List(Listing { json, limit }) => list(&store, json, limit).await,
+        PendingCommand::Show(One { id, json }) => match find(&store, &id).await {
             Ok(note) => show_note(&note, json),
             Err(code) => code,
         },
@@ -67,9 +54,8 @@ pub(super) async fn run(context: &Context, command: PendingCommand) -> u8 {
 }
 
 async fn list(store: &PendingStore, json: bool, limit: usize) -> u8 {
-    let notes = match store.list(limit).await {
+    let notes = match or_nothing(store.list(limit).await) {
         Ok(notes) => notes,
-        Err(StorageError::NoContainer) => Vec::new(),
         Err(error) => return storage_failed(&error.into()),
     };
     if json {
@@ -154,13 +140,13 @@ fn slot_line(hub: HubRole, slot: &Slot) -> Option<String> {
 
 /// By its id, or by the identity's own spelling.
 async fn find(store: &PendingStore, id: &str) -> Result<PendingNote, u8> {
-    let mut found = store.get(id).await;
+    let mut found = or_nothing(store.get(id).await);
     if let (Ok(None), Ok(identity)) = (&found, id.parse::<IdentityId>()) {
-        found = store.of(&identity).await;
+        found = or_nothing(store.of(&identity).await);
     }
     match found {
         Ok(Some((note, _))) => Ok(note),
-        Ok(None) | Err(StorageError::NoContainer) => {
+        Ok(None) => {
             complain(&format!("{id} is not pending"));
             Err(exit::REFUSED)
         }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::listing::or_nothing;
 use super::output::{age, complain, exit, is_terminal, show, show_json, storage_failed};
 use super::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
@@ -15,7 +16,6 @@ use crate::routing::{
     self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored,
     margin,
 };
-use crate::storage::StorageError;
 
 /// For a hub to answer.
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
@@ -90,35 +90,19 @@ async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Stati
 }
 
 async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
-    match context.clients.store.list(prefix, COUNTED).await {
-        Ok(names) => Ok(names.len()),
-        Err(StorageError::NoContainer) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
+    Ok(or_nothing(context.clients.store.list(prefix, COUNTED).await)?.len())
 }
 
 async fn pending(context: &Context) -> Result<usize, RecordError> {
-    match PendingStore::new(context.clients.store.clone()).count(COUNTED).await {
-        Ok(count) => Ok(count),
-        Err(StorageError::NoContainer) => Ok(0),
-        Err(error) => Err(error.into()),
-    }
+    Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED).await)?)
 }
 
 async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
-    match routing::duties(&context.clients.store).await {
-        Ok(found) => Ok(found),
-        Err(StorageError::NoContainer) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(or_nothing(routing::duties(&context.clients.store).await)?)
 }
 
 async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordError> {
-    match routing::progress(&context.clients.store).await {
-        Ok(found) => Ok(found),
-        Err(StorageError::NoContainer) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(or_nothing(routing::progress(&context.clients.store).await)?)
 }
 
 fn document(status: &Status) -> Value {

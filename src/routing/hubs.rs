@@ -26,8 +26,9 @@ impl Hubs {
 
     /// Makes the probe identity on both hubs, keys by the hub itself; fine where it exists.
     pub async fn make_probes(&self, deadline: Deadline) -> Result<(), (HubRole, HubError)> {
+        let Some(id) = probe_identity() else { return Ok(()) };
         for role in [HubRole::Primary, HubRole::Secondary] {
-            make_probe(self.get(role), deadline).await.map_err(|error| (role, error))?;
+            make_probe(self.get(role), &id, deadline).await.map_err(|error| (role, error))?;
         }
         Ok(())
     }
@@ -48,8 +49,11 @@ pub async fn probe_present(hub: &HubClient, deadline: Deadline) -> Result<bool, 
     }
 }
 
-async fn make_probe(hub: &HubClient, deadline: Deadline) -> Result<(), HubError> {
-    let Some(id) = probe_identity() else { return Ok(()) };
+/// Makes one of the app's own identities, unless it is there.
+///
+/// # Errors
+/// The hub's refusal, or that it gives no answer.
+pub async fn make_probe(hub: &HubClient, id: &IdentityId, deadline: Deadline) -> Result<(), HubError> {
     let body: Object = [
         ("status".to_owned(), json!("enabled")),
         ("statusReason".to_owned(), json!("belongs to iot-hadr")),
@@ -57,7 +61,7 @@ async fn make_probe(hub: &HubClient, deadline: Deadline) -> Result<(), HubError>
     ]
     .into_iter()
     .collect();
-    match hub.create_identity(&id, &body, deadline).await {
+    match hub.create_identity(id, &body, deadline).await {
         Ok(_) => Ok(()),
         Err(error) if error.kind == HubErrorKind::Exists => Ok(()),
         Err(error) => Err(error),

@@ -32,7 +32,7 @@ pub use authorship::authorship;
 pub use duty::{Duty, DutyHolder, DutyLease, DutySettings, NotSaved, duties};
 pub use following::Routing;
 pub use genesis::{Genesis, InitRequest, confirm, first_start, init, remember_probes};
-pub use hubs::{Hubs, probe_identity, probe_present};
+pub use hubs::{Hubs, make_probe, probe_identity, probe_present};
 pub use lease::{Knowledge, Lease, LeaseKeeper, NoLease, PromotionWatch, ReadTimes, WriteLease};
 pub use marker::Marker;
 pub use progress::{PartitionProgress, ProgressLog, progress};

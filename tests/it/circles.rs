@@ -206,6 +206,7 @@ fn what_is_passed_on_for_tests_or_in_comments_makes_no_circle() {
     for (a, b) in [
         ("use super::B; use super::Root;", "pub struct B;"),
         ("use super::B;", "pub struct B; #[cfg(test)] mod tests { use crate::a::A; }"),
+        ("use super::B;", "pub(in crate::a) struct B; impl B { pub(in crate) fn b() {} }"),
         (
             "use super::B;",
             "// crate::a::A\npub struct B; const C: &str = \"crate::a::A\"; const Q: char = '\"';",

@@ -171,6 +171,11 @@ async fn status_shows_how_far_a_rejoining_is_and_the_dry_run_what_its_end_would_
     assert!(one.stdout.contains("1 looked at: 1 to create; 1 more are listed (`--limit N`)"), "{one:?}");
     assert!(world.primary.device("new").await.is_none(), "a dry run writes nothing");
 
+    world.primary.outage("refuse").await;
+    let half = world.app(&["rejoin", "--dry-run"]).await;
+    let silent = "the primary hub does not answer: ";
+    assert!(half.code == 0 && half.stderr.contains(silent) && !half.stdout.contains("looked at"), "{half:?}");
+
     storage.end_rejoining().await;
     assert_eq!(world.app_json(&["status", "--json"]).await["rejoining"], Value::Null);
     assert!(world.app(&["rejoin", "--dry-run"]).await.stdout.contains("in sync: nothing to end"));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use crate::cli::listing::or_nothing;
 use crate::model::IdentityId;
 use crate::pending::{Changed, ChangedList};
 use crate::storage::{Container, StorageError};
@@ -41,10 +42,7 @@ impl Listed {
 /// As the lists in storage say, each identity once.
 pub(in crate::cli) async fn listed(container: &Container) -> Result<Listed, StorageError> {
     let lists = ChangedList::new(container.clone());
-    let parts = match lists.all_parts().await {
-        Err(StorageError::NoContainer) => Vec::new(),
-        parts => parts?,
-    };
+    let parts = or_nothing(lists.all_parts().await)?;
     let parts = futures::stream::iter(&parts).map(|part| lists.part(part)).buffered(AT_ONCE);
     parts.try_fold(Listed::These(BTreeMap::new()), |listed, part| futures::future::ok(listed.add(part))).await
 }

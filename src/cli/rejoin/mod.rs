@@ -7,6 +7,7 @@ mod progress;
 mod write_back;
 
 use std::pin::pin;
+use std::time::Duration;
 
 use clap::Args;
 use futures::StreamExt as _;
@@ -16,15 +17,19 @@ use self::listed::Listed;
 pub(super) use self::progress::Progress;
 use self::write_back::{Change, Sum, changes};
 use super::context::Context;
+use super::listing::or_nothing;
 use super::operator::operator;
 use super::output::{complain, exit, is_terminal, show, storage_failed};
+use crate::iothub::Deadline;
 use crate::model::IdentityId;
 use crate::pending::{LossStore, PendingStore};
-use crate::routing::{RecordError, RoutingRecord, Stored, accept_rejoin, authorship};
-use crate::storage::StorageError;
+use crate::routing::{HubRole, RecordError, RoutingRecord, Stored, accept_rejoin, authorship, probe_present};
 
 /// Pending identities named in the plan.
 const SHOWN: usize = 20;
+
+/// For a hub to show that it is there.
+const HUB_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Loss reports read for their sum.
 const LOSSES: usize = 1_000;
@@ -120,7 +125,7 @@ async fn plan(context: &Context, record: &RoutingRecord, limit: usize) -> u8 {
 /// What is pending, and what was lost so far.
 async fn show_rest(context: &Context, record: &RoutingRecord) -> Result<(), RecordError> {
     let container = &context.clients.store;
-    let notes = none_without_a_container(PendingStore::new(container.clone()).list(SHOWN).await)?;
+    let notes = or_nothing(PendingStore::new(container.clone()).list(SHOWN).await)?;
     for note in &notes {
         show(&format!("{:<14}{}  {}  {}", "pending", note.identity, note.reason, note.detail));
     }
@@ -128,7 +133,7 @@ async fn show_rest(context: &Context, record: &RoutingRecord) -> Result<(), Reco
         show(&format!("{:<14}… all of them: `iot-hadr pending list`", ""));
     }
     let since = record.diverged.map_or(record.epoch, |diverged| diverged.epoch);
-    let mut reports = none_without_a_container(LossStore::new(container.clone()).list(LOSSES).await)?;
+    let mut reports = or_nothing(LossStore::new(container.clone()).list(LOSSES).await)?;
     reports.retain(|report| report.epoch >= since);
     let fields: usize = reports.iter().map(|report| report.losses.len()).sum();
     show(&format!("{:<14}{}", "losses", losses(fields, reports.len())));
@@ -144,11 +149,14 @@ fn losses(fields: usize, reports: usize) -> String {
     }
 }
 
-fn none_without_a_container<T>(found: Result<Vec<T>, StorageError>) -> Result<Vec<T>, StorageError> {
-    match found {
-        Err(StorageError::NoContainer) => Ok(Vec::new()),
-        found => found,
-    }
+/// Which hub does not answer, in words.
+async fn silent_hub(context: &Context) -> Option<String> {
+    let of = async |role: HubRole| {
+        let answer = probe_present(context.clients.hubs.get(role), Deadline::after(HUB_ANSWERS)).await;
+        answer.err().map(|error| format!("the {role} hub does not answer: {error}"))
+    };
+    let (primary, secondary) = tokio::join!(of(HubRole::Primary), of(HubRole::Secondary));
+    primary.or(secondary)
 }
 
 /// What would be written to the former active hub, were the hubs to stay as they are.
@@ -156,6 +164,9 @@ async fn show_changes(context: &Context, record: &RoutingRecord, listed: &Listed
     let Listed::These(listed) = listed else { return };
     if listed.is_empty() {
         return;
+    }
+    if let Some(silent) = silent_hub(context).await {
+        return complain(&format!("{silent}; what its end would write cannot be told"));
     }
     show(&format!("what the {} hub would get, as both hubs are now:", record.standby));
     let mut sum = Sum::default();

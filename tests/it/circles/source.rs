@@ -38,6 +38,10 @@ pub fn read(text: &str) -> File {
             "{" => depth += 1,
             "}" => depth -= 1,
             "mod" => at += 1,
+            // Who may see it, not what it uses.
+            "in" if tokens[..at].ends_with(&["pub".to_owned(), "(".to_owned()]) => {
+                at += path_at(&tokens[at + 1..]).len() * 2;
+            }
             "fn" | "struct" | "enum" | "trait" | "type" | "const" | "static" if depth == 0 => {
                 file.defines.insert(tokens[at + 1].clone());
             }
