@@ -13,6 +13,7 @@
 //! | a router without an answer | `router` |
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod attack;
 mod backlog;
 mod circles;
 mod cli;

@@ -70,6 +70,20 @@ impl Container {
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
+    /// A note of an earlier rejoining, which is kept in mind only.
+    pub async fn put_resting_note(&self, id: &str) {
+        let note = serde_json::json!({
+            "id": id, "identity": {"deviceId": id}, "reason": "rejoining", "detail": "", "since": "2026-11-24T00:00:00Z",
+            "lastTried": "2026-11-24T00:00:00Z", "attempts": 0, "nextTry": "9999-12-30T22:00:00.999999999Z",
+            "eventHub": "", "partition": "", "sequenceNumber": null, "epoch": 1,
+        });
+        let request = self.http.put(self.url(&format!("pending/{id}.json"))).header("x-ms-version", "2021-08-06");
+        let request = request.header("x-ms-blob-type", "BlockBlob").header("x-ms-meta-reason", "rejoining");
+        let request = request.header("x-ms-meta-next_try", "253402207200").header("x-ms-meta-epoch", "1");
+        let response = request.body(note.to_string()).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
     /// Changes the routing record as nothing in the app would.
     pub async fn edit_record(&self, edit: impl FnOnce(&mut Value)) {
         let record = self.get("routing-record.json").await.unwrap();

@@ -1,0 +1,335 @@
+//! Schedules that once broke the switch of roles.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+use crate::world::handler::{Handler, twin_event, with_a_device};
+use crate::world::hub::Hub;
+use crate::world::news::quick;
+use crate::world::storage::container;
+
+async fn with_a_copy(id: &str, environment: Vec<(&'static str, String)>) -> (World, Handler) {
+    let world = with_a_device(id, environment).await;
+    let handler = world.handler("attack").await;
+    world.hand_over_all(&handler).await;
+    (world, handler)
+}
+
+/// With duties that look every second.
+fn busy() -> Vec<(&'static str, String)> {
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "1".to_owned()));
+    environment
+}
+
+/// Devices that follow the router have moved by then, after a promotion with a lease of 2 s.
+async fn until_moved() {
+    tokio::time::sleep(Duration::from_millis(5500)).await;
+}
+
+/// Hands over what the hubs tell from now on.
+async fn hand_over_what_comes(
+    world: &World,
+    handler: &Handler,
+    seconds: u64,
+    until: impl AsyncFn() -> bool,
+) -> bool {
+    let started = Instant::now();
+    let mut taken = [world.log("registry", 0).await.len(), world.log("devicetwin", 0).await.len()];
+    while started.elapsed() < Duration::from_secs(seconds) {
+        if until().await {
+            return true;
+        }
+        for (event_hub, taken) in ["registry", "devicetwin"].into_iter().zip(&mut taken) {
+            let all = world.log(event_hub, 0).await;
+            if all.len() > *taken && handler.deliver(event_hub, 0, &all[*taken..]).await.0 == 200 {
+                *taken = all.len();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    false
+}
+
+/// The primary hub is lost with a backlog of its events, one a batch.
+async fn drained(changes: &[Value]) -> (World, Handler) {
+    let (world, handler) = with_a_copy("drained", quick()).await;
+    let before = jiff::Timestamp::now();
+    world.primary.outage("refuse").await;
+    world.promote("secondary", &["--force"]).await;
+    until_moved().await;
+    for (n, change) in changes.iter().enumerate() {
+        let mut body = change.clone();
+        body["version"] = json!(n + 10);
+        let occurred = (before + Duration::from_millis(n as u64)).to_string();
+        let event = twin_event("primary", "drained", &body, &occurred, 1000 + n as i64);
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+    }
+    (world, handler)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_reported_value_of_a_backlog_in_several_batches_is_the_one_that_stays() {
+    let reported = |value: Value| json!({"properties": {"reported": value}});
+    let changes = [reported(json!({"a": 1})), reported(json!({"b": 1})), reported(json!({"a": 2}))];
+    let (world, _handler) = drained(&changes).await;
+    let found = world.secondary.fleet().await["drained"]["reported"].clone();
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(found, json!({"a": 2, "b": 1}), "{losses} {:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_desired_value_of_a_backlog_stays_however_many_writes_it_took() {
+    let desired = |value: Value| json!({"properties": {"desired": value}});
+    let mut changes = vec![desired(json!({"a": 1}))];
+    changes.extend((0..66).map(|n| desired(json!({ "b": n }))));
+    changes.push(desired(json!({"a": 2})));
+    let (world, _handler) = drained(&changes).await;
+    let found = world.secondary.fleet().await["drained"]["desired"].clone();
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(found, json!({"a": 2, "b": 65}), "{losses}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_of_a_backlog_is_not_put_back_when_the_events_of_our_own_writes_come_behind_it() {
+    let changes: Vec<Value> = (1..=70).map(|n| json!({"tags": {"t": n}})).collect();
+    let (world, handler) = drained(&changes).await;
+    assert_eq!(world.secondary.fleet().await["drained"]["tags"]["t"], 70);
+    let own = world.told("devicetwin", &world.secondary, "drained").await;
+    for event in own {
+        let mut event = event;
+        event["sequenceNumber"] = json!(event["sequenceNumber"].as_i64().unwrap() + 10_000);
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+    }
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(world.secondary.fleet().await["drained"]["tags"]["t"], 70, "{losses}");
+}
+
+async fn record(world: &World) -> Value {
+    world.app_json(&["status", "--json"]).await["record"].clone()
+}
+
+async fn is_in_sync(world: &World) -> bool {
+    record(world).await["standbyState"] == "in-sync"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_after_a_forced_promotion_in_the_middle_of_a_closing_comparison_is_listed_again() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    let first = world.last_told(&world.secondary, "x").await;
+    let of_y = world.last_told(&world.primary, "y").await;
+    world.hand_over(&handler, "devicetwin", &[first, of_y]).await;
+    let closing = hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    world.primary.forget_requests().await;
+    world.primary.fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 20})).await;
+    world
+        .eventually("the comparison has begun", async || {
+            world.primary.requests().await.iter().any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
+                && world.primary.fleet().await["x"]["desired"]["n"] == 1
+        })
+        .await;
+    let promoted = world.app(&["promote", "--to", "primary", "--reason", "back", "--force"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world.primary.clear_faults().await;
+    let parts = container(&world).list("changed/").await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"n": 2}}})).await;
+    let event = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    let after = container(&world).list("changed/").await;
+    let accepted = world.app(&["rejoin", "--accept"]).await;
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let n = |hub: &Hub| {
+        let hub = hub.clone();
+        async move { hub.fleet().await["x"]["desired"]["n"].clone() }
+    };
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(
+        (n(&world.primary).await, n(&world.secondary).await),
+        (json!(2), json!(2)),
+        "primary, secondary; parts before the write {parts:?}, after {after:?}; {losses} {:?}",
+        world.pending().await
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_of_a_new_divergence_are_not_forgotten_by_who_still_forgets_those_of_the_one_before() {
+    let mut environment = quick();
+    environment[1].1 = "6".to_owned();
+    let (world, first) = with_a_copy("zz", environment).await;
+    world.primary.patch_twin("zz", json!({"tags": {"x": 1}})).await;
+    world.hand_over_all(&first).await;
+    world.primary.patch_twin("zz", json!({"tags": {"x": 2}})).await;
+    let late = world.last_told(&world.primary, "zz").await;
+    drop(first);
+    let storage = container(&world);
+    let names: Vec<String> = (0..1600).map(|n| format!("a{n:05}")).chain(["zz".to_owned()]).collect();
+    for some in names.chunks(64) {
+        futures::future::join_all(some.iter().map(|id| storage.put_resting_note(id))).await;
+    }
+    let mut world = world;
+    world.set_variable("HADR_SWEEP_EVERY_SECONDS", "1");
+    let handler = world.handler("forgetting").await;
+    world
+        .eventually("the first is forgotten", async || storage.get("pending/a00000.json").await.is_none())
+        .await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("zz", json!({"tags": {"x": null}})).await;
+    let removed = world.last_told(&world.secondary, "zz").await;
+    world.hand_over(&handler, "devicetwin", &[removed]).await;
+    let note = storage.get("pending/zz.json").await;
+    assert!(note.is_some(), "the removal is in its note");
+    let still = storage.get("pending/a01599.json").await.is_some();
+    assert!(still, "the schedule: notes of before are still being forgotten");
+    let started = Instant::now();
+    while storage.get("pending/zz.json").await.is_some() && started.elapsed() < Duration::from_secs(60) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let gone = storage.get("pending/zz.json").await.is_none();
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    let tags = world.secondary.fleet().await["zz"]["tags"].clone();
+    assert_eq!(tags, json!({}), "note gone: {gone}; a removal undone; losses {losses}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_on_the_former_hub_is_kept_though_our_own_delete_is_stamped_a_second_later() {
+    let (mut world, handler) = with_a_copy("again", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.delete("again").await;
+    let deleted = world.last_told(&world.primary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.secondary.device("again").await.is_none());
+    let mut own = world.last_told(&world.secondary, "again").await;
+    world.primary.create("again").await;
+    let made = world.last_told(&world.primary, "again").await;
+    // The active hub's clock is a second ahead of the former one's.
+    own["properties"]["operationTimestamp"] = json!((jiff::Timestamp::now() + Duration::from_secs(1)).to_string());
+    world.hand_over(&handler, "devicetwin", &[own]).await;
+    world.hand_over(&handler, "devicetwin", &[made]).await;
+    let here = world.secondary.device("again").await.is_some();
+    world.until_in_sync(handler).await;
+    let both = (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
+    assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on primary and secondary in the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_on_the_former_hub_and_disabled_there_is_not_deleted() {
+    let (mut world, handler) = with_a_copy("again", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.delete("again").await;
+    let gone = world.last_told(&world.secondary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[gone]).await;
+    world.primary.delete("again").await;
+    world.primary.create("again").await;
+    let all = world.log("devicetwin", 0).await;
+    world.hand_over(&handler, "devicetwin", &all).await;
+    assert!(world.secondary.device("again").await.is_some(), "the new life is brought over");
+    world.primary.update("again", json!({"status": "disabled"})).await;
+    world.primary.patch_twin("again", json!({"tags": {"disabled": true}})).await;
+    let last = world.last_told(&world.primary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[last]).await;
+    let here = world.secondary.device("again").await.is_some();
+    world.until_in_sync(handler).await;
+    let both = (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
+    assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on primary and secondary in the end");
+}
+
+/// Both hubs have it, and the active one refuses for ever what the former one said of it.
+async fn with_what_is_refused_for_ever(environment: Vec<(&'static str, String)>) -> (World, Handler) {
+    let (world, handler) = with_a_copy("refused", environment).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("refused", json!({"properties": {"desired": {"n": 1}}})).await;
+    let refusal = json!({"method": "PATCH", "pathContains": "/twins/refused", "status": 400, "times": 1_000_000});
+    world.secondary.fault(refusal).await;
+    let event = world.last_told(&world.primary, "refused").await;
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    assert_eq!(world.pending().await.len(), 1);
+    (world, handler)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejoining_ends_when_what_cannot_be_brought_over_is_given_up_by_name() {
+    let (world, handler) = with_what_is_refused_for_ever(busy()).await;
+    let given_up = world.app(&["rejoin", "--accept", "--give-up", "refused"]).await;
+    assert_eq!(given_up.code, 0, "{given_up:?}");
+    let ended = hand_over_what_comes(&world, &handler, 45, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rejoining_ends_also_with_a_lease_as_long_as_a_run_of_the_duty() {
+    let mut environment = busy();
+    environment[1].1 = "5".to_owned();
+    environment.push(("HADR_SWEEP_SECONDS", "5".to_owned()));
+    let (world, handler) = with_a_copy("x", environment).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let ended = hand_over_what_comes(&world, &handler, 80, async || is_in_sync(&world).await).await;
+    assert!(ended, "{}", record(&world).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_settled_is_tried_less_and_less_often_while_a_rejoining_waits_for_it() {
+    let (world, handler) = with_what_is_refused_for_ever(busy()).await;
+    hand_over_what_comes(&world, &handler, 20, async || false).await;
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        world.secondary.forget_requests().await;
+        tokio::time::sleep(Duration::from_secs(8)).await;
+        let of_it = |r: &Value| r["path"].as_str().unwrap_or("").contains("/twins/refused");
+        counts.push(world.secondary.requests().await.iter().filter(|r| of_it(r)).count());
+    }
+    assert!(counts[2] <= 4, "calls for one identity in 8 s each: {counts:?} {:?}", world.pending().await);
+}
+
+/// What one process writes to the standby once it is in sync, another, which has not heard of that yet, must not take for
+/// a client's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_standby_rejoins() {
+    let mut environment = busy();
+    environment[1].1 = "8".to_owned();
+    let (mut world, one) = with_a_copy("x", environment).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&one).await;
+    world.set_variable("HADR_RECORD_REFRESH_SECONDS", "60");
+    world.promote("secondary", &[]).await;
+    let two = world.handler("two").await;
+    let of_y = world.last_told(&world.primary, "y").await;
+    world.hand_over(&one, "devicetwin", std::slice::from_ref(&of_y)).await;
+    let closing = hand_over_what_comes(&world, &one, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    world.primary.forget_requests().await;
+    world.primary.fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 300, "times": 20})).await;
+    world
+        .eventually("the comparison has begun", async || {
+            world.primary.requests().await.iter().any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
+        })
+        .await;
+    // The other process takes its lease now.
+    world.hand_over(&two, "devicetwin", &[of_y]).await;
+    world.eventually("in sync", async || is_in_sync(&world).await).await;
+    let started = Instant::now();
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    let first = [world.last_told(&world.secondary, "x").await];
+    world.primary.fault(json!({"method": "PATCH", "pathContains": "/twins/x", "delayMs": 1000, "times": 1})).await;
+    let (_, _) = tokio::join!(world.hand_over(&one, "devicetwin", &first), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 2}}})).await;
+    });
+    let copied = world.last_told(&world.primary, "x").await;
+    world.hand_over(&two, "devicetwin", &[copied]).await;
+    let took = started.elapsed();
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    let n = world.secondary.fleet().await["x"]["desired"]["n"].clone();
+    assert_eq!(n, 2, "the newest accepted value, {took:?} after in-sync; {losses}");
+}
