@@ -6,11 +6,10 @@
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
 
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
-use crate::model::{DeviceId, IdentityId, Object, PROBE_PREFIX};
-use crate::routing::{HubRole, Marker, PartitionProgress, progress};
+use crate::model::{DeviceId, IdentityId, PROBE_PREFIX};
+use crate::routing::{HubRole, Marker, PartitionProgress, make_probe, progress};
 use crate::storage::{Container, StorageError};
 
 /// Probes for each known partition at first: one in seven partitions is then not hit.
@@ -43,12 +42,14 @@ pub struct Markers {
     role: HubRole,
     container: Container,
     probes: usize,
+    /// Some of them were not marked: the hub's limits left no turn.
+    is_short: bool,
 }
 
 impl Markers {
     /// On this hub; progress is read from `container`.
     pub fn new(hub: HubClient, role: HubRole, container: Container) -> Self {
-        Self { hub, role, container, probes: 0 }
+        Self { hub, role, container, probes: 0, is_short: false }
     }
 
     /// Known partitions that a mark made at `since` or later has not passed yet, and how many there are in all.
@@ -87,7 +88,12 @@ impl Markers {
     /// # Errors
     /// The first refusal of the hub.
     pub async fn mark(&mut self, partitions: usize, deadline: Deadline) -> Result<(), HubError> {
-        let wanted = if self.probes == 0 { partitions.max(1) * PROBES_EACH } else { self.probes * 2 };
+        let wanted = match self.probes {
+            0 => partitions.max(1) * PROBES_EACH,
+            probes if self.is_short => probes,
+            probes => probes * 2,
+        };
+        let mut is_short = false;
         self.probes = wanted.clamp(1, MOST_PROBES);
         let (mut running, mut waiting) = (FuturesUnordered::new(), 1..=self.probes);
         loop {
@@ -97,10 +103,14 @@ impl Markers {
                 running.push(self.mark_one(number, deadline));
             }
             match running.next().await {
+                Some(Err(error)) if error.kind == HubErrorKind::NoTurn => is_short = true,
                 Some(marked) => marked?,
-                None => return Ok(()),
+                None => break,
             }
         }
+        drop(running);
+        self.is_short = is_short;
+        Ok(())
     }
 
     async fn mark_one(&self, number: usize, deadline: Deadline) -> Result<(), HubError> {
@@ -109,7 +119,7 @@ impl Markers {
         for _ in 0..4 {
             let twin = match self.hub.twin(&id, deadline).await {
                 Err(error) if error.kind == HubErrorKind::Absent => {
-                    self.make(&id, deadline).await?;
+                    make_probe(&self.hub, &id, deadline).await?;
                     continue;
                 }
                 twin => twin?,
@@ -121,20 +131,6 @@ impl Markers {
         }
         // Somebody else keeps marking it, which does as well.
         Ok(())
-    }
-
-    async fn make(&self, id: &IdentityId, deadline: Deadline) -> Result<(), HubError> {
-        let body: Object = [
-            ("status".to_owned(), json!("enabled")),
-            ("statusReason".to_owned(), json!("belongs to iot-hadr")),
-            ("authentication".to_owned(), json!({"type": "sas"})),
-        ]
-        .into_iter()
-        .collect();
-        match self.hub.create_identity(id, &body, deadline).await {
-            Err(error) if error.kind != HubErrorKind::Exists => Err(error),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -198,6 +198,9 @@ impl<'a> Run<'a> {
         if entry.reason == Some(Reason::Rejoining) && self.terms.is_some() {
             return false;
         }
+        if self.terms.is_some_and(|terms| terms.compared) {
+            return false;
+        }
         // What an earlier epoch waited for may not be needed any more.
         let waits = entry.waits_for.is_some_and(|hub| self.down.contains(&hub));
         let is_blocked = waits && entry.epoch >= self.pass.lease.lease().epoch;
@@ -237,6 +240,9 @@ impl<'a> Run<'a> {
 
     async fn settle_one(&self, work: &mut Work<'_>, id: &IdentityId, terms: &Terms) -> Result<bool, String> {
         let Pending { store, losses, changed, .. } = self.pending;
+        if terms.compared {
+            return Ok(false);
+        }
         if store.of(id).await.map_err(in_storage)?.is_none() {
             return Ok(true);
         }

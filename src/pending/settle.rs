@@ -208,14 +208,14 @@ impl Settling<'_, '_> {
 
     /// What the former hub has was put there by this program: whoever deleted it here has not been heard yet.
     async fn former_has_our_copy(&mut self) -> Result<bool, Stop> {
-        match self.note.slot(self.terms.former).own.created.clone() {
-            None => Ok(false),
-            Some(made) if made.is_empty() => Ok(true),
-            Some(made) => match self.work.pass.source_identity(self.id).await {
-                Look::Present(entry) => Ok(entry.generation_id() == Some(made.as_str())),
-                Look::Absent => Err(Stop::Again),
-                Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
-            },
+        let own = self.note.slot(self.terms.former).own.clone();
+        if own.created.is_none() || own.made(None) {
+            return Ok(own.created.is_some());
+        }
+        match self.work.pass.source_identity(self.id).await {
+            Look::Present(entry) => Ok(own.made(entry.generation_id())),
+            Look::Absent => Err(Stop::Again),
+            Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
         }
     }
 
@@ -227,7 +227,7 @@ impl Settling<'_, '_> {
             Look::Present(made) => made.generation_id().map(str::to_owned),
             _ => None,
         };
-        let active = self.terms.active;
+        let (active, generation) = (self.terms.active, Some(generation.unwrap_or_default()));
         self.change(|note| note.slot_mut(active).own.created.clone_from(&generation)).await
     }
 
@@ -275,7 +275,7 @@ impl Settling<'_, '_> {
         let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else {
             return Ok(said);
         };
-        if self.note.slot(self.terms.active).own.created.as_deref() == Some(generation) {
+        if self.note.slot(self.terms.active).own.made(Some(generation)) {
             return Ok(false);
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
@@ -322,7 +322,7 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        if active.own.created.is_some() && active.own.created.as_deref() == generation {
+        if active.own.made(generation) {
             let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
             let is_over =
                 active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);
@@ -356,8 +356,7 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        let is_own = own.created.is_some() && own.created.as_deref() == generation;
-        Ok(!is_own && generation.and_then(made_at).is_some_and(|made| made < created))
+        Ok(!own.made(generation) && generation.and_then(made_at).is_some_and(|made| made < created))
     }
 
     /// Brings over what the two twins, and what was heard, say.

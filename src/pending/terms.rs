@@ -27,6 +27,8 @@ pub(crate) struct Terms {
     pub(crate) moved_by: Timestamp,
     /// The record's epoch.
     pub(crate) epoch: u64,
+    /// The comparison that ends the rejoining has ended: nothing is settled any more.
+    pub(crate) compared: bool,
 }
 
 /// What both hubs' events of one identity say.
@@ -50,6 +52,7 @@ impl Terms {
             cut,
             moved_by: cut.unwrap_or(diverged.since).saturating_add(moving).unwrap_or(Timestamp::MAX),
             epoch: lease.epoch,
+            compared: lease.compared,
         })
     }
 

@@ -47,6 +47,7 @@ impl HeldLease {
             || now.active != self.began.active
             || now.standby_state != self.began.standby_state
             || now.closing != self.began.closing
+            || now.compared != self.began.compared
         {
             return Err(format!("the lease of epoch {} has passed to epoch {}", self.began.epoch, now.epoch));
         }

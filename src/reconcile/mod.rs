@@ -1,8 +1,8 @@
 //! One identity made right: observe both hubs, want, plan (pure), execute; every write conditional and under a lease.
 //!
-//! Knows no event, no note and no batch: it returns an [`Outcome`], and what of that must be durable is its caller's
-//! business. In reading order: a [`Reconciler`] is what a process has once, a [`Pass`] is one piece of work under one
-//! write lease, a [`Work`] is one device in it; `device` and `modules` are the rounds, `observe`, `plan` and `execute`
+//! Knows no event, no note and no batch: it returns an `Outcome`, and what of that must be durable is its caller's
+//! business. In reading order: a `Reconciler` is what a process has once, a `Pass` is one piece of work under one
+//! write lease, a `Work` is one device in it; `device` and `modules` are the rounds, `observe`, `plan` and `execute`
 //! their steps; `merge` (pure) says which of two hubs said last what a member is; `memory` saves reads and nothing else.
 
 mod device;

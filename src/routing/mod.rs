@@ -40,7 +40,7 @@ pub use promotion::{Promoted, PromotionError, PromotionRequest, promote};
 pub use record::{
     Authorship, Automation, Diverged, HubNames, HubRole, Phase, Promotion, PromotionKind, RoutingRecord,
     StandbyState, TransitionError, Witness, abort, accept_rejoin, begin_closing, begin_promotion,
-    end_rejoining, finish, margin, name_hubs,
+    end_comparison, end_rejoining, finish, margin, name_hubs,
 };
 pub use router_view::RouterView;
 pub use store::{RECORD_BLOB, RecordError, RecordStore, Stored, WITNESS_BLOB};

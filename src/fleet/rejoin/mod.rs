@@ -23,7 +23,7 @@ use crate::pending::{Changed, Entry, Listed, Pending};
 use crate::reconcile::{HeldLease, Pass, Reason};
 use crate::routing::{
     HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
-    confirm, end_rejoining, margin, probe_present,
+    confirm, end_comparison, end_rejoining, margin, probe_present,
 };
 use crate::storage::StorageError;
 
@@ -236,12 +236,15 @@ impl Rejoin {
         if !self.is_known_to_all(stored) {
             return Ok(Stage::Comparing(0));
         }
+        if stored.record.compared {
+            return self.end(stored).await;
+        }
         let mut compared = 0;
         let mut parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
         let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
         match self.compare_parts(&parts, deadline, &mut compared).await? {
-            true => self.end(stored).await,
+            true => self.end_comparison(stored).await,
             false => Ok(Stage::Comparing(compared)),
         }
     }
@@ -254,6 +257,13 @@ impl Rejoin {
             None => seen.insert((stored.etag.clone(), Instant::now())),
         };
         at.elapsed() >= stored.record.lease() + margin(stored.record.lease())
+    }
+
+    async fn end_comparison(&self, stored: &Stored) -> Result<Stage, String> {
+        let by = authorship(&self.by, &stored.record.reason);
+        let compared = end_comparison(&stored.record, by).map_err(|error| error.to_string())?;
+        self.records.replace(compared, &stored.etag).await.map_err(|error| error.to_string())?;
+        Ok(Stage::Comparing(0))
     }
 
     async fn end(&self, stored: &Stored) -> Result<Stage, String> {

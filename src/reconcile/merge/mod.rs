@@ -56,6 +56,16 @@ impl Loss {
         .collect()
     }
 
+    /// Whether the active hub has another value; it is named then.
+    pub(crate) fn differs_from(&mut self, active: &TwinDocument) -> bool {
+        let values = match self.section.as_str() {
+            "tags" => &active.tags,
+            name => &section(active, name).values,
+        };
+        self.active = member(values, &self.path).cloned().unwrap_or_default();
+        self.active != self.former_active
+    }
+
     /// That an identity was made or deleted, where that is not brought over.
     pub(crate) fn of_lifecycle(what: &str) -> Self {
         Self {

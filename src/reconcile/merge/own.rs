@@ -77,6 +77,11 @@ impl OwnWrites {
         *self == Self::default()
     }
 
+    /// Whether the identity of this generation is one that was created here by this program.
+    pub(crate) fn made(&self, generation: Option<&str>) -> bool {
+        self.created.as_deref().is_some_and(|made| made.is_empty() || Some(made) == generation)
+    }
+
     /// A client made the identity again: its counters begin anew. That this program made one before is still so.
     pub(crate) fn begin_anew(&mut self) {
         *self = Self { created: self.created.take(), ..Self::default() };

@@ -28,6 +28,8 @@ pub struct WriteLease {
     pub rejoin_accepted: bool,
     /// Whether the comparison that ends a rejoining has begun.
     pub closing: bool,
+    /// Whether it has ended.
+    pub compared: bool,
     /// How long any lease under this record lasts.
     pub length: Duration,
     /// When this one ends, as a deadline for requests (computed on the boot-time clock).
@@ -46,6 +48,7 @@ impl WriteLease {
             planned: record.planned,
             rejoin_accepted: record.rejoin_accepted,
             closing: record.closing,
+            compared: record.compared,
             length: record.lease(),
             ends: lease.deadline()?,
         })

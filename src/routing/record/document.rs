@@ -92,6 +92,9 @@ pub struct RoutingRecord {
     /// The comparison that ends a rejoining has begun: what changes from now on is listed apart.
     #[serde(default)]
     pub closing: bool,
+    /// That comparison has ended: until everybody knows, what either hub says is listed, and nothing is written for it.
+    #[serde(default)]
+    pub compared: bool,
     /// The two hubs; none in a record that was made before they were kept.
     #[serde(default)]
     pub hubs: Option<HubNames>,
@@ -140,6 +143,7 @@ impl RoutingRecord {
             planned: false,
             rejoin_accepted: false,
             closing: false,
+            compared: false,
             hubs: None,
             lease_seconds: u32::try_from(lease.as_secs()).unwrap_or(u32::MAX).max(1),
             automation: Automation::Paused,

@@ -17,6 +17,7 @@ pub use hub_names::HubNames;
 pub use margin::margin;
 pub use role::{HubRole, StandbyState};
 pub use transition::{
-    TransitionError, abort, accept_rejoin, begin_closing, begin_promotion, end_rejoining, finish, name_hubs,
+    TransitionError, abort, accept_rejoin, begin_closing, begin_promotion, end_comparison, end_rejoining,
+    finish, name_hubs,
 };
 pub use witness::Witness;

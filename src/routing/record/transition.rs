@@ -82,6 +82,7 @@ pub fn finish(
         planned: promotion.kind == PromotionKind::Planned,
         rejoin_accepted: false,
         closing: false,
+        compared: false,
         promotion: None,
         ..record.clone()
     }
@@ -130,15 +131,30 @@ pub fn begin_closing(
     Ok(RoutingRecord { closing: true, ..record.clone() }.signed(authorship))
 }
 
+/// The comparison has ended. In sync, one process writes to the standby what another, under an older lease, would take for
+/// a client's doing: so nobody writes until every lease that was taken before this is over.
+pub fn end_comparison(
+    record: &RoutingRecord,
+    authorship: Authorship,
+) -> Result<RoutingRecord, TransitionError> {
+    rejoining(record)?;
+    Ok(RoutingRecord { compared: true, ..record.clone() }.signed(authorship))
+}
+
 /// Both hubs say the same again: the standby follows the active hub from now on, in the same epoch.
 pub fn end_rejoining(
     record: &RoutingRecord,
     authorship: Authorship,
 ) -> Result<RoutingRecord, TransitionError> {
     rejoining(record)?;
-    let in_sync = StandbyState::InSync;
-    Ok(RoutingRecord { standby_state: in_sync, diverged: None, closing: false, ..record.clone() }
-        .signed(authorship))
+    Ok(RoutingRecord {
+        standby_state: StandbyState::InSync,
+        diverged: None,
+        closing: false,
+        compared: false,
+        ..record.clone()
+    }
+    .signed(authorship))
 }
 
 /// The record is about these hubs from now on; roles, epoch and leases stay.
