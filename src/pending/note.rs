@@ -125,7 +125,7 @@ impl PendingNote {
         for heard in all {
             // A lifecycle event shows the version of the last write, which may be our own.
             let is_lifecycle = heard.created || heard.deleted;
-            if is_lifecycle || !slot.own.is_echo(heard.version, &heard.writes) {
+            if is_lifecycle || !slot.own.is_echo(heard.version, heard.reported_version, &heard.writes) {
                 slot.fold(heard, now, by_clients);
             }
         }

@@ -196,7 +196,8 @@ impl<'a> Run<'a> {
 
     fn wants(&self, entry: &Entry, which: Which) -> bool {
         if entry.reason == Some(Reason::Rejoining) && self.terms.is_some() {
-            return false;
+            // What was heard of a hub that was active in an earlier epoch has not been brought over from there.
+            return entry.epoch < self.pass.lease.lease().epoch;
         }
         if self.terms.is_some_and(|terms| terms.compared) {
             return false;

@@ -33,6 +33,8 @@ pub(crate) struct Heard {
     pub(crate) occurred: Option<Timestamp>,
     /// The twin's version after it.
     pub(crate) version: Option<u64>,
+    /// The version of its reported properties after it.
+    pub(crate) reported_version: Option<u64>,
     /// What it says was written.
     pub(crate) writes: TwinWrites,
     /// It says that the identity was created.
@@ -183,5 +185,52 @@ impl Slot {
     /// Where the target stands now.
     pub(crate) fn stands_on(&mut self, target: Option<&TwinDocument>) {
         self.basis = target.map(Basis::from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::model::{Object, SectionWrites, apply};
+
+    fn patch() -> impl Strategy<Value = Object> {
+        let leaf = prop_oneof![Just(Value::Null), (0..3i64).prop_map(Value::from)];
+        let value = leaf.prop_recursive(2, 8, 3, |inner| {
+            prop::collection::btree_map("[a-b]", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect()))
+        });
+        prop::collection::btree_map("[a-b]", value, 0..3).prop_map(|members| members.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn any_events_in_any_batch_cuts_with_any_redelivery_equal_applying_them_one_by_one(
+            patches in prop::collection::vec(patch(), 1..8),
+            batches in prop::collection::vec((0usize..8, 1usize..8), 1..6),
+            document in patch(),
+        ) {
+            let start = { let mut clean = Object::new(); apply(&mut clean, &document); clean };
+            let (mut slot, mut reached) = (Slot::default(), 0usize);
+            // Each batch begins at or before the first event not yet seen: a checkpoint never skips.
+            for (back, length) in batches.into_iter().chain([(0, usize::MAX)]) {
+                let from = reached.saturating_sub(back);
+                for (n, patch) in patches.iter().enumerate().skip(from).take(length) {
+                    let at = Position { log: "devicetwin/1".to_owned(), sequence: Some(n as i64) };
+                    let desired = SectionWrites::from_patch(patch, None);
+                    let writes = TwinWrites { desired, ..TwinWrites::default() };
+                    let heard = Heard { at, writes, ordered: true, ..Heard::default() };
+                    slot.fold(&heard, Timestamp::UNIX_EPOCH, true);
+                    reached = reached.max(n + 1);
+                }
+            }
+            let (mut one_by_one, mut folded) = (start.clone(), start);
+            patches.iter().for_each(|patch| apply(&mut one_by_one, patch));
+            slot.writes.desired.apply_to(&mut folded);
+            prop_assert_eq!(folded, one_by_one);
+        }
     }
 }

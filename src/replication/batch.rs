@@ -22,11 +22,12 @@ pub(crate) struct Placed {
 impl Placed {
     /// What a note keeps of it.
     pub(crate) fn heard(&self) -> Heard {
-        let Hint { kind, occurred, version, writes, ordered, .. } = &self.hint;
+        let Hint { kind, occurred, version, reported_version, writes, ordered, .. } = &self.hint;
         Heard {
             at: self.at.clone(),
             occurred: *occurred,
             version: *version,
+            reported_version: *reported_version,
             writes: writes.clone(),
             created: *kind == HintKind::Created,
             deleted: *kind == HintKind::Deleted,

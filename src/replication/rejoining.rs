@@ -84,8 +84,11 @@ impl<'a> Rejoining<'a> {
     ) -> Result<Ending, StorageError> {
         let note = self.pending.store.of(id).await?;
         let own = note.as_ref().map(|(note, _)| &note.slot(self.terms.former).own);
-        let is_own =
-            |placed: &&Placed| own.is_some_and(|own| own.is_echo(placed.hint.version, &placed.hint.writes));
+        let is_own = |placed: &&Placed| {
+            own.is_some_and(|own| {
+                own.is_echo(placed.hint.version, placed.hint.reported_version, &placed.hint.writes)
+            })
+        };
         let late = hints.iter().filter(|placed| placed.hub == self.terms.former && !is_own(placed));
         let late: Vec<&Placed> = late.filter(|placed| !placed.hint.writes.is_empty()).collect();
         if late.is_empty() {

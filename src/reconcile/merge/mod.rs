@@ -16,7 +16,7 @@ pub use own::OwnWrites;
 pub(crate) use own::Wrote;
 use section::{Own, View};
 
-use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, member};
+use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, diff, member};
 
 /// Two values that met, and which one was kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,8 @@ pub(crate) struct Merge {
 /// What is decided of one section.
 #[derive(Debug, Default)]
 struct Decided {
+    /// What the active hub shall have.
+    wanted: Object,
     patch: Object,
     brought: SectionWrites,
     losses: Vec<Loss>,
@@ -281,10 +283,11 @@ enum Kept {
 
 impl Meeting<'_> {
     fn settle(&self) -> Decided {
-        let mut decided = Decided::default();
+        let mut decided = Decided { wanted: self.ours.values.clone(), ..Decided::default() };
         for path in differences(&self.theirs.values, &self.ours.values) {
             self.decide(path, &mut decided);
         }
+        decided.patch = diff(self.now, &decided.wanted);
         decided
     }
 
@@ -304,6 +307,11 @@ impl Meeting<'_> {
             part.push(name.clone());
             self.decide(part, decided);
         }
+        let is_empty =
+            member(&decided.wanted, &path).and_then(Value::as_object).is_some_and(Object::is_empty);
+        if is_empty && member(&self.theirs.values, &path).is_none() {
+            put(&mut decided.wanted, &path, None);
+        }
     }
 
     fn decide_whole(
@@ -315,15 +323,11 @@ impl Meeting<'_> {
     ) {
         let kept = self.kept(path, theirs, ours);
         decided.losses.extend(self.loss(path, kept, theirs, ours));
-        let values = if kept == Kept::Former { &self.theirs.values } else { &self.ours.values };
-        let wanted = member(values, path);
-        if wanted == member(self.now, path) {
-            return;
-        }
-        insert(&mut decided.patch, path, wanted.cloned().unwrap_or_default());
         if kept == Kept::Former {
+            let theirs_is = member(&self.theirs.values, path);
+            put(&mut decided.wanted, path, theirs_is);
             let mut brought = Object::new();
-            insert(&mut brought, path, wanted.cloned().unwrap_or_default());
+            put(&mut brought, path, Some(&theirs_is.cloned().unwrap_or_default()));
             decided.brought.fold(SectionWrites::from_patch(&brought, theirs.flatten()));
         }
     }
@@ -406,16 +410,20 @@ fn differences(one: &Object, other: &Object) -> Vec<Path> {
     found
 }
 
-fn insert(patch: &mut Object, path: &[String], value: Value) {
-    match path.split_first() {
-        None => {}
-        Some((name, [])) => {
-            patch.insert(name.clone(), value);
+/// Makes the member at `path` this value, or takes it away.
+fn put(document: &mut Object, path: &[String], value: Option<&Value>) {
+    match (path.split_first(), value) {
+        (None, _) => {}
+        (Some((name, [])), None) => {
+            document.remove(name);
         }
-        Some((name, rest)) => {
-            let inner = patch.entry(name.clone()).or_insert_with(|| Value::Object(Object::new()));
+        (Some((name, [])), Some(value)) => {
+            document.insert(name.clone(), value.clone());
+        }
+        (Some((name, rest)), value) => {
+            let inner = document.entry(name.clone()).or_insert_with(|| Value::Object(Object::new()));
             if let Value::Object(inner) = inner {
-                insert(inner, rest, value);
+                put(inner, rest, value);
             }
         }
     }

@@ -22,10 +22,10 @@ pub struct OwnWrites {
     /// Desired versions of those: a member's `$lastUpdatedVersion` says which write it is of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) desired: Runs,
-    /// The reported version that the last write returned.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reported: Option<u64>,
-    /// When those before it were written: a member's `$lastUpdated` says which write it is of.
+    /// Reported versions that writes of reported returned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reported: Runs,
+    /// When those before the last were written: a member's `$lastUpdated` says which write it is of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reported_at: Vec<Timestamp>,
     /// The generation of the identity that was created; empty while that is not known.
@@ -99,7 +99,7 @@ impl OwnWrites {
 
     /// Before another write of reported: the time of the one before, while the twin still shows it.
     pub(crate) fn will_report_on(&mut self, twin: &TwinDocument) {
-        if self.reported != Some(twin.reported.version) {
+        if !has(&self.reported, twin.reported.version) {
             return;
         }
         let Some(at) = written_at(&twin.reported.metadata).filter(|at| !self.reported_at.contains(at)) else {
@@ -116,9 +116,11 @@ impl OwnWrites {
         has(&self.desired, version)
     }
 
-    /// Whether a member of reported that was written at this time is our own.
-    pub(super) fn reported_at(&self, at: Timestamp) -> bool {
-        self.reported_at.contains(&at)
+    /// Whether a member that was written at this time is our own, where reported is at this version: ours was the last
+    /// write of all and the member is of the last write, or it is of one before.
+    pub(super) fn wrote_reported(&self, at: Option<Timestamp>, metadata: &Value, version: u64) -> bool {
+        has(&self.reported, version) && at == written_at(metadata)
+            || at.is_some_and(|at| self.reported_at.contains(&at))
     }
 
     /// Writes returned these versions: what was about to be written is known to be by now.
@@ -128,16 +130,18 @@ impl OwnWrites {
             desired.iter().for_each(|desired| keep(&mut self.desired, *desired));
             (self.writing.tags, self.writing.desired) = Default::default();
         }
-        if wrote.reported.is_some() {
-            self.reported = wrote.reported;
+        if let Some(version) = wrote.reported {
+            keep(&mut self.reported, version);
             self.writing.reported = SectionWrites::default();
         }
     }
 
-    /// Whether an event at this twin version, which says this, is of our own write: one that has returned, or one of
-    /// which that is not known yet.
-    pub(crate) fn is_echo(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
+    /// Whether an event that says this, at these versions of the twin and of its reported properties, is of our own
+    /// write: one that has returned, or one of which that is not known yet.
+    pub(crate) fn is_echo(&self, version: Option<u64>, reported: Option<u64>, writes: &TwinWrites) -> bool {
+        let is_reported = !writes.reported.is_empty() && writes.tags.is_empty() && writes.desired.is_empty();
         version.is_some_and(|version| has(&self.versions, version))
+            || (is_reported && reported.is_some_and(|version| has(&self.reported, version)))
             || (!writes.is_empty() && writes.is_said_by(&self.writing))
     }
 }

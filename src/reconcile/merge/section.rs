@@ -133,9 +133,7 @@ impl View<'_> {
         match (self.own, self.times) {
             (Own::Desired(own), _) => stamp.version.is_some_and(|version| own.wrote_desired(version)),
             (Own::Reported(own), Some((metadata, version))) => {
-                // Ours was the last write of all, and this member was written by the last write.
-                own.reported == Some(version) && stamp.at == written_at(metadata)
-                    || stamp.at.is_some_and(|at| own.reported_at(at))
+                own.wrote_reported(stamp.at, metadata, version)
             }
             _ => false,
         }

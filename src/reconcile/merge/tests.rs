@@ -103,7 +103,7 @@ fn a_write_of_tags_alone_does_not_make_a_clients_desired_value_our_own() {
     wrote.twin(&object(json!({"tags": {"site": "A"}})), &returned(20, 7));
     known.own.wrote(&wrote);
     assert!(merged(Some(&former), &active, &known).desired.is_empty());
-    assert!(known.own.is_echo(Some(20), &TwinWrites::default()));
+    assert!(known.own.is_echo(Some(20), None, &TwinWrites::default()));
 }
 
 #[test]
