@@ -68,7 +68,7 @@ settings! {
         "Connection string of the primary hub: a policy with registry read, registry write, service connect and device connect");
     HUB2 = text("iothub2", Default::Required, "Connection string of the secondary hub, with the same permissions");
     STORAGE = text("AzureWebJobsStorage", Default::Required,
-        "Connection string of the storage account for the routing record, owed identities, dead letters and snapshots");
+        "Connection string of the storage account for the routing record, pending notes, loss reports, dead letters and snapshots");
     EVENT_HUBS = text("myEventHubReadConnectionAppSetting", Default::Required,
         "Connection string of the Event Hubs namespace; read by the Functions host");
     REGISTRY_GROUP = text("HADR_REGISTRY_CONSUMER_GROUP", Default::Required,
@@ -92,14 +92,14 @@ settings! {
     LEASE = number("HADR_LEASE_SECONDS", 15, 2..=300, "seconds",
         "How long the right to write lasts after reading the routing record, and a duty after a write of its holder; a promotion takes a little longer");
     RECORD_REFRESH = number("HADR_RECORD_REFRESH_SECONDS", 3, 1..=60, "seconds", "How often the routing record is read");
-    ROUTER_VALID = number("HADR_ROUTER_VALID_SECONDS", 60, 1..=86400, "seconds", "How long a device may keep the router's answer");
+    ROUTER_VALID = number("HADR_ROUTER_VALID_SECONDS", 60, 1..=86400, "seconds", "How long a device may keep the router's answer; a rejoining lasts at least twice as long");
     DELETES_PER_HOUR = number("HADR_DELETES_PER_HOUR", 100, 0..=1_000_000, "devices and modules",
-        "Deletes per hour, by all instances together; beyond it an identity is owed");
+        "Deletes per hour, by all instances together; beyond it an identity is pending");
     INVOCATION = number("HADR_INVOCATION_SECONDS", 240, 5..=300, "seconds",
         "How long a batch is worked on; at most half of functionTimeout in host.json");
-    SWEEP = number("HADR_SWEEP_SECONDS", 60, 5..=300, "seconds", "How long one run of the pending duty works");
+    SWEEP = number("HADR_SWEEP_SECONDS", 60, 5..=300, "seconds", "How long one run of a duty works");
     SWEEP_EVERY = number("HADR_SWEEP_EVERY_SECONDS", 30, 1..=3600, "seconds",
-        "How long the pending duty, which tries again what is owed, pauses after a run; one process at a time does it");
+        "How long each duty (pending, rejoin) pauses after a run; one process at a time does it");
     SHUTDOWN = number("HADR_SHUTDOWN_SECONDS", 8, 0..=300, "seconds", "How long work in flight may go on after SIGTERM or SIGINT");
     CONTAINER = text("HADR_CONTAINER", Default::Text("iot-hadr"),
         "Blob container of the app; its witness is in another one, with -witness added to the name");
