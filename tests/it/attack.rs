@@ -333,3 +333,26 @@ async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_st
     let n = world.secondary.fleet().await["x"]["desired"]["n"].clone();
     assert_eq!(n, 2, "the newest accepted value, {took:?} after in-sync; {losses}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_while_a_comparison_closes_is_not_alive_on_the_hub_that_is_promoted_next() {
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
+    let (world, handler) = with_a_copy("revoked", environment).await;
+    world.promote("secondary", &[]).await;
+    let closing = hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.delete("revoked").await;
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    let parts = container(&world).list("changed/").await;
+    // All that the hubs told has been taken, and nothing is pending.
+    let promoted = world.app(&["promote", "--to", "primary", "--reason", "back", "--drain-timeout-seconds", "0"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let alive = world.primary.device("revoked").await.is_some();
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    let there = (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
+    assert_eq!((alive, ended, there), (false, true, (false, false)), "{parts:?} {promoted:?}");
+}
