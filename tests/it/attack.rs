@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::{Options, World};
 use crate::world::handler::{Handler, twin_event, with_a_device};
 use crate::world::hub::Hub;
 use crate::world::news::quick;
 use crate::world::storage::container;
+use crate::world::{Options, World};
 
 async fn with_a_copy(id: &str, environment: Vec<(&'static str, String)>) -> (World, Handler) {
     let world = with_a_device(id, environment).await;
@@ -125,13 +125,22 @@ async fn what_changes_after_a_forced_promotion_in_the_middle_of_a_closing_compar
     let first = world.last_told(&world.secondary, "x").await;
     let of_y = world.last_told(&world.primary, "y").await;
     world.hand_over(&handler, "devicetwin", &[first, of_y]).await;
-    let closing = hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
     assert!(closing.await, "{}", record(&world).await);
     world.primary.forget_requests().await;
-    world.primary.fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 20})).await;
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 20}))
+        .await;
     world
         .eventually("the comparison has begun", async || {
-            world.primary.requests().await.iter().any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
+            world
+                .primary
+                .requests()
+                .await
+                .iter()
+                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
                 && world.primary.fleet().await["x"]["desired"]["n"] == 1
         })
         .await;
@@ -212,13 +221,19 @@ async fn a_device_made_again_on_the_former_hub_is_kept_though_our_own_delete_is_
     world.primary.create("again").await;
     let made = world.last_told(&world.primary, "again").await;
     // The active hub's clock is a second ahead of the former one's.
-    own["properties"]["operationTimestamp"] = json!((jiff::Timestamp::now() + Duration::from_secs(1)).to_string());
+    own["properties"]["operationTimestamp"] =
+        json!((jiff::Timestamp::now() + Duration::from_secs(1)).to_string());
     world.hand_over(&handler, "devicetwin", &[own]).await;
     world.hand_over(&handler, "devicetwin", &[made]).await;
     let here = world.secondary.device("again").await.is_some();
     world.until_in_sync(handler).await;
-    let both = (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
-    assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on primary and secondary in the end");
+    let both =
+        (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
+    assert_eq!(
+        (here, both),
+        (true, (true, true)),
+        "on the active hub at once; on primary and secondary in the end"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,8 +254,13 @@ async fn a_device_made_again_on_the_former_hub_and_disabled_there_is_not_deleted
     world.hand_over(&handler, "devicetwin", &[last]).await;
     let here = world.secondary.device("again").await.is_some();
     world.until_in_sync(handler).await;
-    let both = (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
-    assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on primary and secondary in the end");
+    let both =
+        (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
+    assert_eq!(
+        (here, both),
+        (true, (true, true)),
+        "on the active hub at once; on primary and secondary in the end"
+    );
 }
 
 /// Both hubs have it, and the active one refuses for ever what the former one said of it.
@@ -248,7 +268,8 @@ async fn with_what_is_refused_for_ever(environment: Vec<(&'static str, String)>)
     let (world, handler) = with_a_copy("refused", environment).await;
     world.promote("secondary", &[]).await;
     world.primary.patch_twin("refused", json!({"properties": {"desired": {"n": 1}}})).await;
-    let refusal = json!({"method": "PATCH", "pathContains": "/twins/refused", "status": 400, "times": 1_000_000});
+    let refusal =
+        json!({"method": "PATCH", "pathContains": "/twins/refused", "status": 400, "times": 1_000_000});
     world.secondary.fault(refusal).await;
     let event = world.last_told(&world.primary, "refused").await;
     world.hand_over(&handler, "devicetwin", &[event]).await;
@@ -308,10 +329,18 @@ async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_st
     let closing = hand_over_what_comes(&world, &one, 60, async || record(&world).await["closing"] == true);
     assert!(closing.await, "{}", record(&world).await);
     world.primary.forget_requests().await;
-    world.primary.fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 300, "times": 20})).await;
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 300, "times": 20}))
+        .await;
     world
         .eventually("the comparison has begun", async || {
-            world.primary.requests().await.iter().any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
+            world
+                .primary
+                .requests()
+                .await
+                .iter()
+                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
         })
         .await;
     // The other process takes its lease now.
@@ -321,7 +350,10 @@ async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_st
     tokio::time::sleep(Duration::from_millis(1200)).await;
     world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
     let first = [world.last_told(&world.secondary, "x").await];
-    world.primary.fault(json!({"method": "PATCH", "pathContains": "/twins/x", "delayMs": 1000, "times": 1})).await;
+    world
+        .primary
+        .fault(json!({"method": "PATCH", "pathContains": "/twins/x", "delayMs": 1000, "times": 1}))
+        .await;
     let (_, _) = tokio::join!(world.hand_over(&one, "devicetwin", &first), async {
         tokio::time::sleep(Duration::from_millis(500)).await;
         world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 2}}})).await;
@@ -340,7 +372,8 @@ async fn a_device_deleted_while_a_comparison_closes_is_not_alive_on_the_hub_that
     environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
     let (world, handler) = with_a_copy("revoked", environment).await;
     world.promote("secondary", &[]).await;
-    let closing = hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
     assert!(closing.await, "{}", record(&world).await);
     tokio::time::sleep(Duration::from_millis(1200)).await;
     world.secondary.delete("revoked").await;
@@ -349,11 +382,13 @@ async fn a_device_deleted_while_a_comparison_closes_is_not_alive_on_the_hub_that
     assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
     let parts = container(&world).list("changed/").await;
     // All that the hubs told has been taken, and nothing is pending.
-    let promoted = world.app(&["promote", "--to", "primary", "--reason", "back", "--drain-timeout-seconds", "0"]).await;
+    let promoted =
+        world.app(&["promote", "--to", "primary", "--reason", "back", "--drain-timeout-seconds", "0"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
     let alive = world.primary.device("revoked").await.is_some();
     let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
-    let there = (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
+    let there =
+        (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
     assert_eq!((alive, ended, there), (false, true, (false, false)), "{parts:?} {promoted:?}");
 }
 
@@ -379,13 +414,22 @@ async fn what_a_client_writes_to_the_former_hub_in_the_middle_of_its_comparison_
     world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
     let first = world.last_told(&world.secondary, "x").await;
     world.hand_over(&handler, "devicetwin", &[first]).await;
-    let closing = hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
     assert!(closing.await, "{}", record(&world).await);
     world.primary.forget_requests().await;
-    world.primary.fault(json!({"method": "GET", "pathContains": "/twins/x", "delayMs": 800, "times": 3})).await;
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/twins/x", "delayMs": 800, "times": 3}))
+        .await;
     world
         .eventually("it is compared", async || {
-            world.primary.requests().await.iter().any(|r| r["path"].as_str().unwrap_or("").contains("/twins/x"))
+            world
+                .primary
+                .requests()
+                .await
+                .iter()
+                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/x"))
         })
         .await;
     tokio::time::sleep(Duration::from_millis(900)).await;

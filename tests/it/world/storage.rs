@@ -77,7 +77,8 @@ impl Container {
             "lastTried": "2026-11-24T00:00:00Z", "attempts": 0, "nextTry": "9999-12-30T22:00:00.999999999Z",
             "eventHub": "", "partition": "", "sequenceNumber": null, "epoch": 1,
         });
-        let request = self.http.put(self.url(&format!("pending/{id}.json"))).header("x-ms-version", "2021-08-06");
+        let request =
+            self.http.put(self.url(&format!("pending/{id}.json"))).header("x-ms-version", "2021-08-06");
         let request = request.header("x-ms-blob-type", "BlockBlob").header("x-ms-meta-reason", "rejoining");
         let request = request.header("x-ms-meta-next_try", "253402207200").header("x-ms-meta-epoch", "1");
         let response = request.body(note.to_string()).send().await.unwrap();
