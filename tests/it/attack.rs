@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::world::World;
 use crate::world::handler::{Handler, twin_event, with_a_device};
 use crate::world::hub::Hub;
 use crate::world::news::quick;
 use crate::world::storage::container;
+use crate::world::{Options, World};
 
 async fn with_a_copy(id: &str, environment: Vec<(&'static str, String)>) -> (World, Handler) {
     let world = with_a_device(id, environment).await;
@@ -364,4 +364,98 @@ async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_st
     let losses = world.app(&["losses", "list", "--json"]).await.stdout;
     let n = world.secondary.fleet().await["x"]["desired"]["n"].clone();
     assert_eq!(n, 2, "the newest accepted value, {took:?} after in-sync; {losses}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_while_a_comparison_closes_is_not_alive_on_the_hub_that_is_promoted_next() {
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
+    let (world, handler) = with_a_copy("revoked", environment).await;
+    world.promote("secondary", &[]).await;
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.delete("revoked").await;
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    let parts = container(&world).list("changed/").await;
+    // All that the hubs told has been taken, and nothing is pending.
+    let promoted =
+        world.app(&["promote", "--to", "primary", "--reason", "back", "--drain-timeout-seconds", "0"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let alive = world.primary.device("revoked").await.is_some();
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    let there =
+        (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
+    assert_eq!((alive, ended, there), (false, true, (false, false)), "{parts:?} {promoted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planned_promotion_of_a_small_hub_with_many_partitions_does_not_say_that_the_hub_is_silent() {
+    let options = Options { host: false, tier: Some("S1x1".to_owned()), ..Options::default() };
+    let world = World::with(options).await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    for n in 0..32 {
+        let progress = json!({"eventHub": "devicetwin", "partition": n.to_string(), "sequenceNumber": 1,
+            "enqueued": null, "appliedAt": "2026-11-24T00:00:00Z"});
+        container(&world).put(&format!("progress/devicetwin/{n}.json"), progress.to_string()).await;
+    }
+    let wait = ["promote", "--to", "secondary", "--reason", "x", "--drain-timeout-seconds", "40"];
+    let promoted = world.app(&wait).await;
+    assert!(!promoted.stderr.contains("does not answer"), "{promoted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_writes_to_the_former_hub_in_the_middle_of_its_comparison_is_kept_or_named() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    let first = world.last_told(&world.secondary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[first]).await;
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    world.primary.forget_requests().await;
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/twins/x", "delayMs": 800, "times": 3}))
+        .await;
+    world
+        .eventually("it is compared", async || {
+            world
+                .primary
+                .requests()
+                .await
+                .iter()
+                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/x"))
+        })
+        .await;
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"n": 9}}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.eventually("in sync", async || is_in_sync(&world).await).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    hand_over_what_comes(&world, &handler, 4, async || false).await;
+    let n = (
+        world.primary.fleet().await["x"]["desired"]["n"].clone(),
+        world.secondary.fleet().await["x"]["desired"]["n"].clone(),
+    );
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert!(n == (json!(9), json!(9)) || losses.contains("9"), "{n:?} {losses} {:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_writes_to_the_standby_is_named_also_when_it_is_overwritten_before_it_is_heard() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 9}}})).await;
+    let drift = world.last_told(&world.secondary, "x").await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"m": 1}}})).await;
+    let live = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[live]).await;
+    world.hand_over(&handler, "devicetwin", &[drift]).await;
+    let desired = world.secondary.fleet().await["x"]["desired"].clone();
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert!(desired["n"] == 9 || losses.contains("9"), "{desired} {losses} {:?}", world.pending().await);
 }
