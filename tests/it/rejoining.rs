@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::world::handler::{Handler, with_a_device};
 use crate::world::hub::Hub;
 use crate::world::news::quick;
+use crate::world::storage::container;
 use crate::world::{Options, World};
 
 /// The device is on both hubs.
@@ -22,7 +23,8 @@ async fn with_a_copy(id: &str, environment: Vec<(&'static str, String)>) -> (Wor
 struct Clients<'a> {
     world: &'a World,
     devices: Vec<String>,
-    accepted: BTreeMap<String, Vec<String>>,
+    /// By device, what was written and where.
+    accepted: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Clients<'_> {
@@ -36,20 +38,16 @@ impl Clients<'_> {
                 _ => json!({"properties": {"desired": member}}),
             };
             hub.patch_twin(device, patch).await;
-            self.accepted.entry(device.clone()).or_default().push(name);
+            self.accepted.entry(device.clone()).or_default().push((name, hub.name.clone()));
         }
     }
 
     async fn assert_all_are_on(&self, hub: &Hub) {
         let fleet = hub.fleet().await;
         for (device, names) in &self.accepted {
-            let missing: Vec<_> = names
-                .iter()
-                .filter(|name| {
-                    let has = |section: &str| fleet[device][section].get(name.as_str()).is_some();
-                    !has("tags") && !has("desired")
-                })
-                .collect();
+            let has = |section: &str, name: &str| fleet[device][section].get(name).is_some();
+            let missing: Vec<_> =
+                names.iter().filter(|(name, _)| !has("tags", name) && !has("desired", name)).collect();
             assert!(missing.is_empty(), "{device} on {} lacks {missing:?}", hub.name);
         }
         assert_eq!(self.accepted.len(), self.devices.len(), "{:?}", self.world.pending().await);
@@ -92,6 +90,8 @@ async fn all_that_was_accepted_during_a_planned_promotion_under_traffic_is_on_bo
     assert_eq!(promoted.code, 0, "{promoted:?}");
     assert!(rounds > 5, "{rounds} rounds of traffic");
     world.eventually("in sync", async || world.standby_state().await == "in-sync").await;
+    // What was heard while both hubs were compared is compared after that.
+    world.eventually("all is compared", async || container(&world).list("changed/").await.is_empty()).await;
     world.settle().await;
     clients.assert_all_are_on(&world.primary).await;
     clients.assert_all_are_on(&world.secondary).await;
