@@ -16,10 +16,12 @@
 mod backlog;
 mod circles;
 mod cli;
+mod deletes;
 mod duties;
 mod edges;
 mod failures;
 mod floors;
+mod frozen;
 mod handler;
 mod hub_names;
 mod kill;
