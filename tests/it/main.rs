@@ -13,6 +13,7 @@
 //! | a router without an answer | `router` |
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod accepted;
 mod backlog;
 mod circles;
 mod cli;
@@ -25,6 +26,8 @@ mod frozen;
 mod handler;
 mod hub_names;
 mod kill;
+mod moved;
+mod notes;
 mod promotion;
 mod registry;
 mod rejoining;
