@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::world::Options;
 use crate::world::World;
+use crate::world::azurite::Azurite;
 use crate::world::handler::{Handler, with_a_device, with_a_device_in};
 use crate::world::hub::Hub;
 use crate::world::news::quick;
@@ -147,14 +148,15 @@ async fn with_many_notes(world: &World, count: usize) {
     let place = container(world);
     let later = [("reason", "rejected"), ("next_try", "4102444800"), ("epoch", "1")];
     let names: Vec<String> = (0..count).map(|n| format!("pending/nobody-{n:05}.json")).collect();
-    for some in names.chunks(100) {
+    for some in names.chunks(32) {
         futures::future::join_all(some.iter().map(|name| place.put_with(name, b"{}".to_vec(), &later))).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_twenty_thousand_notes_an_identity_with_a_note_is_handled_and_a_run_lists_each_page_once() {
-    let relay = Relay::start().await;
+    let storage = Azurite::start();
+    let relay = Relay::to(storage.port).await;
     let mut environment = quick();
     environment.push(("AzureWebJobsStorage", relay.connection_string()));
     let options = Options { environment, ..Options::default() };

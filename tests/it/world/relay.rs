@@ -19,6 +19,11 @@ pub struct Relay {
 
 impl Relay {
     pub async fn start() -> Self {
+        Self::to(azurite::port()).await
+    }
+
+    /// The same before another storage.
+    pub async fn to(storage: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, opened) = watch::channel(true);
@@ -27,7 +32,7 @@ impl Relay {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *opened.borrow() {
-                    tokio::spawn(pass(client, opened.clone(), Arc::clone(&counted)));
+                    tokio::spawn(pass(client, storage, opened.clone(), Arc::clone(&counted)));
                 }
             }
         });
@@ -52,8 +57,8 @@ impl Relay {
     }
 }
 
-async fn pass(client: TcpStream, mut opened: watch::Receiver<bool>, lists: Arc<AtomicUsize>) {
-    let Ok(storage) = TcpStream::connect(("127.0.0.1", azurite::port())).await else { return };
+async fn pass(client: TcpStream, storage: u16, mut opened: watch::Receiver<bool>, lists: Arc<AtomicUsize>) {
+    let Ok(storage) = TcpStream::connect(("127.0.0.1", storage)).await else { return };
     let (asks, mut answers) = client.into_split();
     let (mut hears, says) = storage.into_split();
     tokio::select! {
