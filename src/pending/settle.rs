@@ -383,8 +383,8 @@ impl Settling<'_, '_> {
         .await?;
         if !patch.is_empty() {
             let twin = self.work.patch_twin(self.id, &patch, &active.etag).await?;
-            let desired = (!merged.desired.is_empty()).then_some(twin.desired.version);
-            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, desired)).await?;
+            self.change(|note| note.slot_mut(role).own.wrote_twin(twin.version, twin.desired.version))
+                .await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;

@@ -115,7 +115,7 @@ impl Slot {
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make
-    /// identities (`by_clients`), no later life takes an announced deletion back: it may be of the app's own making.
+    /// identities (`by_clients`), a creation does not take an announced deletion back: it may be the app's own.
     pub(crate) fn fold(&mut self, heard: &Heard, now: Timestamp, by_clients: bool) {
         if let Some(sequence) = heard.at.sequence {
             if self.newest.get(&heard.at.log).is_some_and(|newest| sequence <= *newest) {
@@ -133,11 +133,9 @@ impl Slot {
         }
         if heard.created {
             self.created = self.created.max(Some(at));
-        }
-        // What is written after that is of a later life.
-        if heard.ordered && by_clients && !heard.deleted && self.deleted.is_some_and(|deleted| deleted <= at)
-        {
-            self.deleted = None;
+            if heard.ordered && by_clients && self.deleted.is_some_and(|deleted| deleted <= at) {
+                self.deleted = None;
+            }
         }
         self.writes.fold(heard.writes.clone());
     }

@@ -43,8 +43,8 @@ pub(crate) struct Work<'a> {
 /// The versions that writes to one twin returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wrote {
-    /// Of the twin, and of its desired properties where they were written.
-    pub(crate) twin: Option<(u64, Option<u64>)>,
+    /// Of the twin, and of its desired properties.
+    pub(crate) twin: Option<(u64, u64)>,
     /// Of its reported properties.
     pub(crate) reported: Option<u64>,
 }

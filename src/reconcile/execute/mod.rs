@@ -106,8 +106,7 @@ impl Work<'_> {
         let (target, deadline) = self.pass.for_write(self.pass.target(), OperationClass::TwinWrite).await?;
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
-        let desired = patch.contains_key("properties").then_some(twin.desired.version);
-        self.wrote.get_or_insert_default().twin = Some((twin.version, desired));
+        self.wrote.get_or_insert_default().twin = Some((twin.version, twin.desired.version));
         Ok(twin)
     }
 

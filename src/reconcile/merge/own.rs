@@ -35,13 +35,10 @@ impl OwnWrites {
         *self == Self::default()
     }
 
-    /// A write returned these versions: of the twin, and of its desired properties where it wrote any. Where it wrote
-    /// none, the desired version is that of somebody else's write.
-    pub(crate) fn wrote_twin(&mut self, version: u64, desired: Option<u64>) {
+    /// A write of tags or desired returned these versions.
+    pub(crate) fn wrote_twin(&mut self, version: u64, desired: u64) {
         keep(&mut self.versions, version);
-        if let Some(desired) = desired {
-            keep(&mut self.desired, desired);
-        }
+        keep(&mut self.desired, desired);
         (self.writing.tags, self.writing.desired) = Default::default();
     }
 

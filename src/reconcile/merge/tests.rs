@@ -93,7 +93,7 @@ fn the_apps_own_write_is_no_clients_whatever_its_time() {
     let former = twin(&[("rate", json!(9), SOON, 4)], json!({}));
     let active = twin(&[("rate", json!(5), LATER, 7)], json!({}));
     let mut known = Known::default();
-    known.own.wrote_twin(20, Some(7));
+    known.own.wrote_twin(20, 7);
     assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
     known.own = OwnWrites { writing: desired(json!({"rate": 5}), LATER), ..OwnWrites::default() };
     assert_eq!(
