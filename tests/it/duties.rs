@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::world::processes::root;
 use crate::world::relay::Relay;
 use crate::world::{Options, World};
 
@@ -26,6 +27,18 @@ impl World {
             self.holder().await.as_str().is_some_and(|holder| holder.starts_with(&named))
         })
         .await;
+    }
+}
+
+#[test]
+fn the_app_has_no_function_that_a_timer_starts() {
+    let folders = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path().join("function.json"));
+    let functions: Vec<_> = folders.filter(|file| file.exists()).collect();
+    assert_eq!(functions.len(), 3, "registry-sync, twin-sync, hub-router: {functions:?}");
+    for file in functions {
+        let function: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let bindings = function["bindings"].as_array().unwrap();
+        assert!(bindings.iter().all(|binding| binding["type"] != "timerTrigger"), "{}", file.display());
     }
 }
 

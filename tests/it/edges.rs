@@ -72,7 +72,7 @@ async fn what_an_invocation_had_no_time_to_read_is_carried_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_pending_note_that_cannot_be_read_holds_up_nobody() {
+async fn a_pending_note_that_cannot_be_read_holds_up_nobody() {
     let world = with_a_device("noted", Vec::new()).await;
     storage::container(&world).put("pending/noted.json", b"not a note").await;
     let handler = world.handler("noted").await;

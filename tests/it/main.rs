@@ -6,30 +6,38 @@
 //! |---|---|
 //! | changes of a batch mixed up between devices; tags-only changes; desired or reported lost; removed keys kept; replaced twins merged | `twins`, `reported` |
 //! | only the first of several events read; module twins written over device twins; thumbprints, status, parents not copied; rolled keys minted anew | `registry` |
-//! | the standby wiped while the active hub is down, throttled or answers for nobody; deletes in any number; a second life deleted | `registry`, `schedules` |
+//! | the standby wiped while the active hub is down, throttled or answers for nobody; deletes in any number; a second life deleted | `registry`, `schedules`, `deletes` |
+//! | accepted writes lost when the roles change; old values over new ones; removals undone; what is pending turned round | `rejoining`, `backlog`, `accepted` |
+//! | what one process remembers decides; a frozen process writes to the hub that is active meanwhile | `moved`, `frozen` |
+//! | many notes, or a bad one, holding up everybody; a dead hub making the live one work | `notes` |
 //! | acknowledged before it was done; one bad event or device stopping the others; errors of the source ending the process | `failures`, `edges`, `handler` |
 //! | real devices kicked off by the copy of their own reported properties | `reported` |
 //! | two active hubs, stale writers, half promotions, a lost record | `promotion`, `schedules` |
 //! | a router without an answer | `router` |
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-mod attack;
+mod accepted;
 mod backlog;
 mod circles;
 mod cli;
+mod deletes;
 mod duties;
 mod edges;
 mod failures;
 mod floors;
+mod frozen;
 mod handler;
 mod hub_names;
 mod kill;
+mod moved;
+mod notes;
 mod promotion;
 mod registry;
 mod rejoining;
 mod reported;
 mod router;
 mod schedules;
+mod switching;
 mod sdk;
 mod throttled;
 mod twins;

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rand::RngExt;
 use serde_json::{Value, json};
 
 use crate::world::handler::{Handler, with_a_device};
 use crate::world::hub::Hub;
 use crate::world::news::quick;
+use crate::world::processes::send_signal;
+use crate::world::storage::container;
 use crate::world::{Options, World};
 
 /// The device is on both hubs.
@@ -22,7 +25,8 @@ async fn with_a_copy(id: &str, environment: Vec<(&'static str, String)>) -> (Wor
 struct Clients<'a> {
     world: &'a World,
     devices: Vec<String>,
-    accepted: BTreeMap<String, Vec<String>>,
+    /// By device, what was written and where.
+    accepted: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl Clients<'_> {
@@ -36,67 +40,122 @@ impl Clients<'_> {
                 _ => json!({"properties": {"desired": member}}),
             };
             hub.patch_twin(device, patch).await;
-            self.accepted.entry(device.clone()).or_default().push(name);
+            self.accepted.entry(device.clone()).or_default().push((name, hub.name.clone()));
         }
     }
 
     async fn assert_all_are_on(&self, hub: &Hub) {
         let fleet = hub.fleet().await;
         for (device, names) in &self.accepted {
-            let missing: Vec<_> = names
-                .iter()
-                .filter(|name| {
-                    let has = |section: &str| fleet[device][section].get(name.as_str()).is_some();
-                    !has("tags") && !has("desired")
-                })
-                .collect();
+            let has = |section: &str, name: &str| fleet[device][section].get(name).is_some();
+            let missing: Vec<_> =
+                names.iter().filter(|(name, _)| !has("tags", name) && !has("desired", name)).collect();
             assert!(missing.is_empty(), "{device} on {} lacks {missing:?}", hub.name);
         }
         assert_eq!(self.accepted.len(), self.devices.len(), "{:?}", self.world.pending().await);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn all_that_was_accepted_during_a_planned_promotion_under_traffic_is_on_both_hubs() {
+/// A world with a host, in which a rejoining ends soon and devices are on both hubs.
+async fn with_a_fleet(count: usize) -> (World, Vec<String>) {
     let mut environment = quick();
     environment.push(("HADR_SWEEP_EVERY_SECONDS", "1".to_owned()));
     let world = World::with(Options { environment, ..Options::default() }).await;
-    let devices: Vec<String> = (0..20).map(|n| format!("d{n}")).collect();
+    let devices: Vec<String> = (0..count).map(|n| format!("d{n}")).collect();
     for device in &devices {
         world.primary.create(device).await;
     }
+    world.settle().await;
+    (world, devices)
+}
+
+/// Writes where the router says, a second late, and for a while after it has said something new.
+async fn traffic(clients: &mut Clients<'_>) {
+    let (world, mut round, mut told) = (clients.world, 0, None::<Instant>);
     let mut talker = world.connect(&world.primary, "d0").await;
-    world.settle().await;
-    let mut clients = Clients { world: &world, devices, accepted: BTreeMap::new() };
-    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]);
-    let traffic = async {
-        let (mut round, mut moved) = (0, None::<Instant>);
-        // Clients learn of it within a second, and go on for a while where they are then.
-        loop {
-            let has_moved = moved.is_some_and(|moved| moved.elapsed() > Duration::from_secs(1));
-            clients.write(if has_moved { &world.secondary } else { &world.primary }, round).await;
-            if !has_moved {
-                assert_eq!(talker.report(&json!({ format!("r{round}"): round })).await, 204);
-            }
-            round += 1;
-            if moved.is_none() && world.route("d0").await["hub"] == "secondary" {
-                moved = Some(Instant::now());
-            }
-            if moved.is_some_and(|moved| moved.elapsed() > Duration::from_secs(4)) {
-                return round;
-            }
+    while told.is_none_or(|told| told.elapsed() < Duration::from_secs(4)) {
+        let has_moved = told.is_some_and(|told| told.elapsed() > Duration::from_secs(1));
+        clients.write(if has_moved { &world.secondary } else { &world.primary }, round).await;
+        if !has_moved {
+            assert_eq!(talker.report(&json!({ format!("r{round}"): round })).await, 204);
         }
-    };
-    let (promoted, rounds) = tokio::join!(promoted, traffic);
-    drop(talker);
-    assert_eq!(promoted.code, 0, "{promoted:?}");
-    assert!(rounds > 5, "{rounds} rounds of traffic");
+        round += 1;
+        if told.is_none() && is_told(world, "secondary").await {
+            told = Some(Instant::now());
+        }
+    }
+    assert!(round > 5, "{round} rounds of traffic");
+}
+
+/// All that was accepted is on both hubs once they are in sync.
+async fn all_is_on_both(clients: &Clients<'_>) {
+    let world = clients.world;
     world.eventually("in sync", async || world.standby_state().await == "in-sync").await;
+    // What was heard while both hubs were compared is compared after that.
+    world.eventually("all is compared", async || container(world).list("changed/").await.is_empty()).await;
     world.settle().await;
+    world.eventually("nothing is pending", async || world.pending().await.is_empty()).await;
     clients.assert_all_are_on(&world.primary).await;
     clients.assert_all_are_on(&world.secondary).await;
     world.assert_hubs_equal().await;
-    assert!(world.pending().await.is_empty(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_was_accepted_during_a_planned_promotion_under_traffic_is_on_both_hubs() {
+    let (world, devices) = with_a_fleet(20).await;
+    let mut clients = Clients { world: &world, devices, accepted: BTreeMap::new() };
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]);
+    let (promoted, ()) = tokio::join!(promoted, traffic(&mut clients));
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    all_is_on_both(&clients).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_was_accepted_is_on_both_hubs_though_the_handler_is_killed_again_and_again_meanwhile() {
+    let (world, devices) = with_a_fleet(20).await;
+    let mut clients = Clients { world: &world, devices, accepted: BTreeMap::new() };
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "drill"]);
+    let kills = async {
+        // Until well into the comparison that ends the rejoining.
+        for _ in 0..14 {
+            let pause = rand::rng().random_range(300..1500);
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            send_signal(world.handler_id().await, "KILL");
+        }
+    };
+    let (promoted, (), ()) = tokio::join!(promoted, kills, traffic(&mut clients));
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    all_is_on_both(&clients).await;
+}
+
+/// Whether the router names this hub; without an answer clients stay where they are.
+async fn is_told(world: &World, hub: &str) -> bool {
+    let Ok(answer) = world.http.get(format!("{}/d0", world.router)).send().await else { return false };
+    answer.json::<Value>().await.is_ok_and(|answer| answer["hub"] == hub)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_a_lost_hub_had_accepted_unheard_is_on_both_hubs_when_it_is_back_and_accepted() {
+    let (world, devices) = with_a_fleet(20).await;
+    let mut clients = Clients { world: &world, devices, accepted: BTreeMap::new() };
+    clients.write(&world.primary, 0).await;
+    world.settle().await;
+    world.host_post("/pause").await;
+    for round in 1..5 {
+        clients.write(&world.primary, round).await;
+    }
+    world.primary.outage("refuse").await;
+    world.promote("secondary", &["--force"]).await;
+    for round in 5..9 {
+        clients.write(&world.secondary, round).await;
+    }
+    world.host_post("/resume").await;
+    world.settle().await;
+    clients.assert_all_are_on(&world.secondary).await;
+    world.primary.outage("off").await;
+    let accepted = world.app(&["rejoin", "--accept"]).await;
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    all_is_on_both(&clients).await;
 }
 
 /// rate=5 is on both hubs, and the standby's event of that has not been read; rate=9 is on the primary, unread too.

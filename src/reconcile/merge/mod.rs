@@ -376,7 +376,10 @@ impl Meeting<'_> {
         ours: Option<Option<Timestamp>>,
     ) -> Option<Loss> {
         let (theirs, _) = (theirs?, ours?);
+        // A removal that is heard only after the value was brought here had not seen it.
+        let was_brought = member(&self.ours.values, path).is_none() && self.ours.brought_at(path).is_some();
         let unseen = self.theirs.writes.written_at(path).is_some()
+            || was_brought
             || theirs.zip(self.cut).is_none_or(|(theirs, cut)| theirs >= cut);
         if kept == Kept::Active && !unseen {
             return None;

@@ -1,7 +1,7 @@
 //! Azurite, one for the whole test binary: blob storage as the app sees it.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use super::processes::root;
@@ -31,8 +31,36 @@ pub fn connection_string_for(port: u16) -> String {
     )
 }
 
-/// Starts it under a watchdog that ends it when this process is gone, however it went.
+/// Starts it; it ends with this process.
 fn start() -> u16 {
+    let (child, port) = spawn();
+    // Its standard input stays open for as long as this process lives.
+    std::mem::forget(child);
+    port
+}
+
+/// One of a test's own, for what would keep the others waiting. It ends when it is dropped.
+pub struct Azurite {
+    pub port: u16,
+    child: Child,
+}
+
+impl Azurite {
+    pub fn start() -> Self {
+        let (child, port) = spawn();
+        Self { port, child }
+    }
+}
+
+impl Drop for Azurite {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts it under a watchdog that ends it when its standard input ends, as it does with this process.
+fn spawn() -> (Child, u16) {
     let script = root().join("target/test-parts/node_modules/azurite/dist/src/blob/main.js");
     assert!(script.exists(), "{} is missing: run tests/run", script.display());
     let mut child = Command::new("sh")
@@ -56,7 +84,5 @@ fn start() -> u16 {
         })
         .expect("Azurite says which port it listens on");
     std::thread::spawn(move || lines.for_each(drop));
-    // Its standard input stays open for as long as this process lives.
-    std::mem::forget(child);
-    port
+    (child, port)
 }

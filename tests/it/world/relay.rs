@@ -1,5 +1,10 @@
 //! A door to storage that can be shut.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -9,25 +14,38 @@ use super::azurite;
 pub struct Relay {
     pub port: u16,
     open: watch::Sender<bool>,
+    lists: Arc<AtomicUsize>,
 }
 
 impl Relay {
     pub async fn start() -> Self {
+        Self::to(azurite::port()).await
+    }
+
+    /// The same before another storage.
+    pub async fn to(storage: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, opened) = watch::channel(true);
+        let lists = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&lists);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *opened.borrow() {
-                    tokio::spawn(pass(client, opened.clone()));
+                    tokio::spawn(pass(client, storage, opened.clone(), Arc::clone(&counted)));
                 }
             }
         });
-        Self { port, open }
+        Self { port, open, lists }
     }
 
     pub fn connection_string(&self) -> String {
         azurite::connection_string_for(self.port)
+    }
+
+    /// How many listings have been asked for so far.
+    pub fn lists(&self) -> usize {
+        self.lists.load(Ordering::Relaxed)
     }
 
     pub fn shut(&self) {
@@ -39,10 +57,25 @@ impl Relay {
     }
 }
 
-async fn pass(mut client: TcpStream, mut opened: watch::Receiver<bool>) {
-    let Ok(mut storage) = TcpStream::connect(("127.0.0.1", azurite::port())).await else { return };
+async fn pass(client: TcpStream, storage: u16, mut opened: watch::Receiver<bool>, lists: Arc<AtomicUsize>) {
+    let Ok(storage) = TcpStream::connect(("127.0.0.1", storage)).await else { return };
+    let (asks, mut answers) = client.into_split();
+    let (mut hears, says) = storage.into_split();
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut client, &mut storage) => {}
+        () = asked(asks, says, &lists) => {}
+        _ = tokio::io::copy(&mut hears, &mut answers) => {}
         _ = opened.wait_for(|open| !open) => {}
+    }
+}
+
+/// Passes requests on; a request line comes in one piece.
+async fn asked(mut asks: OwnedReadHalf, mut says: OwnedWriteHalf, lists: &AtomicUsize) {
+    let mut some = vec![0; 64 * 1024];
+    while let Ok(read @ 1..) = asks.read(&mut some).await {
+        let found = some[..read].windows(9).filter(|window| window == b"comp=list").count();
+        lists.fetch_add(found, Ordering::Relaxed);
+        if says.write_all(&some[..read]).await.is_err() {
+            return;
+        }
     }
 }

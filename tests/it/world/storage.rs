@@ -65,7 +65,15 @@ impl Container {
 
     /// Writes a blob, whatever is there.
     pub async fn put(&self, blob: &str, bytes: impl Into<Vec<u8>>) {
-        let request = self.http.put(self.url(blob)).header("x-ms-version", "2021-08-06");
+        self.put_with(blob, bytes, &[]).await;
+    }
+
+    /// The same, with this metadata.
+    pub async fn put_with(&self, blob: &str, bytes: impl Into<Vec<u8>>, metadata: &[(&str, &str)]) {
+        let mut request = self.http.put(self.url(blob)).header("x-ms-version", "2021-08-06");
+        for (name, value) in metadata {
+            request = request.header(format!("x-ms-meta-{name}"), *value);
+        }
         let response = request.header("x-ms-blob-type", "BlockBlob").body(bytes.into()).send().await.unwrap();
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
