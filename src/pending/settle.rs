@@ -21,6 +21,9 @@ const ROUNDS: u32 = 6;
 /// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
 const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
 
+/// Tries after which an identity of which nobody says who made it counts as a client's.
+const UNDECIDED: u32 = 4;
+
 /// Which life of an identity the active hub has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
@@ -178,8 +181,13 @@ impl Settling<'_, '_> {
         if self.was_deleted_here() || self.former_has_our_copy().await? {
             return Ok(Settled::Done);
         }
+        self.intend_to_create().await?;
         let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
         let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
+        if !matches!(outcome, Outcome::Written | Outcome::TargetSilent(_)) {
+            let (active, before) = (self.terms.active, self.note.slot(self.terms.active).own.created.clone());
+            self.change(|note| note.slot_mut(active).own.created.clone_from(&before)).await?;
+        }
         match outcome {
             Outcome::Written => {
                 self.remember_creation().await?;
@@ -217,6 +225,25 @@ impl Settling<'_, '_> {
             Look::Absent => Err(Stop::Again),
             Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
         }
+    }
+
+    /// Whoever hears of a deletion from now on knows that what is there next may be of our own making. One that has been
+    /// heard since the note was read is looked at first.
+    async fn intend_to_create(&self) -> Result<(), Stop> {
+        if self.id.module.is_some() {
+            return Ok(());
+        }
+        let (active, known) = (self.terms.active, self.note.slot(self.terms.active).deleted);
+        let mut is_news = false;
+        self.change(|note| {
+            let slot = note.slot_mut(active);
+            is_news = slot.deleted != known;
+            if !is_news {
+                slot.own.created = Some(String::new());
+            }
+        })
+        .await?;
+        if is_news { Err(Stop::Again) } else { Ok(()) }
     }
 
     async fn remember_creation(&mut self) -> Result<(), Stop> {
@@ -322,7 +349,11 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        if active.own.made(generation) {
+        if active.own.made(None) && active.deleted.is_some() && self.note.attempts < UNDECIDED {
+            // Another process is about to say which life it made.
+            return Err(Stop::pending(Cause::contended()));
+        }
+        if active.own.made(generation) && !(active.own.made(None) && active.deleted.is_some()) {
             let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
             let is_over =
                 active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);
@@ -421,7 +452,7 @@ impl Settling<'_, '_> {
         Err(stop)
     }
 
-    async fn change(&self, change: impl Fn(&mut PendingNote)) -> Result<(), Stop> {
+    async fn change(&self, mut change: impl FnMut(&mut PendingNote)) -> Result<(), Stop> {
         let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         let changed = self.store.change(self.id, |before| {
             let mut note = before.filter(|note| note.is_of(diverged)).unwrap_or_else(|| {
