@@ -182,24 +182,33 @@ impl SectionWrites {
 
     /// Whether it says that the member at `path` has exactly this value, or is gone.
     pub fn says(&self, path: &[String], value: Option<&Value>) -> bool {
-        let is_whole = |(above, (written, _)): (&Path, &(Written, Option<Timestamp>))| {
-            path.starts_with(above) && (above.len() == path.len() || *written != Written::Object)
-        };
-        if !self.0.iter().any(is_whole) {
-            return false;
-        }
-        let mut document = Object::new();
-        self.apply_to(&mut document);
-        member(&document, path) == value
+        self.decides(path) && member(&self.document(), path) == value
     }
 
     /// Whether `other` says all that this says.
     pub fn is_said_by(&self, other: &Self) -> bool {
+        let document = other.document();
+        let says = |path: &Path, value| other.decides(path) && member(&document, path) == value;
         self.0.iter().all(|(path, (written, _))| match written {
             Written::Set(Value::Object(_)) | Written::Object => true,
-            Written::Set(value) => other.says(path, Some(value)),
-            Written::Removed => other.says(path, None),
+            Written::Set(value) => says(path, Some(value)),
+            Written::Removed => says(path, None),
         })
+    }
+
+    /// Whether it says what the whole member at `path` is.
+    fn decides(&self, path: &[String]) -> bool {
+        let whole = |above: &[String]| {
+            let written = self.0.get(above).map(|(written, _)| written);
+            written.is_some_and(|written| above.len() == path.len() || *written != Written::Object)
+        };
+        (0..=path.len()).filter_map(|length| path.get(..length)).any(whole)
+    }
+
+    fn document(&self) -> Object {
+        let mut document = Object::new();
+        self.apply_to(&mut document);
+        document
     }
 }
 

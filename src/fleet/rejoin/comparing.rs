@@ -80,6 +80,11 @@ impl Comparing<'_> {
                 let made = |note: &mut PendingNote| note.slot_mut(target).own.created = Some(String::new());
                 return self.change(id, made).await.map(|()| true);
             }
+            (Look::Absent, Look::Present(_)) => {
+                let end = note.slot(self.back.source_role).deleted.unwrap_or_else(Timestamp::now);
+                let deleted = |note: &mut PendingNote| note.slot_mut(target).own.deleted_for = Some(end);
+                return self.change(id, deleted).await.map(|()| true);
+            }
             _ => return Ok(true),
         };
         if says_the_same(&active, &former) {

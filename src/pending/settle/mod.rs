@@ -4,36 +4,22 @@
 //! the write, and the version that the write returned is kept after it. So whoever settles next, in whichever process,
 //! tells the app's own writes from clients'.
 
+mod lifecycle;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::lifecycle::Life;
 use super::losses::LossStore;
 use super::note::{PendingNote, Tried};
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, IdentityId, Object, SectionWrites, TwinDocument, TwinWrites};
-use crate::reconcile::{Ask, Cause, Former, Look, Loss, Merge, Outcome, Reason, Stop, Work, Wrote, in_words};
+use crate::model::{IdentityId, Object, SectionWrites, TwinDocument, TwinWrites};
+use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Reason, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
-
-/// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
-const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
-
-/// Tries after which an identity of which nobody says who made it counts as a client's.
-const UNDECIDED: u32 = 4;
-
-/// Which life of an identity the active hub has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Life {
-    /// The one that the former hub has.
-    Same,
-    /// This program made it again, before it was heard that a client had deleted it.
-    OurOwnAfterItsEnd,
-    /// A client made it again, then.
-    New(Timestamp),
-}
 
 /// How a settlement ended.
 #[derive(Debug)]
@@ -176,147 +162,6 @@ impl Settling<'_, '_> {
         Settled::Pending(Tried { waits_for: Some(self.terms.former), ..cause.into() })
     }
 
-    /// Created there and not yet here, or deleted here.
-    async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
-        if self.was_deleted_here() || self.former_has_our_copy().await? {
-            return Ok(Settled::Done);
-        }
-        self.intend_to_create().await?;
-        let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
-        let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
-        if !matches!(outcome, Outcome::Written | Outcome::TargetSilent(_)) {
-            let (active, before) = (self.terms.active, self.note.slot(self.terms.active).own.created.clone());
-            self.change(|note| note.slot_mut(active).own.created.clone_from(&before)).await?;
-        }
-        match outcome {
-            Outcome::Written => {
-                self.remember_creation().await?;
-                // What a bulk call does not honour is seen by looking again.
-                Err(Stop::Again)
-            }
-            Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Err(Stop::Again),
-            Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
-            Outcome::Pending(cause) => Ok(cause.into()),
-            outcome => Err(Stop::At(outcome)),
-        }
-    }
-
-    /// Whether a client deleted it on the active hub, after whatever life the former one tells of. What this program
-    /// made and is not there any more was deleted, also before that is announced.
-    fn was_deleted_here(&self) -> bool {
-        let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        let made_here = active.own.created.as_deref().and_then(made_at);
-        let last = match made_here {
-            Some(made) => active.deleted.max(Some(made)),
-            // The deletion that is heard here may be the app's own, which followed one on the former hub.
-            None => active.own.deleted_for.or(active.deleted),
-        };
-        last.is_some_and(|last| former.created.is_none_or(|created| created <= last))
-    }
-
-    /// What the former hub has was put there by this program: whoever deleted it here has not been heard yet.
-    async fn former_has_our_copy(&mut self) -> Result<bool, Stop> {
-        let own = self.note.slot(self.terms.former).own.clone();
-        if own.created.is_none() || own.made(None) {
-            return Ok(own.created.is_some());
-        }
-        match self.work.pass.source_identity(self.id).await {
-            Look::Present(entry) => Ok(own.made(entry.generation_id())),
-            Look::Absent => Err(Stop::Again),
-            Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
-        }
-    }
-
-    /// Whoever hears of a deletion from now on knows that what is there next may be of our own making. One that has been
-    /// heard since the note was read is looked at first.
-    async fn intend_to_create(&self) -> Result<(), Stop> {
-        if self.id.module.is_some() {
-            return Ok(());
-        }
-        let (active, known) = (self.terms.active, self.note.slot(self.terms.active).deleted);
-        let mut is_news = false;
-        self.change(|note| {
-            let slot = note.slot_mut(active);
-            is_news = slot.deleted != known;
-            if !is_news {
-                slot.own.created = Some(String::new());
-            }
-        })
-        .await?;
-        if is_news { Err(Stop::Again) } else { Ok(()) }
-    }
-
-    async fn remember_creation(&mut self) -> Result<(), Stop> {
-        if self.id.module.is_some() {
-            return Ok(());
-        }
-        let generation = match self.work.pass.target_identity(self.id).await {
-            Look::Present(made) => made.generation_id().map(str::to_owned),
-            _ => None,
-        };
-        let (active, generation) = (self.terms.active, Some(generation.unwrap_or_default()));
-        self.change(|note| note.slot_mut(active).own.created.clone_from(&generation)).await
-    }
-
-    /// Deleted there, or never there.
-    async fn gone_on_the_former(&mut self) -> Result<Settled, Stop> {
-        let Some(deleted) = self.note.slot(self.terms.former).deleted else { return Ok(Settled::Done) };
-        if self.has_a_later_life(deleted).await? {
-            let loss = self.lost_deletion();
-            self.losses.add(self.id, self.terms.epoch, &[loss]).await?;
-            return Ok(Settled::Done);
-        }
-        let role = self.terms.active;
-        self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
-        let ask = Ask { announced_delete: true, ..Ask::default() };
-        match Box::pin(self.work.reconcile(self.id, ask)).await {
-            Outcome::Written => {
-                self.change(|note| note.slot_mut(role).own.created = None).await?;
-                Ok(Settled::Done)
-            }
-            Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Ok(Settled::Done),
-            Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
-            Outcome::Pending(cause) => Ok(cause.into()),
-            outcome => Err(Stop::At(outcome)),
-        }
-    }
-
-    fn lost_deletion(&self) -> Loss {
-        Loss {
-            section: "registry".to_owned(),
-            path: Vec::new(),
-            active: Value::from("made again since"),
-            former_active: Value::Null,
-            kept: "active".to_owned(),
-        }
-    }
-
-    /// Whether a client made it again on the active hub since the roles changed.
-    async fn has_a_later_life(&mut self, deleted: Timestamp) -> Result<bool, Stop> {
-        let active = self.note.slot(self.terms.active);
-        let said = active.created.is_some_and(|created| created > deleted) && active.own.created.is_none();
-        if self.id.module.is_some() {
-            return Ok(said);
-        }
-        let entry = self.entry().await?;
-        let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else {
-            return Ok(said);
-        };
-        if self.note.slot(self.terms.active).own.made(Some(generation)) {
-            return Ok(false);
-        }
-        let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
-        Ok(made_at(generation).map_or(said, |made| made >= since.max(deleted)))
-    }
-
-    async fn entry(&mut self) -> Result<Option<IdentityDocument>, Stop> {
-        match self.work.pass.target_identity(self.id).await {
-            Look::Present(entry) => Ok(Some(entry)),
-            Look::Absent => Err(Stop::Again),
-            Look::Unreachable(error) => Err(Stop::target(&error)),
-        }
-    }
-
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
         match self.life_here().await? {
             Life::Same => {}
@@ -337,57 +182,6 @@ impl Settling<'_, '_> {
             return Err(Stop::Again);
         }
         self.bring_over(Former::Twin(former), active).await
-    }
-
-    /// Which life of the identity the active hub has, as far as anything was heard of its end or beginning there.
-    async fn life_here(&mut self) -> Result<Life, Stop> {
-        let (former, active) =
-            (self.note.slot(self.terms.former).clone(), self.note.slot(self.terms.active).clone());
-        let heard = active.deleted.max(active.created);
-        if heard.is_none() || heard <= active.remade {
-            return Ok(Life::Same);
-        }
-        let entry = self.entry().await?;
-        let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        if active.own.made(None) && active.deleted.is_some() && self.note.attempts < UNDECIDED {
-            // Another process is about to say which life it made.
-            return Err(Stop::pending(Cause::contended()));
-        }
-        if active.own.made(generation) && !(active.own.made(None) && active.deleted.is_some()) {
-            let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
-            let is_over =
-                active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);
-            return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
-        }
-        let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
-        let made = generation.and_then(made_at).or(active.created);
-        Ok(made.filter(|made| *made >= since).map_or(Life::Same, Life::New))
-    }
-
-    /// Whether the registry entry on the active hub is older than what the former one has: of a life before, or of
-    /// another status.
-    async fn entry_is_the_formers(
-        &mut self,
-        former: &TwinDocument,
-        active: &TwinDocument,
-    ) -> Result<bool, Stop> {
-        let since = self.terms.since(self.terms.active);
-        if former.is_enabled() != active.is_enabled() {
-            let (theirs, ours) = (status_changed(former), status_changed(active));
-            let ours_is_a_clients = since.is_none_or(|since| ours.is_some_and(|ours| ours >= since));
-            return Ok(!ours_is_a_clients || theirs > ours);
-        }
-        let Some(created) = self.note.slot(self.terms.former).created.filter(|_| self.id.module.is_none())
-        else {
-            return Ok(false);
-        };
-        let own = self.note.slot(self.terms.active).own.clone();
-        if own.entry.as_ref() == Some(&former.device_etag) {
-            return Ok(false);
-        }
-        let entry = self.entry().await?;
-        let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        Ok(!own.made(generation) && generation.and_then(made_at).is_some_and(|made| made < created))
     }
 
     /// Brings over what the two twins, and what was heard, say.
@@ -501,26 +295,4 @@ pub(super) fn twin_patch(merged: &Merge) -> Object {
         patch.insert("properties".to_owned(), Value::Object(desired.into_iter().collect()));
     }
     patch
-}
-
-fn status_changed(twin: &TwinDocument) -> Option<Timestamp> {
-    twin.other.get("statusUpdateTime").and_then(Value::as_str).and_then(|text| text.parse().ok())
-}
-
-/// When an identity of this generation was made, where a generation is a time.
-fn made_at(generation: &str) -> Option<Timestamp> {
-    let ticks = generation.parse::<i64>().ok()?.checked_sub(TICKS_BEFORE_1970)?;
-    Timestamp::from_nanosecond(i128::from(ticks) * 100).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_generation_is_the_time_at_which_it_was_made() {
-        assert_eq!(made_at("638912345678901234").unwrap().to_string(), "2025-08-19T21:09:27.8901234Z");
-        assert_eq!(made_at("not a number"), None);
-    }
 }
