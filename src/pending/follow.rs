@@ -10,7 +10,7 @@ use super::slot::Heard;
 use super::store::PendingStore;
 use crate::iothub::HubError;
 use crate::model::{IdentityId, TwinDocument};
-use crate::reconcile::{Cause, Outcome, Reason, Stop, Work, in_words};
+use crate::reconcile::{Cause, Look, Outcome, Reason, Stop, Work, in_words};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
@@ -31,6 +31,10 @@ pub(crate) async fn follow(
     let cause = Cause::new(Reason::SourceUnreachable, in_words(error));
     for round in 0..ROUNDS {
         work.take_place().await;
+        if round > 0 && !matches!(work.pass.source_twin(id).await, Look::Unreachable(_)) {
+            // Whoever wrote meanwhile may have read it; the note is tried again, by looking.
+            return Ok(());
+        }
         match once(work, store, id, heard, &cause, round == 0).await {
             Ok(()) => return Ok(()),
             Err(Stop::Again) => {}
