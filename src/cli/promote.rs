@@ -94,7 +94,7 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
             show(&in_words(&lag));
             Ok(false)
         }
-        Ok(lag) if lag.is_none(arguments.accept_pending) || at_most.is_zero() => {
+        Ok(lag) if lag.is_none(arguments.accept_pending) || (at_most.is_zero() && !lag.comparing) => {
             show(&in_words(&lag));
             Ok(true)
         }

@@ -18,6 +18,9 @@ const MARK_EVERY: Duration = Duration::from_secs(5);
 /// For one round of marks.
 const MARKS: Duration = Duration::from_secs(30);
 
+/// For the comparison of what an earlier rejoining left.
+const COMPARISON: Duration = Duration::from_secs(90);
+
 /// Notes are counted so far.
 const COUNTED: usize = 10_000;
 
@@ -64,7 +67,9 @@ pub async fn drain(
     accept_pending: bool,
     say: impl Fn(&Lag),
 ) -> Result<Lag, CannotDrain> {
-    let (since, until) = (Timestamp::now(), Instant::now() + at_most);
+    // Until what an earlier rejoining left has been compared, also who waits for no event waits.
+    let longest = if at_most.is_zero() { COMPARISON } else { at_most };
+    let (since, until) = (Timestamp::now(), Instant::now() + longest);
     let (mut marked, mut said) = (None::<Instant>, None);
     loop {
         let (behind, partitions) = markers.behind(since).await.map_err(CannotDrain::Storage)?;
@@ -77,7 +82,8 @@ pub async fn drain(
             parts => !parts.map_err(CannotDrain::Storage)?.is_empty(),
         };
         let lag = Lag { behind, partitions, pending, comparing };
-        if lag.is_none(accept_pending) || (marked.is_some() && Instant::now() >= until) || at_most.is_zero() {
+        let waits = !at_most.is_zero() || lag.comparing;
+        if lag.is_none(accept_pending) || (marked.is_some() && Instant::now() >= until) || !waits {
             return Ok(lag);
         }
         if (partitions == 0 || !lag.behind.is_empty())

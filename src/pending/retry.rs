@@ -125,7 +125,7 @@ impl Pending {
     /// # Errors
     /// In words.
     pub async fn give_up(&self, id: &IdentityId, record: &RoutingRecord) -> Result<(), String> {
-        let Some((note, _)) = self.store.of(id).await.map_err(in_storage)? else {
+        let Some((note, _)) = self.store.of(id).await.map_err(StorageError::in_words)? else {
             return Err("it is not pending".to_owned());
         };
         let said = note.slot(record.standby);
@@ -133,7 +133,7 @@ impl Pending {
         if said.deleted.is_some() {
             losses.push(Loss::of_lifecycle("deleted"));
         }
-        self.losses.add(id, record.epoch, &losses).await.map_err(in_storage)?;
+        self.losses.add(id, record.epoch, &losses).await.map_err(StorageError::in_words)?;
         let at = At { now: Timestamp::now(), epoch: record.epoch };
         let changed = self.store.change(id, |before| {
             let mut note = before?;
@@ -143,7 +143,7 @@ impl Pending {
             note.rests(at);
             Some(note)
         });
-        changed.await.map(drop).map_err(in_storage)
+        changed.await.map(drop).map_err(StorageError::in_words)
     }
 
     async fn retry_from(
@@ -155,7 +155,7 @@ impl Pending {
         let mut retried = Retried::default();
         let (mut next, mut run) = (from, None);
         loop {
-            let page = self.store.page(next.as_deref()).await.map_err(in_storage)?;
+            let page = self.store.page(next.as_deref()).await.map_err(StorageError::in_words)?;
             if run.is_none() && !page.entries.is_empty() {
                 run = Some(Run::begin(self, deadline).await?);
             }
@@ -244,14 +244,14 @@ impl<'a> Run<'a> {
         if terms.compared {
             return Ok(false);
         }
-        if store.of(id).await.map_err(in_storage)?.is_none() {
+        if store.of(id).await.map_err(StorageError::in_words)?.is_none() {
             return Ok(true);
         }
         match settle(work, store, losses, id, terms).await {
             Ok(Settled::Done) => {
                 let list = terms.list(self.pass.lease.lease().closing);
                 let one = Changed { identity: id.clone(), deleted: false };
-                changed.add(list, "pending", vec![one]).await.map_err(in_storage)?;
+                changed.add(list, "pending", vec![one]).await.map_err(StorageError::in_words)?;
                 tracing::info!(identity = %id, "no longer pending");
                 Ok(true)
             }
@@ -261,7 +261,7 @@ impl<'a> Run<'a> {
     }
 
     async fn reconcile_one(&self, work: &mut Work<'_>, id: &IdentityId) -> Result<bool, String> {
-        let Some((note, etag)) = self.pending.store.of(id).await.map_err(in_storage)? else {
+        let Some((note, etag)) = self.pending.store.of(id).await.map_err(StorageError::in_words)? else {
             return Ok(true);
         };
         self.name_what_is_overwritten(&note).await?;
@@ -288,7 +288,7 @@ impl<'a> Run<'a> {
         let said = &note.slot(self.pass.target_role()).writes;
         let left = TwinWrites { tags: Default::default(), ..said.clone() };
         let losses = Loss::of_writes(&left);
-        self.pending.losses.add(&note.identity, note.epoch, &losses).await.map_err(in_storage)
+        self.pending.losses.add(&note.identity, note.epoch, &losses).await.map_err(StorageError::in_words)
     }
 
     async fn not_now(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {
@@ -311,7 +311,7 @@ impl<'a> Run<'a> {
             note.tried(&tried, at);
             Some(note)
         });
-        changed.await.map(|_| false).map_err(in_storage)
+        changed.await.map(|_| false).map_err(StorageError::in_words)
     }
 
     /// Takes the note away, unless it has changed since.
@@ -324,7 +324,7 @@ impl<'a> Run<'a> {
                 Ok(true)
             }
             Err(StorageError::Conflict) => Ok(false),
-            Err(error) => Err(in_storage(error)),
+            Err(error) => Err(error.in_words()),
         }
     }
 }
@@ -356,8 +356,4 @@ impl Pass<'_> {
         };
         if is_limited(self.source()) || is_limited(self.target()) { FEW_AT_ONCE } else { MANY_AT_ONCE }
     }
-}
-
-fn in_storage(error: StorageError) -> String {
-    format!("storage: {error:?}")
 }

@@ -17,6 +17,7 @@ use crate::iothub::{Deadline, Lane};
 use crate::pending::{Changed, Pending, Terms};
 use crate::reconcile::{HeldLease, Pass, Reason};
 use crate::routing::{HubRole, Marker, PartitionProgress, ProgressLog};
+use crate::storage::StorageError;
 
 /// Replicates identities from the active hub to the standby.
 #[derive(Debug)]
@@ -67,7 +68,7 @@ impl Engine {
             intake(batch, hub(HubRole::Primary), hub(HubRole::Secondary));
         let lease = HeldLease::take(&shared.leases).await?;
         for letter in &dead {
-            if self.dead_letters.keep(letter).await.map_err(in_storage)? {
+            if self.dead_letters.keep(letter).await.map_err(StorageError::in_words)? {
                 tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
             }
         }
@@ -119,13 +120,13 @@ impl Engine {
         answered(pass, &ended).await?;
         for one in &ended {
             if let Ending::TargetSilent(why) = &one.ending {
-                flow.without_an_answer(&one.id, why).await.map_err(in_storage)?;
+                flow.without_an_answer(&one.id, why).await.map_err(StorageError::in_words)?;
             }
         }
         // Last: what is listed has been heard, and what was heard is in a note.
         let list = terms.list(pass.lease.lease().closing);
         let place = format!("{}-{}", batch.event_hub, batch.partition);
-        self.pending.changed.add(list, &place, changed).await.map_err(in_storage)?;
+        self.pending.changed.add(list, &place, changed).await.map_err(StorageError::in_words)?;
         Ok(ended)
     }
 
@@ -171,10 +172,6 @@ async fn answered(pass: &Pass<'_>, ended: &[Ended]) -> Result<(), String> {
         Some(why) if !pass.target_answers().await => Err(format!("the target hub gives no answer: {why}")),
         _ => Ok(()),
     }
-}
-
-fn in_storage(error: crate::storage::StorageError) -> String {
-    format!("storage: {error:?}")
 }
 
 /// Hub calls end before the invocation does: what they leave must still be written down.

@@ -30,6 +30,13 @@ pub enum StorageError {
     Rejected(String),
 }
 
+impl StorageError {
+    /// For the log, and for whoever can only wait.
+    pub fn in_words(self) -> String {
+        format!("storage: {self:?}")
+    }
+}
+
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -140,7 +140,8 @@ async fn status_shows_how_far_a_rejoining_is_and_the_dry_run_what_its_end_would_
     assert_eq!((&rejoining["stage"], &status["unreadable"]), (&json!("moving"), &json!(1)), "{status}");
     assert_eq!((&rejoining["planned"], &rejoining["accepted"]), (&json!(true), &json!(false)), "{status}");
     let partitions = (&rejoining["partitionsPassed"], &rejoining["partitionsKnown"]);
-    assert_eq!(partitions, (&json!(1), &json!(2)), "{status}");
+    // A mark of a clock that is years ahead proves nothing.
+    assert_eq!(partitions, (&json!(0), &json!(2)), "{status}");
     assert_eq!((&rejoining["pending"], &rejoining["listed"]), (&json!(0), &json!(2)), "{status}");
     let until = rejoining["endsAfter"].as_str().unwrap();
     assert!(until > status["record"]["cut"].as_str().unwrap(), "{status}");
@@ -148,7 +149,7 @@ async fn status_shows_how_far_a_rejoining_is_and_the_dry_run_what_its_end_would_
     let shown = world.app(&["status"]).await.stdout;
     for line in [
         "stage         clients may still move, until ",
-        "partitions    1 of 2 have passed the time that clients need to move",
+        "partitions    0 of 2 have passed the time that clients need to move",
         "listed        2 identities to compare",
         "unreadable    1 note set aside under unreadable/",
     ] {

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::in_storage;
 use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
+use crate::storage::StorageError;
 
 /// One part of the comparison.
 pub(super) struct Comparing<'a> {
@@ -40,7 +40,7 @@ impl Comparing<'_> {
 
     async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
         let id = &changed.identity;
-        let note = self.pending.store.of(id).await.map_err(in_storage)?;
+        let note = self.pending.store.of(id).await.map_err(StorageError::in_words)?;
         let note = note.map_or_else(|| resting(id, self.at()), |(note, _)| note);
         let slot = note.slot(self.back.source_role);
         let was_deleted = changed.deleted || slot.deleted.is_some();
@@ -129,7 +129,7 @@ impl Comparing<'_> {
             change(&mut note);
             Some(note)
         });
-        changed.await.map(drop).map_err(in_storage)
+        changed.await.map(drop).map_err(StorageError::in_words)
     }
 
     async fn note(&self, id: &IdentityId, cause: Cause) -> Result<bool, String> {
@@ -139,7 +139,7 @@ impl Comparing<'_> {
             note.tried(&Tried::from(cause.clone()), at);
             Some(note)
         });
-        changed.await.map(|_| true).map_err(in_storage)
+        changed.await.map(|_| true).map_err(StorageError::in_words)
     }
 
     fn at(&self) -> At {

@@ -151,11 +151,11 @@ impl Rejoin {
             return Ok(Stage::Moving(due));
         }
         let markers = self.markers_on(record.standby);
-        let (behind, known) = markers.behind(due).await.map_err(in_storage)?;
+        let (behind, known) = markers.behind(due).await.map_err(StorageError::in_words)?;
         if !behind.is_empty() && !record.closing {
             return Ok(Stage::Partitions(known - behind.len(), known));
         }
-        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
+        let count = self.pending.store.count(COUNTED).await.map_err(StorageError::in_words)?;
         if count > 0 && !record.closing {
             return Ok(Stage::Pending(count));
         }
@@ -180,7 +180,7 @@ impl Rejoin {
         }
         // Some may be due: whatever is left after this run waits for more than time.
         self.pending.retry_due(None, deadline).await?;
-        let count = self.pending.store.count(COUNTED).await.map_err(in_storage)?;
+        let count = self.pending.store.count(COUNTED).await.map_err(StorageError::in_words)?;
         if count > 0 {
             return Ok(Some(Stage::Pending(count)));
         }
@@ -199,7 +199,7 @@ impl Rejoin {
             None => kept.insert((record.standby, self.markers_on(record.standby))),
         };
         let since = due.saturating_add(CLOCKS).unwrap_or(due);
-        let (behind, known) = markers.behind(since).await.map_err(in_storage)?;
+        let (behind, known) = markers.behind(since).await.map_err(StorageError::in_words)?;
         if behind.is_empty() && known > 0 {
             return Ok(None);
         }
@@ -240,7 +240,7 @@ impl Rejoin {
             return self.end(stored).await;
         }
         let mut compared = 0;
-        let mut parts = self.pending.changed.all_parts().await.map_err(in_storage)?;
+        let mut parts = self.pending.changed.all_parts().await.map_err(StorageError::in_words)?;
         let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
         match self.compare_parts(&parts, deadline, &mut compared).await? {
@@ -280,7 +280,7 @@ impl Rejoin {
     async fn compare_the_rest(&self, stored: &Stored, deadline: Deadline) -> Result<Stage, String> {
         let parts = match self.pending.changed.all_parts().await {
             Err(StorageError::NoContainer) => return Ok(Stage::InSync),
-            parts => parts.map_err(in_storage)?,
+            parts => parts.map_err(StorageError::in_words)?,
         };
         let mut compared = 0;
         let is_whole = self.compare_parts(&parts, deadline, &mut compared).await?;
@@ -296,7 +296,7 @@ impl Rejoin {
         let store = &self.pending.store;
         let mut next = None;
         loop {
-            let page = store.page(next.as_deref()).await.map_err(in_storage)?;
+            let page = store.page(next.as_deref()).await.map_err(StorageError::in_words)?;
             let is_old = |entry: &&Entry| {
                 entry.reason == Some(Reason::Rejoining) && entry.epoch <= stored.record.epoch
             };
@@ -306,7 +306,7 @@ impl Rejoin {
                     return Ok(());
                 }
                 let forgotten = some.iter().map(|entry| store.forget_rest(&entry.id, stored.record.epoch));
-                futures::future::try_join_all(forgotten).await.map_err(in_storage)?;
+                futures::future::try_join_all(forgotten).await.map_err(StorageError::in_words)?;
             }
             next = page.next;
             if next.is_none() {
@@ -335,7 +335,7 @@ impl Rejoin {
                 continue;
             }
             for part in parts {
-                self.pending.changed.done(part).await.map_err(in_storage)?;
+                self.pending.changed.done(part).await.map_err(StorageError::in_words)?;
             }
         }
         Ok(whole)
@@ -345,7 +345,7 @@ impl Rejoin {
     async fn listed_in(&self, parts: &[String]) -> Result<Vec<Changed>, String> {
         let mut all = BTreeMap::<IdentityId, bool>::new();
         let read = parts.iter().map(|part| self.pending.changed.part(part));
-        for listed in futures::future::try_join_all(read).await.map_err(in_storage)? {
+        for listed in futures::future::try_join_all(read).await.map_err(StorageError::in_words)? {
             let listed = match listed {
                 Some(listed) => listed,
                 None => self.everything().await?,
@@ -393,8 +393,4 @@ impl Rejoin {
             differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
         Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
     }
-}
-
-fn in_storage(error: StorageError) -> String {
-    format!("storage: {error:?}")
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Settled, Settling};
+use super::settling::{Settled, Settling};
 use crate::model::{IdentityDocument, TwinDocument};
 use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Stop, in_words};
 

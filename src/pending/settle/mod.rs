@@ -5,36 +5,23 @@
 //! tells the app's own writes from clients'.
 
 mod lifecycle;
+mod settling;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use self::lifecycle::Life;
+pub(crate) use self::settling::Settled;
+use self::settling::{Settling, blank};
 use super::losses::LossStore;
-use super::note::{PendingNote, Tried};
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
 use crate::model::{IdentityId, Object, SectionWrites, TwinDocument, TwinWrites};
-use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Reason, Stop, Work, Wrote, in_words};
+use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
-
-/// How a settlement ended.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    /// The active hub has all that the former one said.
-    Done,
-    /// Not yet.
-    Pending(Tried),
-}
-
-impl From<Cause> for Settled {
-    fn from(cause: Cause) -> Self {
-        Self::Pending(cause.into())
-    }
-}
 
 /// Settles one identity, from what its note holds and what both hubs say now. `work` goes from the former hub to the
 /// active one. The note says afterwards how it ended.
@@ -69,20 +56,6 @@ fn end(stop: Stop) -> Outcome {
         Stop::Again => Outcome::Pending(Cause::contended()),
         Stop::At(outcome) => outcome,
     }
-}
-
-fn blank(id: &IdentityId, terms: &Terms) -> PendingNote {
-    PendingNote::blank(id, terms.at())
-}
-
-struct Settling<'w, 'p> {
-    work: &'w mut Work<'p>,
-    store: &'w PendingStore,
-    losses: &'w LossStore,
-    id: &'w IdentityId,
-    terms: &'w Terms,
-    /// As it was when this round began.
-    note: PendingNote,
 }
 
 impl Settling<'_, '_> {
@@ -155,11 +128,6 @@ impl Settling<'_, '_> {
         let deleted_here = self.note.slot(self.terms.active).deleted;
         let newer = deleted_here.is_none_or(|deleted| slot.created.is_some_and(|created| created > deleted));
         newer && (slot.created.is_some() || !slot.writes.is_empty())
-    }
-
-    fn waits_for_the_former(&self, why: String) -> Settled {
-        let cause = Cause::new(Reason::Backlog, why);
-        Settled::Pending(Tried { waits_for: Some(self.terms.former), ..cause.into() })
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
@@ -244,44 +212,6 @@ impl Settling<'_, '_> {
             self.change(|note| note.slot_mut(role).own.writing = Default::default()).await?;
         }
         Err(stop)
-    }
-
-    async fn change(&self, mut change: impl FnMut(&mut PendingNote)) -> Result<(), Stop> {
-        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
-        let changed = self.store.change(self.id, |before| {
-            let mut note = before.filter(|note| note.is_of(diverged)).unwrap_or_else(|| {
-                let mut note = PendingNote::blank(self.id, at);
-                note.rests(at);
-                note
-            });
-            change(&mut note);
-            Some(note)
-        });
-        changed.await?;
-        Ok(())
-    }
-
-    /// What was heard is with the active hub. What may still decide between two values is kept.
-    async fn done(&self) -> Result<Settled, Stop> {
-        let (former, at, diverged) = (self.terms.former, self.terms.at(), self.terms.diverged.epoch);
-        let seen = &self.note.slot(former).newest;
-        let changed = self
-            .store
-            .change(self.id, |before| before.filter(|note| note.is_of(diverged))?.settled(former, seen, at));
-        changed.await?;
-        Ok(Settled::Done)
-    }
-
-    async fn write_down(&mut self, tried: Tried) -> Result<Settled, Stop> {
-        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
-        let changed = self.store.change(self.id, |before| {
-            let before = before.filter(|note| note.is_of(diverged));
-            let mut note = before.unwrap_or_else(|| PendingNote::blank(self.id, at));
-            note.tried(&tried, at);
-            Some(note)
-        });
-        changed.await?;
-        Ok(Settled::Pending(tried))
     }
 }
 

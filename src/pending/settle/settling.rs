@@ -1,0 +1,82 @@
+//! One round of a settlement, and what it writes down.
+
+use super::super::losses::LossStore;
+use super::super::note::{PendingNote, Tried};
+use super::super::store::PendingStore;
+use super::super::terms::Terms;
+use crate::model::IdentityId;
+use crate::reconcile::{Cause, Reason, Stop, Work};
+
+/// How a settlement ended.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    /// The active hub has all that the former one said.
+    Done,
+    /// Not yet.
+    Pending(Tried),
+}
+
+impl From<Cause> for Settled {
+    fn from(cause: Cause) -> Self {
+        Self::Pending(cause.into())
+    }
+}
+
+pub(super) struct Settling<'w, 'p> {
+    pub(super) work: &'w mut Work<'p>,
+    pub(super) store: &'w PendingStore,
+    pub(super) losses: &'w LossStore,
+    pub(super) id: &'w IdentityId,
+    pub(super) terms: &'w Terms,
+    /// As it was when this round began.
+    pub(super) note: PendingNote,
+}
+
+pub(super) fn blank(id: &IdentityId, terms: &Terms) -> PendingNote {
+    PendingNote::blank(id, terms.at())
+}
+
+impl Settling<'_, '_> {
+    pub(super) fn waits_for_the_former(&self, why: String) -> Settled {
+        let cause = Cause::new(Reason::Backlog, why);
+        Settled::Pending(Tried { waits_for: Some(self.terms.former), ..cause.into() })
+    }
+
+    pub(super) async fn change(&self, mut change: impl FnMut(&mut PendingNote)) -> Result<(), Stop> {
+        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
+        let changed = self.store.change(self.id, |before| {
+            let mut note = before.filter(|note| note.is_of(diverged)).unwrap_or_else(|| {
+                let mut note = PendingNote::blank(self.id, at);
+                note.rests(at);
+                note
+            });
+            change(&mut note);
+            Some(note)
+        });
+        changed.await?;
+        Ok(())
+    }
+
+    /// What was heard is with the active hub. What may still decide between two values is kept.
+    pub(super) async fn done(&self) -> Result<Settled, Stop> {
+        let (former, at, diverged) = (self.terms.former, self.terms.at(), self.terms.diverged.epoch);
+        let seen = &self.note.slot(former).newest;
+        let changed = self
+            .store
+            .change(self.id, |before| before.filter(|note| note.is_of(diverged))?.settled(former, seen, at));
+        changed.await?;
+        Ok(Settled::Done)
+    }
+
+    pub(super) async fn write_down(&mut self, tried: Tried) -> Result<Settled, Stop> {
+        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
+        let changed = self.store.change(self.id, |before| {
+            let before = before.filter(|note| note.is_of(diverged));
+            let mut note = before.unwrap_or_else(|| PendingNote::blank(self.id, at));
+            note.tried(&tried, at);
+            Some(note)
+        });
+        changed.await?;
+        Ok(Settled::Pending(tried))
+    }
+}
