@@ -51,7 +51,7 @@ pub enum Command {
         #[arg(long)]
         hubs_replaced: bool,
     },
-    /// Shows the record, both hubs, what is owed, dead letters, duties, and how far each partition is
+    /// Shows the record, both hubs, what is pending, dead letters, duties, and how far each partition is
     Status {
         /// One JSON document
         #[arg(long)]

@@ -447,15 +447,32 @@ async fn what_a_client_writes_to_the_former_hub_in_the_middle_of_its_comparison_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_writes_to_the_standby_is_named_also_when_it_is_overwritten_before_it_is_heard() {
-    let (world, handler) = with_a_copy("x", quick()).await;
-    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 9}}})).await;
-    let drift = world.last_told(&world.secondary, "x").await;
-    world.primary.patch_twin("x", json!({"properties": {"desired": {"m": 1}}})).await;
-    let live = world.last_told(&world.primary, "x").await;
-    world.hand_over(&handler, "devicetwin", &[live]).await;
-    world.hand_over(&handler, "devicetwin", &[drift]).await;
-    let desired = world.secondary.fleet().await["x"]["desired"].clone();
-    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
-    assert!(desired["n"] == 9 || losses.contains("9"), "{desired} {losses} {:?}", world.pending().await);
+async fn a_device_made_again_while_the_comparison_deletes_it_on_the_former_hub_is_kept() {
+    let (mut world, handler) = with_a_copy("again", busy()).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.delete("again").await;
+    let gone = world.last_told(&world.secondary, "again").await;
+    let of_y = world.last_told(&world.primary, "y").await;
+    world.hand_over(&handler, "devicetwin", &[gone, of_y]).await;
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 40}))
+        .await;
+    world
+        .eventually("the comparison deletes it", async || world.primary.device("again").await.is_none())
+        .await;
+    world.secondary.create("again").await;
+    let our_own = world.last_told(&world.primary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[our_own]).await;
+    let here = world.secondary.device("again").await.is_some();
+    world.primary.clear_faults().await;
+    world.until_in_sync(handler).await;
+    let both =
+        (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
+    assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on both in the end");
 }

@@ -19,7 +19,7 @@ pub enum Lane {
     Background,
 }
 
-/// So many of the live lane go before one of the background that waits: what is owed is slow, never stuck.
+/// So many of the live lane go before one of the background that waits: what waits there is slow, never stuck.
 const LIVE_IN_A_ROW: u32 = 3;
 
 /// A place in the line.
