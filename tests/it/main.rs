@@ -29,6 +29,7 @@ mod frozen;
 mod handler;
 mod hub_names;
 mod kill;
+mod lives;
 mod moved;
 mod notes;
 mod promotion;
