@@ -1,5 +1,6 @@
 //! A device twin as the service API gives it.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ETag, Object, TwinWrites};
@@ -32,6 +33,28 @@ pub struct TwinDocument {
     pub reported: Section,
     /// Everything else the document says (`status`, `connectionState`, `capabilities`, …).
     pub other: Object,
+}
+
+/// Where a twin and its registry entry stand: whoever writes either moves it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Revision {
+    /// The twin's: writes of tags and desired.
+    pub etag: ETag,
+    /// The registry entry's.
+    pub device_etag: ETag,
+    /// `$version` of reported.
+    pub reported: u64,
+}
+
+impl From<&TwinDocument> for Revision {
+    fn from(twin: &TwinDocument) -> Self {
+        Self {
+            etag: twin.etag.clone(),
+            device_etag: twin.device_etag.clone(),
+            reported: twin.reported.version,
+        }
+    }
 }
 
 /// Why a JSON document is not a twin.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ETag, TwinDocument, TwinWrites};
+use crate::model::{Revision, TwinDocument, TwinWrites};
 use crate::reconcile::OwnWrites;
 
 /// Where an event stood.
@@ -45,26 +45,6 @@ pub(crate) struct Heard {
     pub(crate) ordered: bool,
 }
 
-/// What stood on the target when something was last folded: when it has moved since, what was folded before has been
-/// overtaken by a write of the whole twin.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Basis {
-    etag: ETag,
-    device_etag: ETag,
-    reported: u64,
-}
-
-impl From<&TwinDocument> for Basis {
-    fn from(twin: &TwinDocument) -> Self {
-        Self {
-            etag: twin.etag.clone(),
-            device_etag: twin.device_etag.clone(),
-            reported: twin.reported.version,
-        }
-    }
-}
-
 /// One hub's part of a note.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -93,9 +73,10 @@ pub struct Slot {
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
-    /// Of the other hub, when something was last folded here.
+    /// Of the other hub, when something was last folded here: when it has moved since, that has been overtaken by a write
+    /// of the whole twin.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) basis: Option<Basis>,
+    pub(crate) basis: Option<Revision>,
 }
 
 impl Heard {
@@ -169,7 +150,7 @@ impl Slot {
 
     /// What was folded before the target moved to where it stands now has been overtaken.
     pub(crate) fn drop_overtaken(&mut self, target: Option<&TwinDocument>) {
-        let now = target.map(Basis::from);
+        let now = target.map(Revision::from);
         let Some(before) = &self.basis else { return };
         if now.as_ref().is_none_or(|now| now.etag != before.etag) {
             (self.writes.tags, self.writes.desired) = Default::default();
@@ -184,7 +165,7 @@ impl Slot {
 
     /// Where the target stands now.
     pub(crate) fn stands_on(&mut self, target: Option<&TwinDocument>) {
-        self.basis = target.map(Basis::from);
+        self.basis = target.map(Revision::from);
     }
 }
 

@@ -36,6 +36,7 @@ impl Work<'_> {
 
     async fn device(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
         let target = self.target_or_stop(id).await?;
+        self.is_as_expected(id, target.as_ref())?;
         let (source, entry) = match &target {
             None if ask.only_created => self.source_with_entry(id).await,
             _ => (self.pass.source_twin(id).await, None),

@@ -18,6 +18,7 @@ impl Work<'_> {
     /// One round of a module.
     pub(crate) async fn module(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
         let target = self.target_or_stop(id).await?;
+        self.is_as_expected(id, target.as_ref())?;
         match (target, self.pass.source_twin(id).await) {
             (_, Look::Unreachable(error)) => Ok(self.source_silent(error)),
             (None, Look::Absent) => self.absent(id),

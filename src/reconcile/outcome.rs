@@ -35,6 +35,15 @@ pub(crate) enum Stop {
     At(Outcome),
 }
 
+impl From<Stop> for Outcome {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Again => Self::Pending(Cause::contended()),
+            Stop::At(outcome) => outcome,
+        }
+    }
+}
+
 impl Stop {
     /// Not right yet, for this cause.
     pub(crate) fn pending(cause: Cause) -> Self {

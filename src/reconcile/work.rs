@@ -6,9 +6,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::execute::{Bulk, Coming};
 use super::merge::Wrote;
-use super::outcome::{Outcome, Stop};
+use super::outcome::{Cause, Outcome, Stop};
 use super::pass::Pass;
 use crate::iothub::OperationClass;
+use crate::model::{IdentityId, Revision, TwinDocument};
 
 /// What is asked about one identity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub(crate) struct Work<'a> {
     pub(crate) source_read: bool,
     /// The versions that the writes returned.
     pub(crate) wrote: Wrote,
+    expected: Option<(IdentityId, Option<Revision>)>,
 }
 
 impl<'a> Work<'a> {
@@ -53,7 +55,37 @@ impl<'a> Work<'a> {
             writes: 0,
             source_read: false,
             wrote: Wrote::default(),
+            expected: None,
         }
+    }
+
+    /// Where the target stood when what to write was decided: what anybody else writes there since is not overwritten.
+    pub(crate) fn expect(&mut self, id: &IdentityId, target: Option<Revision>) {
+        self.expected = Some((id.clone(), target));
+    }
+
+    /// # Errors
+    /// `Contended` when somebody else has written to the target.
+    pub(super) fn is_as_expected(&self, id: &IdentityId, target: Option<&TwinDocument>) -> Result<(), Stop> {
+        match &self.expected {
+            Some((of, expected)) if of == id && *expected != target.map(Revision::from) => {
+                Err(Stop::pending(Cause::contended()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the app itself wrote to the target.
+    pub(super) fn moved(&mut self, id: &IdentityId, moved: impl FnOnce(&mut Revision)) {
+        if let Some((_, Some(expected))) = self.expected.as_mut().filter(|(of, _)| of == id) {
+            moved(expected);
+        }
+    }
+
+    /// The app itself made the target: nobody tells how it stands.
+    pub(super) fn made(&mut self) {
+        self.wrote.created = true;
+        self.expected = None;
     }
 
     /// Forgets what belongs to the identity before.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{IdentityId, TwinDocument};
+use crate::model::{IdentityId, Revision, TwinDocument};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::storage::StorageError;
@@ -15,6 +15,16 @@ pub(super) struct Comparing<'a> {
     pub(super) over: Pass<'a>,
     /// From the active hub to the former one.
     pub(super) back: Pass<'a>,
+}
+
+/// What may be written back.
+enum Intent {
+    /// As long as the former hub stands so.
+    Write(Option<Revision>),
+    /// A client has written there since it was settled.
+    Again,
+    /// Nothing: a hub gave no answer.
+    Ends(Outcome),
 }
 
 impl Comparing<'_> {
@@ -46,59 +56,75 @@ impl Comparing<'_> {
         let was_deleted = changed.deleted || slot.deleted.is_some();
         let has_lifecycle = was_deleted || slot.created.is_some();
         let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
-        if let Some(terms) = &self.terms
-            && !self.intend(id, terms, &note).await?
-        {
-            return Ok(false);
-        }
         let mut work = Work::new(&self.back);
-        work.begin_identity();
+        if let Some(terms) = &self.terms {
+            match self.intend(&work, id, terms, &note).await? {
+                Intent::Write(seen) => work.expect(id, seen),
+                Intent::Again => return Ok(false),
+                Intent::Ends(outcome) => return self.ended(id, outcome).await,
+            }
+        }
         let outcome = work.reconcile(id, ask).await;
         if let Some(terms) = &self.terms {
             self.remember(id, terms, &work.wrote).await?;
         }
+        self.ended(id, outcome).await
+    }
+
+    async fn ended(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
             Outcome::OnlyOnTarget => {
                 let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
                 self.note(id, cause).await
             }
-            Outcome::Pending(cause) if cause.reason == Reason::NotReached => Ok(false),
+            Outcome::Pending(cause) if [Reason::NotReached, Reason::Contended].contains(&cause.reason) => {
+                Ok(false)
+            }
             Outcome::Pending(cause) => self.note(id, cause).await,
             Outcome::SourceSilent(error) => Err(format!("the active hub gives no answer: {error}")),
             Outcome::TargetSilent(why) | Outcome::Held(why) => Err(why),
         }
     }
 
-    /// What is about to be written to the former hub is not its clients'. `false` when a client has written there since
-    /// it was settled.
-    async fn intend(&self, id: &IdentityId, terms: &Terms, note: &PendingNote) -> Result<bool, String> {
+    /// What is about to be written to the former hub is not its clients'; and where that hub stood then.
+    async fn intend(
+        &self,
+        work: &Work<'_>,
+        id: &IdentityId,
+        terms: &Terms,
+        note: &PendingNote,
+    ) -> Result<Intent, String> {
         let target = self.back.target_role();
-        let (active, former) = match (self.back.source_twin(id).await, self.back.target_twin(id).await) {
-            (Look::Present(active), Look::Present(former)) => (active, former),
-            (Look::Present(_), Look::Absent) => {
-                let made = |note: &mut PendingNote| note.slot_mut(target).own.created = Some(String::new());
-                return self.change(id, made).await.map(|()| true);
+        let former = match work.target_or_stop(id).await {
+            Ok(former) => former,
+            Err(stop) => return Ok(Intent::Ends(stop.into())),
+        };
+        let seen = former.as_ref().map(Revision::from);
+        let write = match (self.back.source_twin(id).await, former) {
+            (Look::Unreachable(error), _) => return Ok(Intent::Ends(work.source_silent(error))),
+            (Look::Absent, None) => return Ok(Intent::Write(seen)),
+            (Look::Present(_), None) => {
+                self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await
             }
-            (Look::Absent, Look::Present(_)) => {
+            (Look::Absent, Some(_)) => {
                 let end = note.slot(self.back.source_role).deleted.unwrap_or_else(Timestamp::now);
-                let deleted = |note: &mut PendingNote| note.slot_mut(target).own.deleted_for = Some(end);
-                return self.change(id, deleted).await.map(|()| true);
+                self.change(id, |note| note.slot_mut(target).own.deleted_for = Some(end)).await
             }
-            _ => return Ok(true),
+            (Look::Present(active), Some(former)) if says_the_same(&active, &former) => Ok(()),
+            (Look::Present(active), Some(former)) if terms.has_more(note, &former, &active) => {
+                return Ok(Intent::Again);
+            }
+            (Look::Present(active), Some(former)) => {
+                self.change(id, |note| {
+                    let own = &mut note.slot_mut(target).own;
+                    own.will_be(&active);
+                    own.will_report_on(&former);
+                })
+                .await
+            }
         };
-        if says_the_same(&active, &former) {
-            return Ok(true);
-        }
-        if terms.has_more(note, &former, &active) {
-            return Ok(false);
-        }
-        let will_be = |note: &mut PendingNote| {
-            let own = &mut note.slot_mut(target).own;
-            own.will_be(&active);
-            own.will_report_on(&former);
-        };
-        self.change(id, will_be).await.map(|()| true)
+        write.map(|()| Intent::Write(seen))
     }
 
     async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {

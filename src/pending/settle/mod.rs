@@ -42,20 +42,13 @@ pub(crate) async fn settle(
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
             Err(Stop::At(Outcome::Pending(cause))) => {
-                return settling.write_down(cause.into()).await.map_err(end);
+                return settling.write_down(cause.into()).await.map_err(Outcome::from);
             }
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
     let mut settling = Settling { work, store, losses, id, terms, note: blank(id, terms) };
-    settling.write_down(Cause::contended().into()).await.map_err(end)
-}
-
-fn end(stop: Stop) -> Outcome {
-    match stop {
-        Stop::Again => Outcome::Pending(Cause::contended()),
-        Stop::At(outcome) => outcome,
-    }
+    settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 
 impl Settling<'_, '_> {

@@ -60,7 +60,7 @@ impl Work<'_> {
         // Whether a bulk create honours reported properties is unproven: look.
         let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
         self.create(item).await?;
-        self.wrote.created = true;
+        self.made();
         let (shared, target) = (self.pass.shared, self.pass.target_role());
         shared.echoes.created(target, id);
         if basis.source.is_some() {
@@ -75,7 +75,7 @@ impl Work<'_> {
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
         let created = self.answered(target.create_identity(id, body, deadline).await)?;
-        self.wrote.created = true;
+        self.made();
         self.pass.shared.echoes.created(self.pass.target_role(), id);
         self.remember(id, basis, created.etag());
         Ok(true)
@@ -94,6 +94,9 @@ impl Work<'_> {
         let updated = target.update_identity(id, body, etag, deadline).await;
         self.take_place().await;
         let updated = self.answered(updated)?;
+        if let Some(etag) = updated.etag() {
+            self.moved(id, |target| target.device_etag = etag);
+        }
         self.remember(id, basis, updated.etag());
         Ok(false)
     }
@@ -109,6 +112,7 @@ impl Work<'_> {
         let twin = self.answered(target.patch_twin(id, patch, etag, deadline).await)?;
         self.pass.shared.echoes.twin(self.pass.target_role(), id, twin.version);
         self.wrote.twin(patch, &twin);
+        self.moved(id, |target| target.etag.clone_from(&twin.etag));
         Ok(twin)
     }
 
@@ -125,6 +129,7 @@ impl Work<'_> {
         let version = self.answered(result)?;
         self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
         self.wrote.reported = Some(version);
+        self.moved(id, |target| target.reported = version);
         Ok(version)
     }
 

@@ -196,6 +196,15 @@ impl Hub {
         self.control_get("/requests").await.as_array().cloned().unwrap()
     }
 
+    /// How often the twin of an identity was read since the last [`Hub::forget_requests`].
+    pub async fn reads_of(&self, id: &str) -> usize {
+        let path = format!("/twins/{id}");
+        let is_read = |request: &&Value| {
+            request["method"] == "GET" && request["path"].as_str().is_some_and(|at| at.contains(&path))
+        };
+        self.requests().await.iter().filter(is_read).count()
+    }
+
     pub async fn forget_requests(&self) {
         let url = format!("{}/hubs/{}/requests", self.control, self.name);
         self.http.delete(url).send().await.unwrap().error_for_status().unwrap();

@@ -43,7 +43,7 @@ impl Relay {
         azurite::connection_string_for(self.port)
     }
 
-    /// How many listings have been asked for so far.
+    /// How many pages of notes have been listed so far.
     pub fn lists(&self) -> usize {
         self.lists.load(Ordering::Relaxed)
     }
@@ -72,8 +72,10 @@ async fn pass(client: TcpStream, storage: u16, mut opened: watch::Receiver<bool>
 async fn asked(mut asks: OwnedReadHalf, mut says: OwnedWriteHalf, lists: &AtomicUsize) {
     let mut some = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = asks.read(&mut some).await {
-        let found = some[..read].windows(9).filter(|window| window == b"comp=list").count();
-        lists.fetch_add(found, Ordering::Relaxed);
+        let lines = String::from_utf8_lossy(&some[..read]);
+        let found =
+            lines.lines().filter(|line| line.contains("comp=list") && line.contains("prefix=pending"));
+        lists.fetch_add(found.count(), Ordering::Relaxed);
         if says.write_all(&some[..read]).await.is_err() {
             return;
         }
