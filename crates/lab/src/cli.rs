@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::rejoin::RejoinOptions;
+use crate::bench::tiers::TiersOptions;
 use crate::switch::SwitchOptions;
 
 /// iot-hadr on this machine: two hubs, storage, the functions host and a fleet of devices.
@@ -37,14 +39,9 @@ pub(crate) enum Command {
         quick: bool,
     },
     /// Measure how the app lives under the limits of S1, S2 and S3.
-    Tiers {
-        /// Small numbers: shows that it works, not how fast.
-        #[arg(long)]
-        quick: bool,
-        /// Do not tell the app the tier: it must find the limits, by the real clock.
-        #[arg(long)]
-        untold: bool,
-    },
+    Tiers(TiersOptions),
+    /// Measure what a planned promotion of a large fleet costs, until both hubs are in sync again.
+    Rejoin(RejoinOptions),
     /// Switch roles under traffic, and account for every write that a hub accepted.
     Switch(SwitchOptions),
     /// The benchmark's yardstick: serve a constant.

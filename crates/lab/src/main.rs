@@ -10,6 +10,7 @@ mod fleet;
 mod folders;
 mod hubs;
 mod operator;
+mod partitions;
 mod processes;
 mod sas;
 mod signals;
@@ -52,7 +53,8 @@ async fn run(cli: Cli) -> Result<(), LabError> {
     match cli.command {
         Some(Command::Stage { to }) => lay_out(to).await,
         Some(Command::Bench { quick }) => bench::run(quick, cli.logs).await,
-        Some(Command::Tiers { quick, untold }) => bench::tiers::run(quick, untold, cli.logs).await,
+        Some(Command::Tiers(options)) => bench::tiers::run(options, cli.logs).await,
+        Some(Command::Rejoin(options)) => bench::rejoin::run(&options, cli.logs).await,
         Some(Command::Switch(options)) => switch::run(&options, cli.logs).await,
         Some(Command::Constant) => bench::constant::serve().await,
         None => story::tell(&cli.story, cli.logs).await,

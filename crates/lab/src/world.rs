@@ -227,6 +227,17 @@ impl World {
         self.ask_host(self.running()?, method, path).await
     }
 
+    /// Tells the control port of every functions host.
+    ///
+    /// # Errors
+    /// When one does not answer.
+    pub(crate) async fn hosts(&self, method: &str, path: &str) -> Result<(), LabError> {
+        for host in &self.hosts {
+            self.ask_host(host, method, path).await?;
+        }
+        Ok(())
+    }
+
     /// The control port of every functions host.
     ///
     /// # Errors

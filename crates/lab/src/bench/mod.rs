@@ -7,6 +7,7 @@ mod drain;
 mod feed;
 mod load;
 mod memory;
+pub(crate) mod rejoin;
 mod router;
 mod setting;
 mod startup;

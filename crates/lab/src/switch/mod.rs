@@ -7,7 +7,6 @@
 //! | `ledger` | every write that was sent, and what the hub said |
 //! | `fields` | which fields are written |
 //! | `reporter`, `back_end` | the clients |
-//! | `partitions` | two handlers, partitions moving between them |
 //! | `roles`, `promotion` | the promotions, one after the other |
 //! | `rest` | waiting for both hubs to come to rest when traffic has ended |
 //! | `evidence` | what both hubs hold in the end, and what the app names |
@@ -23,7 +22,6 @@ mod fields;
 mod judgement;
 mod ledger;
 mod options;
-mod partitions;
 mod promotion;
 mod report;
 mod reporter;
@@ -42,6 +40,7 @@ use crate::error::LabError;
 use crate::fleet::Roads;
 use crate::folders::{self, Profile};
 use crate::hubs::BULK_LIMIT;
+use crate::partitions::Partitions;
 use crate::processes;
 use crate::story::cast::Pump;
 use crate::terminal::Line;
@@ -51,7 +50,6 @@ use judgement::Run;
 use ledger::Ledger;
 pub(crate) use options::SwitchOptions;
 use options::Weather;
-use partitions::Partitions;
 use reporter::Reporter;
 use roles::Roles;
 

@@ -9,6 +9,7 @@ mod usage;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::feed;
@@ -17,6 +18,7 @@ use crate::error::LabError;
 use crate::folders::{self, Profile};
 use crate::hubs::compare;
 use crate::operator;
+use crate::partitions::Partitions;
 use crate::processes;
 use crate::story::cast::Pump;
 use crate::terminal::{Line, say};
@@ -34,6 +36,20 @@ const GIVE_UP: Duration = Duration::from_secs(600);
 
 /// By the real clock one unit of S1 takes so many creations within the minute that the world waits for events.
 const MOST_CREATIONS: u32 = 75;
+
+/// How much is measured, and of how many handlers.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TiersOptions {
+    /// Small numbers: shows that it works, not how fast.
+    #[arg(long)]
+    quick: bool,
+    /// Do not tell the app the tier: it must find the limits, by the real clock.
+    #[arg(long)]
+    untold: bool,
+    /// Handler processes, each with its share of the partitions.
+    #[arg(long, default_value_t = 1, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=4))]
+    handlers: u8,
+}
 
 /// What is measured at one tier.
 #[derive(Debug, Clone, Copy)]
@@ -67,35 +83,35 @@ const QUICK: [Plan; 3] = [
 ///
 /// # Errors
 /// When a program fails, or hubs do not become equal; a 429 is a figure.
-pub(crate) async fn run(quick: bool, untold: bool, logs: Option<PathBuf>) -> Result<(), LabError> {
+pub(crate) async fn run(options: TiersOptions, logs: Option<PathBuf>) -> Result<(), LabError> {
     processes::build(&folders::app_root()?, Profile::Own).await?;
     let mut runs = Vec::new();
-    for plan in if quick { QUICK } else { WHOLE } {
-        let plan = if untold { plan.untold() } else { plan };
-        runs.push(creations(plan, !untold, logs.clone()).await?);
-        runs.push(changes(plan, !untold, logs.clone()).await?);
+    for plan in if options.quick { QUICK } else { WHOLE } {
+        let plan = if options.untold { plan.untold() } else { plan };
+        runs.push(creations(plan, options, logs.clone()).await?);
+        runs.push(changes(plan, options, logs.clone()).await?);
     }
     say(&usage::tables(&runs));
     Ok(())
 }
 
-async fn creations(plan: Plan, told: bool, logs: Option<PathBuf>) -> Result<Usage, LabError> {
+async fn creations(plan: Plan, options: TiersOptions, logs: Option<PathBuf>) -> Result<Usage, LabError> {
     let Plan { tier, scale, creations, .. } = plan;
     let title = format!("{tier}, {creations} creations");
     let line = Line::start(&title);
-    let world = world(told.then_some((tier, scale)), logs).await?;
-    world.host("POST", "/pause").await?;
+    let world = world((tier, scale), options, logs).await?;
+    world.hosts("POST", "/pause").await?;
     feed::create(&world.primary, &pumps(creations)).await?;
     let usage = converge(&world, plan, scale, title).await?;
     line.done(&usage.in_short());
     Ok(usage)
 }
 
-async fn changes(plan: Plan, told: bool, logs: Option<PathBuf>) -> Result<Usage, LabError> {
+async fn changes(plan: Plan, options: TiersOptions, logs: Option<PathBuf>) -> Result<Usage, LabError> {
     let Plan { tier, changes, .. } = plan;
     let title = format!("{tier}, {changes} changes");
     let line = Line::start(&title);
-    let world = world(told.then_some((tier, 1)), logs).await?;
+    let world = world((tier, 1), options, logs).await?;
     let pumps = pumps(changes);
     // Both hubs have them already, and nobody hears of it.
     for event_hub in ["registry", "devicetwin"] {
@@ -104,21 +120,30 @@ async fn changes(plan: Plan, told: bool, logs: Option<PathBuf>) -> Result<Usage,
     }
     feed::create_on_both([&world.primary, &world.secondary], &pumps).await?;
     world.emulator("DELETE", "/events", None).await?;
-    world.host("POST", "/pause").await?;
+    world.hosts("POST", "/pause").await?;
     feed::change(&world.primary, &pumps, 1).await?;
     let usage = converge(&world, plan, 1, title).await?;
     line.done(&usage.in_short());
     Ok(usage)
 }
 
-/// A running world whose app knows this tier, if any; the hubs have no limits yet.
-async fn world(known: Option<(&str, u32)>, logs: Option<PathBuf>) -> Result<World, LabError> {
-    let known = known.map(|(tier, scale)| format!("{tier}@{scale}"));
+/// A running world whose app knows this tier, unless it is not told; the hubs have no limits yet.
+async fn world(
+    (tier, scale): (&str, u32),
+    options: TiersOptions,
+    logs: Option<PathBuf>,
+) -> Result<World, LabError> {
+    let known = (!options.untold).then(|| format!("{tier}@{scale}"));
     let setting = |name| Some((name, known.as_deref()?));
     let mut settings: Vec<_> = ["HADR_HUB1_TIER", "HADR_HUB2_TIER"].into_iter().filter_map(setting).collect();
     settings.push(("HADR_SWEEP_EVERY_SECONDS", PENDING_SECONDS));
     let mut world = begin_with(IN_FLIGHT, &settings, logs).await?;
-    world.start_host().await?;
+    for _ in 0..options.handlers {
+        world.start_host().await?;
+    }
+    let failed = LabError::refused("the partitions of a functions host");
+    let partitions = Partitions::of(world.http().clone(), world.host_controls()?, 0).await.map_err(failed)?;
+    partitions.spread().await;
     world.settle().await?;
     Ok(world)
 }
@@ -132,7 +157,7 @@ async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Resul
     set_tier(world, json!({ "tier": plan.tier, "timeScale": scale })).await?;
     super::calls::forget(world).await?;
     let started = Instant::now();
-    world.host("POST", "/resume").await?;
+    world.hosts("POST", "/resume").await?;
     loop {
         world.settle().await?;
         if operator::pending(world).await?.is_empty() {
@@ -153,7 +178,11 @@ async fn converge(world: &World, plan: Plan, scale: u32, title: String) -> Resul
     Ok(Usage { title, minutes, requests, hubs })
 }
 
-async fn set_tier(world: &World, body: Value) -> Result<(), LabError> {
+/// Gives both hubs this tier, or none.
+///
+/// # Errors
+/// When the emulator does not take it.
+pub(super) async fn set_tier(world: &World, body: Value) -> Result<(), LabError> {
     for hub in [&world.primary, &world.secondary] {
         world.emulator("POST", &format!("/hubs/{}/tier", hub.name), Some(body.clone())).await?;
     }

@@ -1,4 +1,4 @@
-//! Two handlers on the same partitions: each partition is with one of them, and moves to the other at random moments.
+//! Several handlers on the same partitions: each partition is with one of them, and may move to another at random moments.
 //! The unfinished batch is then delivered again to the new owner while the old one still works on it.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ const BETWEEN_MS: (u64, u64) = (500, 4_000);
 
 /// Every partition of every function, and where it is.
 #[derive(Debug)]
-pub(super) struct Partitions {
+pub(crate) struct Partitions {
     http: reqwest::Client,
     /// The control ports of the functions hosts. The first one owns everything in the beginning.
     hosts: Vec<String>,
@@ -35,7 +35,7 @@ impl Partitions {
     ///
     /// # Errors
     /// When it does not say.
-    pub(super) async fn of(
+    pub(crate) async fn of(
         http: reqwest::Client,
         hosts: Vec<String>,
         seed: u64,
@@ -46,7 +46,7 @@ impl Partitions {
     }
 
     /// Moves one after the other until it is told to stop.
-    pub(super) async fn wander(mut self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn wander(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() && self.hosts.len() > 1 && !self.places.is_empty() {
             let wait = Duration::from_millis(self.random.random_range(BETWEEN_MS.0..BETWEEN_MS.1));
             tokio::select! {
@@ -57,10 +57,21 @@ impl Partitions {
         }
     }
 
+    /// Gives each host its share, in turn.
+    pub(crate) async fn spread(mut self) {
+        for index in 0..self.places.len() {
+            self.move_to(index, index % self.hosts.len().max(1)).await;
+        }
+    }
+
     async fn move_one(&mut self) {
         let index = self.random.random_range(0..self.places.len());
-        let Some(place) = self.places.get(index).cloned() else { return };
-        let to = (place.owner + 1) % self.hosts.len();
+        let Some(owner) = self.places.get(index).map(|place| place.owner) else { return };
+        self.move_to(index, (owner + 1) % self.hosts.len()).await;
+    }
+
+    async fn move_to(&mut self, index: usize, to: usize) {
+        let Some(place) = self.places.get(index).filter(|place| place.owner != to).cloned() else { return };
         // Given up before it is taken: two owners at one time are not what a host ever makes.
         self.tell(place.owner, &place, "release").await;
         self.tell(to, &place, "acquire").await;
