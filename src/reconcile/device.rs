@@ -22,11 +22,7 @@ impl Work<'_> {
                 return Outcome::Pending(Cause::not_reached());
             }
             self.take_place().await;
-            let result = match &id.module {
-                None => self.device(id, ask).await,
-                Some(_) => self.module(id, ask).await,
-            };
-            match result {
+            match self.once(id, ask).await {
                 Ok(outcome) | Err(Stop::At(outcome)) => return outcome,
                 Err(Stop::Again) => pause(round).await,
             }
@@ -34,17 +30,20 @@ impl Work<'_> {
         Outcome::Pending(Cause::contended())
     }
 
-    async fn device(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
+    async fn once(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
         let target = self.target_or_stop(id).await?;
         self.is_as_expected(id, target.as_ref())?;
+        let is_module = id.module.is_some();
         let (source, entry) = match &target {
-            None if ask.only_created => self.source_with_entry(id).await,
+            None if ask.only_created && !is_module => self.source_with_entry(id).await,
             _ => (self.pass.source_twin(id).await, None),
         };
         match (target, source) {
             (_, Look::Unreachable(error)) => Ok(self.source_silent(error)),
             (None, Look::Absent) => self.absent(id),
+            (Some(target), Look::Absent) if is_module => self.module_gone(id, ask, &target).await,
             (Some(target), Look::Absent) => self.gone(id, ask, &target).await,
+            (None, Look::Present(source)) if is_module => self.module_missing(id, &source).await,
             (None, Look::Present(source)) => self.create_from(id, ask, &source, entry).await,
             (Some(_), Look::Present(_)) if ask.create_only => Ok(self.done()),
             (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,

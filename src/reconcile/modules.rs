@@ -15,22 +15,8 @@ enum Owner {
 }
 
 impl Work<'_> {
-    /// One round of a module.
-    pub(crate) async fn module(&mut self, id: &IdentityId, ask: Ask) -> Result<Outcome, Stop> {
-        let target = self.target_or_stop(id).await?;
-        self.is_as_expected(id, target.as_ref())?;
-        match (target, self.pass.source_twin(id).await) {
-            (_, Look::Unreachable(error)) => Ok(self.source_silent(error)),
-            (None, Look::Absent) => self.absent(id),
-            (Some(target), Look::Absent) => self.module_gone(id, ask, &target).await,
-            (None, Look::Present(source)) => self.module_missing(id, &source).await,
-            (Some(_), Look::Present(_)) if ask.create_only => Ok(self.done()),
-            (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,
-        }
-    }
-
     /// On the target only. What the hub makes it also unmakes; and a device takes its modules along.
-    async fn module_gone(
+    pub(super) async fn module_gone(
         &mut self,
         id: &IdentityId,
         ask: Ask,
@@ -48,7 +34,11 @@ impl Work<'_> {
     }
 
     /// On the source only.
-    async fn module_missing(&mut self, id: &IdentityId, source: &TwinDocument) -> Result<Outcome, Stop> {
+    pub(super) async fn module_missing(
+        &mut self,
+        id: &IdentityId,
+        source: &TwinDocument,
+    ) -> Result<Outcome, Stop> {
         self.source_read = true;
         let found = self.device_for(id).await?;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {

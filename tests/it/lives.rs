@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::switching::{busy, hand_over_what_comes, is_in_sync, record, with_a_copy};
+use crate::switching::{
+    busy, hand_over_what_comes, is_in_sync, until_closing, until_y_is_compared, with_a_copy,
+};
 use crate::world::news::quick;
 use crate::world::storage::container;
 
@@ -41,9 +43,7 @@ async fn a_device_deleted_while_a_comparison_closes_is_not_alive_on_the_hub_that
     environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
     let (world, handler) = with_a_copy("revoked", environment).await;
     world.promote("secondary", &[]).await;
-    let closing =
-        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
-    assert!(closing.await, "{}", record(&world).await);
+    until_closing(&world, &handler).await;
     tokio::time::sleep(Duration::from_millis(1200)).await;
     world.secondary.delete("revoked").await;
     let deleted = world.last_told(&world.secondary, "revoked").await;
@@ -71,13 +71,7 @@ async fn a_device_made_again_while_the_comparison_deletes_it_on_the_former_hub_i
     let gone = world.last_told(&world.secondary, "again").await;
     let of_y = world.last_told(&world.primary, "y").await;
     world.hand_over(&handler, "devicetwin", &[gone, of_y]).await;
-    let closing =
-        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
-    assert!(closing.await, "{}", record(&world).await);
-    world
-        .primary
-        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 40}))
-        .await;
+    until_y_is_compared(&world, &handler, 1500).await;
     world
         .eventually("the comparison deletes it", async || world.primary.device("again").await.is_none())
         .await;

@@ -53,6 +53,21 @@ pub async fn hand_over_what_comes(
     false
 }
 
+/// Until the comparison that ends the rejoining may begin.
+pub async fn until_closing(world: &World, handler: &Handler) {
+    let closing = hand_over_what_comes(world, handler, 60, async || record(world).await["closing"] == true);
+    assert!(closing.await, "{}", record(world).await);
+}
+
+/// Until it has begun with `y`, each read of which takes so long on the primary hub.
+pub async fn until_y_is_compared(world: &World, handler: &Handler, delay_ms: u64) {
+    until_closing(world, handler).await;
+    world.primary.forget_requests().await;
+    let slow = json!({"method": "GET", "pathContains": "/twins/y", "delayMs": delay_ms, "times": 40});
+    world.primary.fault(slow).await;
+    world.eventually("the comparison has begun", async || world.primary.reads_of("y").await > 0).await;
+}
+
 /// The primary hub is lost with a backlog of its events, one a batch.
 async fn drained(changes: &[Value]) -> (World, Handler) {
     let (world, handler) = with_a_copy("drained", quick()).await;
@@ -125,25 +140,8 @@ async fn what_changes_after_a_forced_promotion_in_the_middle_of_a_closing_compar
     let first = world.last_told(&world.secondary, "x").await;
     let of_y = world.last_told(&world.primary, "y").await;
     world.hand_over(&handler, "devicetwin", &[first, of_y]).await;
-    let closing =
-        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
-    assert!(closing.await, "{}", record(&world).await);
-    world.primary.forget_requests().await;
-    world
-        .primary
-        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 1500, "times": 20}))
-        .await;
-    world
-        .eventually("the comparison has begun", async || {
-            world
-                .primary
-                .requests()
-                .await
-                .iter()
-                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
-                && world.primary.fleet().await["x"]["desired"]["n"] == 1
-        })
-        .await;
+    until_y_is_compared(&world, &handler, 1500).await;
+    world.eventually("x is", async || world.primary.fleet().await["x"]["desired"]["n"] == 1).await;
     let promoted = world.app(&["promote", "--to", "primary", "--reason", "back", "--force"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
     world.primary.clear_faults().await;
@@ -299,23 +297,7 @@ async fn a_copy_made_in_sync_is_not_brought_back_by_who_still_thinks_that_the_st
     let two = world.handler("two").await;
     let of_y = world.last_told(&world.primary, "y").await;
     world.hand_over(&one, "devicetwin", std::slice::from_ref(&of_y)).await;
-    let closing = hand_over_what_comes(&world, &one, 60, async || record(&world).await["closing"] == true);
-    assert!(closing.await, "{}", record(&world).await);
-    world.primary.forget_requests().await;
-    world
-        .primary
-        .fault(json!({"method": "GET", "pathContains": "/twins/y", "delayMs": 300, "times": 20}))
-        .await;
-    world
-        .eventually("the comparison has begun", async || {
-            world
-                .primary
-                .requests()
-                .await
-                .iter()
-                .any(|r| r["path"].as_str().unwrap_or("").contains("/twins/y"))
-        })
-        .await;
+    until_y_is_compared(&world, &one, 300).await;
     // The other process takes its lease now.
     world.hand_over(&two, "devicetwin", &[of_y]).await;
     world.eventually("in sync", async || is_in_sync(&world).await).await;
@@ -367,9 +349,7 @@ async fn what_a_client_writes_to_the_former_hub_between_two_calls_of_its_compari
         let first = world.last_told(&world.secondary, id).await;
         world.hand_over(&handler, "devicetwin", &[first]).await;
     }
-    let closing =
-        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
-    assert!(closing.await, "{}", record(&world).await);
+    until_closing(&world, &handler).await;
     world.primary.forget_requests().await;
     // It is read to be settled, read before it is written, and read to be written; then comes the write.
     let slow = |method| json!({"method": method, "pathContains": "/twins/x", "delayMs": 800, "times": 9});
