@@ -85,3 +85,24 @@ async fn a_device_made_again_while_the_comparison_deletes_it_on_the_former_hub_i
         (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
     assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on both in the end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_heard_while_another_process_is_about_to_bring_the_device_over_is_not_undone() {
+    let (world, one) = with_a_copy("gone", quick()).await;
+    world.promote("secondary", &[]).await;
+    let two = world.handler("two").await;
+    world.primary.patch_twin("gone", json!({"tags": {"n": 1}})).await;
+    let changed = [world.last_told(&world.primary, "gone").await];
+    world.secondary.delete("gone").await;
+    let deleted = [world.last_told(&world.secondary, "gone").await];
+    world.secondary.forget_requests().await;
+    let slow = json!({"method": "GET", "pathContains": "/twins/gone", "delayMs": 1000, "times": 1});
+    world.secondary.fault(slow).await;
+    tokio::join!(world.hand_over(&one, "devicetwin", &changed), async {
+        // The first one has read its note by then, and waits for the hub.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        world.hand_over(&two, "devicetwin", &deleted).await;
+    });
+    assert!(world.secondary.device("gone").await.is_none());
+    assert_eq!(world.secondary.writes().await, Vec::<String>::new(), "nor was it for a moment");
+}
