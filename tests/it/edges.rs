@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::world::azurite::{self, Azurite};
 use crate::world::handler::{LATER, grid_event, twin_event, with_a_device, with_a_device_in};
 use crate::world::{Options, World, storage};
 
@@ -212,7 +211,7 @@ async fn what_was_carried_before_a_promotion_that_was_given_up_still_owes_a_comp
     let given_up = async {
         world
             .eventually("promoting", async || {
-                world.app_json(&["status", "--json"]).await["record"]["phase"] == "promoting"
+                storage::container(&world).record().await["phase"] == "promoting"
             })
             .await;
         world.app(&["promote", "--to", "primary", "--reason", "not lost"]).await
@@ -251,18 +250,15 @@ async fn reported_properties_that_a_bulk_create_drops_are_written_as_the_device(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_of_everything_pending_leaves_nobody_out() {
-    // As many notes keep storage busy: one of its own.
-    let own = Azurite::start();
-    let environment = vec![("AzureWebJobsStorage", azurite::connection_string_for(own.port))];
-    let world = with_a_device_in(Options { environment, ..Options::default() }, "zebra").await;
+    let world = with_a_device("zebra", Vec::new()).await;
     let container = storage::container(&world);
-    let names: Vec<String> = (0..2_050).map(|n| format!("pending/nobody-{n}.json")).collect();
+    let names: Vec<String> = (0..300).map(|n| format!("pending/nobody-{n}.json")).collect();
     for some in names.chunks(50) {
         futures::future::join_all(some.iter().map(|name| container.put(name, b"{}"))).await;
     }
     container.put("pending/zebra.json", b"{}").await;
     let retried = world.app_json(&["pending", "retry", "--json"]).await;
-    assert_eq!(retried, json!([{"tried": 2_051, "resolved": 2_051, "stillPending": 0}]));
+    assert_eq!(retried, json!([{"tried": 301, "resolved": 301, "stillPending": 0}]));
     world.assert_hubs_equal().await;
     assert!(world.pending().await.is_empty());
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::world::processes::{Process, program};
+use crate::world::storage::container;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,9 +72,7 @@ async fn a_promoter_killed_between_its_two_steps_is_finished_by_somebody_else() 
     command.env_clear().envs(world.environment.iter().cloned());
     let promoter = Process::start_quietly("promoter", &mut command);
     world
-        .eventually("the first step", || async {
-            world.app(&["status", "--json"]).await.stdout.contains("promoting")
-        })
+        .eventually("the first step", || async { container(&world).record().await["phase"] == "promoting" })
         .await;
     promoter.signal("KILL");
     world

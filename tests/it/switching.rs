@@ -42,12 +42,7 @@ pub async fn hand_over_what_comes(
         if until().await {
             return true;
         }
-        for (event_hub, taken) in ["registry", "devicetwin"].into_iter().zip(&mut taken) {
-            let all = world.log(event_hub, 0).await;
-            if all.len() > *taken && handler.deliver(event_hub, 0, &all[*taken..]).await.0 == 200 {
-                *taken = all.len();
-            }
-        }
+        world.hand_over_more(handler, &mut taken).await;
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     false
@@ -123,7 +118,7 @@ async fn a_tag_of_a_backlog_is_not_put_back_when_the_events_of_our_own_writes_co
 }
 
 pub async fn record(world: &World) -> Value {
-    world.app_json(&["status", "--json"]).await["record"].clone()
+    container(world).record().await
 }
 
 pub async fn is_in_sync(world: &World) -> bool {

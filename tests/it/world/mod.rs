@@ -215,9 +215,12 @@ impl World {
         self.settle().await;
     }
 
+    /// The process that the host runs, once there is one.
     pub async fn handler_id(&self) -> u32 {
-        let answer = self.get_json(&format!("{}/handler", self.host_control)).await;
-        answer["pid"].as_u64().unwrap() as u32
+        let url = format!("{}/handler", self.host_control);
+        let id = async || self.get_json(&url).await["pid"].as_u64();
+        self.eventually("a handler", async || id().await.is_some()).await;
+        id().await.unwrap() as u32
     }
 
     pub async fn get_json(&self, url: &str) -> Value {
@@ -270,10 +273,12 @@ impl World {
 
     /// Polls until `condition` holds; for what no barrier covers (the router's background refresh).
     pub async fn eventually<F: Future<Output = bool>>(&self, what: &str, mut condition: impl FnMut() -> F) {
-        let started = Instant::now();
+        let (started, mut pause) = (Instant::now(), Duration::from_millis(50));
         while !condition().await {
             assert!(started.elapsed() < Duration::from_secs(60), "never: {what}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(pause).await;
+            // Looking must not keep from happening what is looked for.
+            pause = (pause * 3 / 2).min(Duration::from_millis(500));
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::World;
 use super::handler::Handler;
 use super::hub::Hub;
+use super::storage::container;
 
 /// Devices ask the router every second, and a lease is short: what a rejoining waits for is over soon.
 pub fn quick() -> Vec<(&'static str, String)> {
@@ -63,6 +64,17 @@ impl World {
         }
     }
 
+    /// Hands over what the hubs have told beyond what was taken of each event hub. What is held, now and then while the
+    /// roles change, is not taken.
+    pub async fn hand_over_more(&self, handler: &Handler, taken: &mut [usize; 2]) {
+        for (event_hub, taken) in ["registry", "devicetwin"].into_iter().zip(taken) {
+            let all = self.log(event_hub, 0).await;
+            if all.len() > *taken && handler.deliver(event_hub, 0, &all[*taken..]).await.0 == 200 {
+                *taken = all.len();
+            }
+        }
+    }
+
     /// Promotes without waiting for events, which only the test delivers.
     pub async fn promote(&self, to: &str, more: &[&str]) {
         let start = ["promote", "--to", to, "--reason", "test", "--drain-timeout-seconds", "0"];
@@ -71,8 +83,7 @@ impl World {
     }
 
     pub async fn standby_state(&self) -> String {
-        let status = self.app_json(&["status", "--json"]).await;
-        status["record"]["standbyState"].as_str().unwrap().to_owned()
+        container(self).record().await["standbyState"].as_str().unwrap().to_owned()
     }
 
     /// The variable is this from now on, for processes that start later.
@@ -81,13 +92,13 @@ impl World {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Ends this handler. Another one, whose duties look every second, is given all that the hubs ever told, until the
-    /// former active hub is in sync again.
+    /// Ends this handler. Another one, whose duties look every second, is given all that the hubs ever told, and what they
+    /// tell, until the former active hub is in sync again; and then all of it once more.
     pub async fn until_in_sync(&mut self, handler: Handler) -> Handler {
         drop(handler);
         self.set_variable("HADR_SWEEP_EVERY_SECONDS", "1");
         let handler = self.handler("closing").await;
-        let started = Instant::now();
+        let (started, mut taken) = (Instant::now(), [0, 0]);
         while self.standby_state().await != "in-sync" {
             let waited = started.elapsed();
             assert!(
@@ -95,13 +106,7 @@ impl World {
                 "not in sync after {waited:?}: {:?}",
                 self.pending().await
             );
-            for event_hub in ["registry", "devicetwin"] {
-                let all = self.log(event_hub, 0).await;
-                if !all.is_empty() {
-                    // Held now and then, while the roles change.
-                    handler.deliver(event_hub, 0, &all).await;
-                }
-            }
+            self.hand_over_more(&handler, &mut taken).await;
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         self.hand_over_all(&handler).await;

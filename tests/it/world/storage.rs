@@ -93,10 +93,14 @@ impl Container {
         assert!(response.status().is_success(), "{}", response.text().await.unwrap());
     }
 
+    /// The routing record, as it is in storage.
+    pub async fn record(&self) -> Value {
+        serde_json::from_slice(&self.get("routing-record.json").await.unwrap()).unwrap()
+    }
+
     /// Changes the routing record as nothing in the app would.
     pub async fn edit_record(&self, edit: impl FnOnce(&mut Value)) {
-        let record = self.get("routing-record.json").await.unwrap();
-        let mut record: Value = serde_json::from_slice(&record).unwrap();
+        let mut record = self.record().await;
         edit(&mut record);
         self.put("routing-record.json", record.to_string()).await;
     }
