@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::world::processes::{Process, program};
+use crate::world::storage::container;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,4 +159,20 @@ async fn a_late_change_from_before_the_cut_is_kept_when_the_former_active_hub_ca
     world.append("devicetwin", 0, body.as_bytes(), properties).await;
     world.settle().await;
     assert_eq!(world.secondary.fleet().await["late"]["tags"]["said"], "before the cut");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_accepts_the_end_of_a_rejoining_once_more_does_not_put_it_off() {
+    let world = World::with(Options { host: false, ..Options::default() }).await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let forced = world.app(&["promote", "--to", "secondary", "--reason", "drill", "--force"]).await;
+    assert_eq!(forced.code, 0, "{forced:?}");
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    let accepted = container(&world).get("routing-record.json").await;
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    assert_eq!(
+        container(&world).get("routing-record.json").await,
+        accepted,
+        "a new record would have to become known again"
+    );
 }
