@@ -23,7 +23,7 @@ pub struct LossReport {
     pub epoch: u64,
     /// When it was last added to.
     pub at: Timestamp,
-    /// Each pair of values once.
+    /// Each value that was not kept once.
     pub losses: Vec<Loss>,
 }
 
@@ -56,8 +56,8 @@ impl LossStore {
                 at: Timestamp::now(),
                 losses: Vec::new(),
             });
-            let new: Vec<Loss> =
-                losses.iter().filter(|loss| !report.losses.contains(loss)).cloned().collect();
+            let is_named = |loss: &&Loss| report.losses.iter().any(|named| named.names_the_same_as(loss));
+            let new: Vec<Loss> = losses.iter().filter(|loss| !is_named(loss)).cloned().collect();
             if new.is_empty() {
                 return Ok(());
             }

@@ -71,7 +71,7 @@ pub(crate) struct Tried {
     pub(crate) cause: Cause,
     /// The hub without which nothing can be done.
     pub(crate) waits_for: Option<HubRole>,
-    /// Not before then, whatever the number of tries.
+    /// When it can be right, where that is known: then, whatever the number of tries.
     pub(crate) not_before: Option<Timestamp>,
 }
 
@@ -131,18 +131,20 @@ impl PendingNote {
         }
     }
 
-    /// An attempt did not make it right. Each pause is twice as long as the one before.
+    /// An attempt did not make it right. Each pause is twice as long as the one before, except where the moment from which
+    /// on it can be right is known: an attempt before that says nothing.
     pub(crate) fn tried(&mut self, tried: &Tried, at: At) {
-        if !self.reason.is_trouble() || self.attempts == 0 {
+        if !self.reason.is_trouble() {
             self.since = at.now;
             self.attempts = 0;
         }
-        self.attempts = self.attempts.saturating_add(1);
         (self.reason, self.detail) = (tried.cause.reason, tried.cause.detail.clone());
         (self.last_tried, self.epoch, self.waits_for) = (at.now, at.epoch, tried.waits_for);
-        let pause = FIRST_PAUSE * 2_i32.saturating_pow(self.attempts.saturating_sub(1).min(10));
-        let due = at.now.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(at.now);
-        self.next_try = tried.not_before.map_or(due, |not_before| not_before.max(due));
+        self.next_try = tried.not_before.unwrap_or_else(|| {
+            let pause = FIRST_PAUSE * 2_i32.saturating_pow(self.attempts.min(10));
+            self.attempts = self.attempts.saturating_add(1);
+            at.now.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(at.now)
+        });
     }
 
     /// It is right as far as can be told now, and kept in mind until the rejoining ends.
@@ -180,5 +182,42 @@ impl PendingNote {
             (self.event_hub, self.partition) = (event_hub.to_owned(), partition.to_owned());
             self.sequence_number = at.sequence;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const START: At = At { now: Timestamp::UNIX_EPOCH, epoch: 1 };
+
+    fn after(seconds: i64) -> At {
+        At { now: Timestamp::from_second(seconds).unwrap(), ..START }
+    }
+
+    #[test]
+    fn what_waits_for_a_known_moment_is_tried_then_however_often_it_was_heard_of_before() {
+        let mut note = PendingNote::blank(&"d".parse().unwrap(), START);
+        let moves = Some(after(8).now);
+        let moving = Tried { not_before: moves, ..Cause::new(Reason::Moving, "").into() };
+        for second in 0..8 {
+            note.tried(&moving, after(second));
+            assert_eq!(Some(note.next_try), moves);
+        }
+        assert_eq!(note.since, START.now);
+        note.tried(&Cause::contended().into(), after(9));
+        assert_eq!(note.next_try, after(14).now, "and what fails then is a first failure");
+    }
+
+    #[test]
+    fn each_pause_is_twice_as_long_as_the_one_before() {
+        let mut note = PendingNote::blank(&"d".parse().unwrap(), START);
+        let pauses = [5, 10, 20, 40].map(|_| {
+            note.tried(&Cause::contended().into(), START);
+            note.next_try.as_second()
+        });
+        assert_eq!(pauses, [5, 10, 20, 40]);
+        assert_eq!(note.attempts, 4);
     }
 }

@@ -214,6 +214,21 @@ impl Work<'_> {
     }
 }
 
+/// How two hubs differ.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    /// Why they do.
+    pub(crate) cause: Cause,
+    /// The identity on the source and on the target, where both have it.
+    pub(crate) twins: Option<(TwinDocument, TwinDocument)>,
+}
+
+impl From<Cause> for Difference {
+    fn from(cause: Cause) -> Self {
+        Self { cause, twins: None }
+    }
+}
+
 impl Work<'_> {
     /// Why the two hubs are not equal, without changing anything; `None` when they are, as far as two twins show.
     ///
@@ -223,23 +238,24 @@ impl Work<'_> {
         &mut self,
         id: &IdentityId,
         was_remade: bool,
-    ) -> Result<Option<Cause>, Outcome> {
+    ) -> Result<Option<Difference>, Outcome> {
         match self.compare(id, was_remade).await {
-            Ok(cause) => Ok(cause),
-            Err(Stop::Again) => Ok(Some(Cause::contended())),
+            Ok(difference) => Ok(difference),
+            Err(Stop::Again) => Ok(Some(Cause::contended().into())),
             Err(Stop::At(outcome)) => Err(outcome),
         }
     }
 
-    async fn compare(&mut self, id: &IdentityId, was_remade: bool) -> Result<Option<Cause>, Stop> {
-        let drift = |detail: &str| Some(Cause::new(Reason::Drift, detail));
+    async fn compare(&mut self, id: &IdentityId, was_remade: bool) -> Result<Option<Difference>, Stop> {
         let target = self.target_or_stop(id).await?;
         match (target, self.pass.source_twin(id).await) {
             (_, Look::Unreachable(error)) => Err(Stop::At(self.source_silent(error))),
             (None, Look::Absent) => Ok(None),
-            (None, Look::Present(_)) => Ok(drift("somebody else deleted it from the standby")),
+            (None, Look::Present(_)) => {
+                Ok(Some(Cause::new(Reason::Drift, "somebody else deleted it from the standby").into()))
+            }
             (Some(_), Look::Absent) => {
-                Ok(Some(Cause::new(Reason::OnlyOnStandby, "the active hub does not have it")))
+                Ok(Some(Cause::new(Reason::OnlyOnStandby, "the active hub does not have it").into()))
             }
             (Some(target), Look::Present(source)) => {
                 let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
@@ -247,7 +263,8 @@ impl Work<'_> {
                     && plan.left.is_none()
                     && !plan::entries_visibly_differ(&source, &target);
                 let is_equal = alike && (!was_remade || self.has_equal_entries(id).await?);
-                Ok(if is_equal { None } else { drift("somebody else changed it on the standby") })
+                let cause = Cause::new(Reason::Drift, "somebody else changed it on the standby");
+                Ok((!is_equal).then_some(Difference { cause, twins: Some((source, target)) }))
             }
         }
     }

@@ -18,6 +18,7 @@ mod plan;
 mod reconciler;
 mod work;
 
+pub(crate) use device::Difference;
 pub(crate) use held_lease::HeldLease;
 pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
 pub use merge::{Loss, OwnWrites};

@@ -4,9 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::outcome::{Ended, Ending};
-use crate::model::IdentityId;
+use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Heard, Pending, PendingNote, Tried, follow};
-use crate::reconcile::{Ask, Cause, Loss, Outcome, Pass, Reason, Work, in_words};
+use crate::reconcile::{Ask, Cause, Difference, Loss, Outcome, Pass, Reason, Work, in_words};
 
 /// How long after a creation or a deletion what a hub says of that identity may be older: a read that lags, or a create
 /// that another process has under way.
@@ -173,34 +173,37 @@ impl<'a> InSync<'a> {
         }
         let was_remade = strange.iter().any(|placed| placed.is_deletion());
         work.take_place().await;
-        let cause = match work.difference(id, was_remade).await {
+        let Difference { mut cause, twins } = match work.difference(id, was_remade).await {
             Ok(None) => return Ending::Echo,
-            Ok(Some(cause)) => cause,
+            Ok(Some(difference)) => difference,
             Err(Outcome::SourceSilent(error)) => {
                 let cause = Cause::new(Reason::SourceUnreachable, in_words(&error));
                 let waits_for = Some(self.pass.source_role);
                 return self.note(id, &[], Tried { waits_for, ..cause.into() }).await;
             }
-            Err(Outcome::Pending(cause)) => cause,
+            Err(Outcome::Pending(cause)) => cause.into(),
             Err(outcome) => return self.without_an_answer(id, &[], outcome).await,
         };
+        if let Some((active, standby)) = twins {
+            let losses = overwritten(&strange, &active, &standby);
+            if losses.is_empty() {
+                // What another process copied there, and the active hub has changed since: that event comes.
+                cause = Cause::new(Reason::Announced, "looked at once more");
+            }
+            // What somebody wrote to the standby is named before it is overwritten.
+            if let Err(error) = self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await {
+                return Ending::Held(format!("storage: {error:?}"));
+            }
+        }
         if cause.reason.is_trouble() {
             tracing::warn!(identity = %id, events = strange.len(), reason = %cause.reason, "drift: {}", cause.detail);
         }
-        if let Err(error) = self.report_drift(id, &strange).await {
-            return Ending::Held(format!("storage: {error:?}"));
-        }
         self.note(id, &[], cause.into()).await
     }
+}
 
-    /// What somebody wrote to the standby is named before it is overwritten.
-    async fn report_drift(
-        &self,
-        id: &IdentityId,
-        hints: &[&Placed],
-    ) -> Result<(), crate::storage::StorageError> {
-        let losses: Vec<Loss> =
-            hints.iter().flat_map(|placed| Loss::of_writes(&placed.hint.writes)).collect();
-        self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await
-    }
+/// What these events say was written to the standby, and copying the active hub overwrites.
+fn overwritten(hints: &[&Placed], active: &TwinDocument, standby: &TwinDocument) -> Vec<Loss> {
+    let of = |placed: &&Placed| Loss::of_overwritten(&placed.hint.writes, active, Some(standby));
+    hints.iter().flat_map(of).collect()
 }

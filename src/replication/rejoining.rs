@@ -100,9 +100,8 @@ impl<'a> Rejoining<'a> {
             Look::Absent => return Ok(Ending::Listed),
             Look::Unreachable(error) => return Ok(Ending::TargetSilent(in_words(&error))),
         };
-        let mut losses: Vec<Loss> =
-            late.iter().flat_map(|placed| Loss::of_writes(&placed.hint.writes)).collect();
-        losses.retain_mut(|loss| loss.differs_from(&active));
+        let overwritten = |placed: &&Placed| Loss::of_overwritten(&placed.hint.writes, &active, None);
+        let losses: Vec<Loss> = late.iter().flat_map(overwritten).collect();
         self.pending.losses.add(id, self.terms.epoch, &losses).await?;
         Ok(Ending::Listed)
     }

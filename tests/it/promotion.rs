@@ -158,3 +158,19 @@ async fn a_late_change_from_before_the_cut_is_kept_when_the_former_active_hub_ca
     world.settle().await;
     assert_eq!(world.secondary.fleet().await["late"]["tags"]["said"], "before the cut");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_accepts_the_end_of_a_rejoining_once_more_does_not_put_it_off() {
+    let world = World::with(Options { host: false, ..Options::default() }).await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let forced = world.app(&["promote", "--to", "secondary", "--reason", "drill", "--force"]).await;
+    assert_eq!(forced.code, 0, "{forced:?}");
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    let accepted = container(&world).get("routing-record.json").await;
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    assert_eq!(
+        container(&world).get("routing-record.json").await,
+        accepted,
+        "a new record would have to become known again"
+    );
+}

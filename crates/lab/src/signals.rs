@@ -1,4 +1,4 @@
-//! The wish to end.
+//! The wish to end, and what is done to other processes.
 
 /// Ctrl-C, or a polite request to end from elsewhere.
 pub(crate) async fn interrupted() {
@@ -15,3 +15,41 @@ pub(crate) async fn interrupted() {
     }
     let _ = tokio::signal::ctrl_c().await;
 }
+
+/// Ends a process at once, whatever it is doing.
+#[cfg(unix)]
+pub(crate) fn kill(pid: i32) {
+    send(pid, rustix::process::Signal::KILL);
+}
+
+/// Stops a process where it stands.
+#[cfg(unix)]
+pub(crate) fn freeze(pid: i32) {
+    send(pid, rustix::process::Signal::STOP);
+}
+
+/// Lets a process that was stopped go on.
+#[cfg(unix)]
+pub(crate) fn go_on(pid: i32) {
+    send(pid, rustix::process::Signal::CONT);
+}
+
+/// A process that is gone needs no signal.
+#[cfg(unix)]
+fn send(pid: i32, signal: rustix::process::Signal) {
+    if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+}
+
+/// Only where there are signals.
+#[cfg(not(unix))]
+pub(crate) fn kill(_pid: i32) {}
+
+/// Only where there are signals.
+#[cfg(not(unix))]
+pub(crate) fn freeze(_pid: i32) {}
+
+/// Only where there are signals.
+#[cfg(not(unix))]
+pub(crate) fn go_on(_pid: i32) {}

@@ -41,6 +41,7 @@ pub(crate) struct World {
     /// The emulator's certificate authority, a PEM file.
     pub(crate) ca_file: PathBuf,
     settings: BTreeMap<String, String>,
+    restarts: Option<u32>,
     client: reqwest::Client,
     logs: PathBuf,
     app: PathBuf,
@@ -75,6 +76,7 @@ impl World {
             secondary,
             ca_file,
             settings,
+            restarts: None,
             client,
             logs,
             app,
@@ -86,6 +88,12 @@ impl World {
     /// Sets an app setting; before the functions host is started.
     pub(crate) fn set(&mut self, name: &str, value: impl ToString) {
         self.settings.insert(name.to_owned(), value.to_string());
+    }
+
+    /// How often a handler that crashed is started again, where it is not as the host does; before the functions host is
+    /// started.
+    pub(crate) fn restart_handlers(&mut self, times: u32) {
+        self.restarts = Some(times);
     }
 
     /// Starts the functions host on the app. A second one shares the checkpoints of the first, has a handler of its
@@ -103,6 +111,9 @@ impl World {
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
         command.arg("--local-settings").arg(&settings);
         command.arg("--port").arg(free_port(USUAL_PORT).await.to_string());
+        if let Some(restarts) = self.restarts {
+            command.arg("--max-restarts").arg(restarts.to_string());
+        }
         let name = match self.hosts.len() {
             0 => "functions-host".to_owned(),
             others => {

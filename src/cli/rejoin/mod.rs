@@ -85,7 +85,12 @@ async fn accept(context: &Context, stored: &Stored) -> u8 {
             return exit::REFUSED;
         }
     };
-    match context.clients.records.replace(accepted, &stored.etag).await {
+    let accepted = match stored.record.rejoin_accepted {
+        // What waits until everybody knows the record would wait anew.
+        true => Ok(stored.clone()),
+        false => context.clients.records.replace(accepted, &stored.etag).await,
+    };
+    match accepted {
         Ok(stored) => {
             show("accepted: the app ends the rejoining by itself now");
             match Progress::look(context, &stored.record).await {

@@ -70,6 +70,7 @@ impl Settling<'_, '_> {
 
     pub(super) async fn write_down(&mut self, tried: Tried) -> Result<Settled, Stop> {
         let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
+        tracing::debug!(identity = %self.id, reason = %tried.cause.reason, detail = tried.cause.detail, "not settled");
         let changed = self.store.change(self.id, |before| {
             let before = before.filter(|note| note.is_of(diverged));
             let mut note = before.unwrap_or_else(|| PendingNote::blank(self.id, at));

@@ -1,10 +1,12 @@
 //! What one hub's clients said and the other hub's said otherwise.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::own::written_at;
 use super::section;
-use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, member};
+use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, Written, member};
 
 /// Two values that met, and which one was kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,14 +46,47 @@ impl Loss {
         .collect()
     }
 
-    /// Whether the active hub has another value; it is named then.
-    pub(crate) fn differs_from(&mut self, active: &TwinDocument) -> bool {
-        let values = match self.section.as_str() {
-            "tags" => &active.tags,
-            name => &section(active, name).values,
-        };
-        self.active = member(values, &self.path).cloned().unwrap_or_default();
-        self.active != self.former_active
+    /// What of these writes to the hub that is not active is not on the active one, where nothing was written later, and
+    /// is there still, if that is known: what copying the active hub overwrites.
+    pub(crate) fn of_overwritten(
+        writes: &TwinWrites,
+        active: &TwinDocument,
+        there: Option<&TwinDocument>,
+    ) -> Vec<Self> {
+        let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
+        let mut losses = Vec::new();
+        for (name, writes) in sections {
+            for (path, written) in writes.written() {
+                let value = match written {
+                    Written::Set(Value::Object(_)) | Written::Object => continue,
+                    Written::Set(value) => Some(value),
+                    Written::Removed => None,
+                };
+                let at = writes.written_at(path).flatten();
+                let is_there = there.is_none_or(|there| member(values(there, name), path) == value);
+                let kept = member(values(active, name), path);
+                if is_there && kept != value && !is_later(active, name, path, at) {
+                    losses.push(Self {
+                        section: name.to_owned(),
+                        path: path.clone(),
+                        active: kept.cloned().unwrap_or_default(),
+                        former_active: value.cloned().unwrap_or_default(),
+                        kept: "active".to_owned(),
+                    });
+                }
+            }
+        }
+        losses
+    }
+
+    /// Whether it names what the other one names: the same value that was not kept, whatever stood against it.
+    pub(crate) fn names_the_same_as(&self, other: &Self) -> bool {
+        (&self.section, &self.path, &self.kept, self.not_kept())
+            == (&other.section, &other.path, &other.kept, other.not_kept())
+    }
+
+    fn not_kept(&self) -> &Value {
+        if self.kept == "active" { &self.former_active } else { &self.active }
     }
 
     /// That an identity was made or deleted, where that is not brought over.
@@ -64,4 +99,18 @@ impl Loss {
             kept: "active".to_owned(),
         }
     }
+}
+
+fn values<'a>(twin: &'a TwinDocument, name: &str) -> &'a Object {
+    if name == "tags" { &twin.tags } else { &section(twin, name).values }
+}
+
+/// Whether the member was written after `at` there. Of tags, and of what is gone, nobody can tell.
+fn is_later(twin: &TwinDocument, name: &str, path: &[String], at: Option<Timestamp>) -> bool {
+    if name == "tags" {
+        return false;
+    }
+    let metadata = &section(twin, name).metadata;
+    let node = path.iter().try_fold(metadata, |node, name| node.get(name));
+    node.and_then(written_at).zip(at).is_some_and(|(there, at)| there > at)
 }

@@ -316,7 +316,13 @@ impl Meeting<'_> {
         theirs: Option<Option<Timestamp>>,
         ours: Option<Option<Timestamp>>,
     ) -> Option<Loss> {
-        let (theirs, _) = (theirs?, ours?);
+        let (theirs, ours) = (theirs?, ours?);
+        // A device is one writer: what it wrote later took the place of what it wrote before, wherever that was.
+        let is_superseded =
+            self.name == "reported" && theirs.zip(ours).is_some_and(|(theirs, ours)| theirs != ours);
+        if is_superseded {
+            return None;
+        }
         // A removal that is heard only after the value was brought here had not seen it.
         let was_brought = member(&self.ours.values, path).is_none() && self.ours.brought_at(path).is_some();
         let unseen = self.theirs.writes.written_at(path).is_some()

@@ -205,3 +205,46 @@ fn after_a_second_promotion_the_origins_values_stand_unless_the_other_hubs_clien
     let merged = merge(Former::Twin(&other), theirs, &origin, ours, at(LATER));
     assert_eq!(merged.desired, object(json!({"mode": "b"})));
 }
+
+/// The same with reported properties in the place of desired ones.
+fn reporting(members: &[(&str, Value, &str, u64)]) -> TwinDocument {
+    let mut twin = twin(members, json!({}));
+    std::mem::swap(&mut twin.desired, &mut twin.reported);
+    twin
+}
+
+#[test]
+fn what_a_device_reported_again_later_is_not_lost() {
+    let former = reporting(&[("n", json!(14), SINCE, 4)]);
+    let active = reporting(&[("n", json!(15), SOON, 5)]);
+    assert_eq!(merged(Some(&former), &active, &Known::default()), Merge::default());
+    let later = reporting(&[("n", json!(16), LATER, 6)]);
+    let brought = merged(Some(&later), &active, &Known::default());
+    assert_eq!((brought.reported, brought.losses.len()), (object(json!({"n": 16})), 0));
+}
+
+#[test]
+fn a_value_that_was_not_kept_is_named_once_whatever_stood_against_it() {
+    let at = |time, value| twin(&[("rate", json!(value), time, 5)], json!({}));
+    let against = |active| merged(Some(&at(SINCE, 9)), &active, &Known::default()).losses.remove(0);
+    assert!(against(at(SOON, 1)).names_the_same_as(&against(at(SOON, 2))));
+    let other = merged(Some(&at(SINCE, 8)), &at(SOON, 1), &Known::default()).losses.remove(0);
+    assert!(!other.names_the_same_as(&against(at(SOON, 1))));
+}
+
+#[test]
+fn a_write_to_the_standby_is_overwritten_where_it_is_there_still_and_nothing_came_later() {
+    let written =
+        TwinWrites { tags: tags(json!({"site": {"a": 1}}), SOON).tags, ..desired(json!({"rate": 9}), SOON) };
+    let standby = twin(&[("rate", json!(9), SOON, 4)], json!({"site": {"a": 1, "b": 2}}));
+    let named = |active: &TwinDocument, standby: Option<&TwinDocument>| -> Vec<String> {
+        let losses = Loss::of_overwritten(&written, active, standby);
+        losses.iter().map(|loss| loss.path.join(".")).collect()
+    };
+    let other = twin(&[("rate", json!(5), LONG_AGO, 3)], json!({"site": {"b": 3}}));
+    assert_eq!(named(&other, Some(&standby)), ["site.a", "rate"]);
+    assert_eq!(named(&standby, Some(&standby)), [] as [&str; 0], "both have it");
+    let later = twin(&[("rate", json!(5), LATER, 3)], json!({"site": {"a": 1, "b": 3}}));
+    assert_eq!(named(&later, Some(&standby)), [] as [&str; 0], "changed on the active hub since");
+    assert_eq!(named(&other, Some(&later)), ["site.a"], "and what is not there any more nobody overwrites");
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::account::{self, Evidence, Verdict};
 use super::ledger::Write;
+use super::mishaps::Mishaps;
 use super::options::SwitchOptions;
 use super::promotion::Promotion;
 use super::report;
@@ -49,13 +50,13 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When a write is lost, the hubs differ, or a promotion did not come to its end.
-    pub(super) fn judge(&self, logs: &Path) -> Result<(), LabError> {
+    pub(super) fn judge(&self, logs: &Path, mishaps: &Mishaps) -> Result<(), LabError> {
         let writes = self.lost();
         let lost = self.told(&writes);
         let differences = account::differences(self.evidence);
         let whole = lost.iter().chain(&differences).map(|line| format!("{line}\n")).collect::<String>();
         std::fs::write(logs.join(LOST), whole).map_err(LabError::file(logs))?;
-        self.print(&report::counted(self.writes, &self.verdicts), &writes, &lost);
+        self.print(&report::counted(self.writes, &self.verdicts), &writes, &lost, mishaps);
         if lost.is_empty() && differences.is_empty() && self.missing() == 0 {
             return Ok(());
         }
@@ -75,7 +76,7 @@ impl<'a> Run<'a> {
         told.collect()
     }
 
-    fn print(&self, counts: &report::Counts, lost: &[&Write], told: &[String]) {
+    fn print(&self, counts: &report::Counts, lost: &[&Write], told: &[String], mishaps: &Mishaps) {
         if !self.promotions.is_empty() {
             say(&report::promotions_table(self.promotions));
         }
@@ -87,7 +88,7 @@ impl<'a> Run<'a> {
             say(&report::phases(lost, self.promotions));
         }
         let unanswered = self.writes.len() - counts.values().sum::<usize>();
-        say(&report::summary(self.options, counts, unanswered, self.promotions));
+        say(&report::summary(self.options, counts, unanswered, self.promotions, mishaps));
     }
 
     /// Promotions that did not come to their end. Those that there was no time for are none.

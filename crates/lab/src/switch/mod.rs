@@ -7,6 +7,7 @@
 //! | `ledger` | every write that was sent, and what the hub said |
 //! | `fields` | which fields are written |
 //! | `reporter`, `back_end` | the clients |
+//! | `mishaps` | handlers that are killed or frozen |
 //! | `roles`, `promotion` | the promotions, one after the other |
 //! | `rest` | waiting for both hubs to come to rest when traffic has ended |
 //! | `evidence` | what both hubs hold in the end, and what the app names |
@@ -21,6 +22,7 @@ mod evidence;
 mod fields;
 mod judgement;
 mod ledger;
+mod mishaps;
 mod options;
 mod promotion;
 mod report;
@@ -48,6 +50,7 @@ use crate::world::World;
 use back_end::BackEnd;
 use judgement::Run;
 use ledger::Ledger;
+use mishaps::Mishaps;
 pub(crate) use options::SwitchOptions;
 use options::Weather;
 use reporter::Reporter;
@@ -82,14 +85,19 @@ pub(crate) async fn run(options: &SwitchOptions, logs: Option<PathBuf>) -> Resul
     let ledger = Ledger::new();
     let pumps = make_fleet(&world, &ledger, options.devices).await?;
     let (stop, stopped) = watch::channel(false);
-    let traffic = traffic(&world, &ledger, options, &pumps, &stopped).await?;
+    let mut traffic = traffic(&world, &ledger, options, &pumps, &stopped).await?;
+    let mishaps = Mishaps::new(&ledger);
+    let happen =
+        mishaps.clone().happen(world.http().clone(), world.host_controls()?, options.clone(), stopped);
+    traffic.spawn(happen);
     let promotions = Roles::new(&world, &ledger, options)?.run().await?;
     end(traffic, &stop).await;
     let evidence = rest::settled(&world).await?;
     let writes = ledger.close();
     let run = Run::new(options, &writes, &evidence, &promotions);
+    mishaps.keep(world.logs())?;
     trail::keep(&world, &ledger, &run.devices_in_question()).await?;
-    run.judge(world.logs())
+    run.judge(world.logs(), &mishaps)
 }
 
 async fn begin(options: &SwitchOptions, logs: Option<PathBuf>) -> Result<World, LabError> {
@@ -110,6 +118,8 @@ async fn begin(options: &SwitchOptions, logs: Option<PathBuf>) -> Result<World, 
         world.emulator("POST", "/switches", Some(switches.into())).await?;
     }
     world.app(&["init"]).await?;
+    // The host ends after the third crash, and Azure starts another one: here it is the same one.
+    world.restart_handlers(u32::MAX);
     for _ in 0..options.handlers {
         world.start_host().await?;
     }

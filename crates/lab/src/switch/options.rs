@@ -32,6 +32,12 @@ pub(crate) struct SwitchOptions {
     /// What event hubs may do: bad is events that come twice, again, and in another order.
     #[arg(long, default_value = "good", value_name = "WEATHER")]
     pub(crate) weather: Weather,
+    /// Handlers killed, a minute; their hosts start them again.
+    #[arg(long, default_value_t = 0.0, value_name = "NUMBER", value_parser = some_or_none)]
+    pub(crate) kills: f64,
+    /// Handlers frozen, a minute, each for one to two times `--lease-seconds`.
+    #[arg(long, default_value_t = 0.0, value_name = "NUMBER", value_parser = some_or_none)]
+    pub(crate) freezes: f64,
     /// How long the router's answer is good.
     #[arg(long, default_value_t = 4, value_name = "SECONDS")]
     pub(crate) valid_seconds: u32,
@@ -53,6 +59,10 @@ pub(crate) enum Weather {
     Good,
     /// Events come twice, partitions go back, and Event Grid's events overtake each other.
     Bad,
+}
+
+fn some_or_none(text: &str) -> Result<f64, String> {
+    if text == "0" { Ok(0.0) } else { rate(text) }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

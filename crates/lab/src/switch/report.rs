@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::account::{Evidence, Hub, Verdict, accepted_at, shown};
 use super::ledger::{Section, Write};
+use super::mishaps::Mishaps;
 use super::options::SwitchOptions;
 use super::promotion::Promotion;
 
@@ -128,6 +129,7 @@ pub(super) fn summary(
     counts: &Counts,
     unanswered: usize,
     promotions: &[Promotion],
+    mishaps: &Mishaps,
 ) -> String {
     let verdicts = VERDICTS.map(|(verdict, name)| (name.trim_matches('*'), all_of(counts, verdict)));
     let accepted: usize = verdicts.iter().map(|(_, count)| count).sum();
@@ -135,7 +137,7 @@ pub(super) fn summary(
     let longest =
         |times: fn(&Promotion) -> Option<f64>| promotions.iter().filter_map(times).fold(0.0, f64::max);
     format!(
-        "seed {}, {} handler(s), {:?} weather, {} devices, {} promotions: {accepted} accepted ({unanswered} more had no \
+        "seed {}, {} handler(s), {:?} weather, {} devices, {mishaps}, {} promotions: {accepted} accepted ({unanswered} more had no \
          answer), {parts}; at most {:.1} s to \
          the router's answer, {:.1} s to in-sync",
         options.seed,

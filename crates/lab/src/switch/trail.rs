@@ -1,5 +1,5 @@
 //! The trail of devices: every event of them in both event hubs, in the order in which they came, so that a fault can be
-//! followed from the hub's word to what became of it.
+//! followed from the hub's word to what became of it; and every loss report.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -11,18 +11,25 @@ use serde_json::Value;
 
 use super::ledger::Ledger;
 use crate::error::LabError;
+use crate::operator;
 use crate::world::World;
 
 /// The file, beside the logs.
 const FILE: &str = "events.txt";
+/// The loss reports, one a line.
+const LOSSES: &str = "losses.txt";
 /// Events asked for at once.
 const PAGE: usize = 1_000;
 
-/// Writes the events of these devices to a file; none when there are no devices.
+/// Writes the loss reports to a file, and the events of these devices to another; none when there are no devices.
 ///
 /// # Errors
 /// When the event logs do not answer or the file cannot be written.
 pub(super) async fn keep(world: &World, ledger: &Ledger, devices: &BTreeSet<String>) -> Result<(), LabError> {
+    let losses = operator::losses(world).await?;
+    let path = world.logs().join(LOSSES);
+    std::fs::write(&path, losses.iter().map(|loss| format!("{loss}\n")).collect::<String>())
+        .map_err(LabError::file(&path))?;
     if devices.is_empty() {
         return Ok(());
     }
