@@ -122,9 +122,15 @@ impl Settling<'_, '_> {
             return Ok(Settled::Done);
         }
         let role = self.terms.active;
+        let before = self.note.slot(role).own.deleted_for;
         self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
         let ask = Ask { announced_delete: true, ..Ask::default() };
-        match Box::pin(self.work.reconcile(self.id, ask)).await {
+        let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
+        if self.work.writes == 0 && !matches!(outcome, Outcome::TargetSilent(_)) {
+            // A deletion that is heard here from now on is not this program's.
+            self.change(|note| note.slot_mut(role).own.deleted_for = before).await?;
+        }
+        match outcome {
             Outcome::Written => {
                 self.change(|note| note.slot_mut(role).own.created = None).await?;
                 Ok(Settled::Done)
