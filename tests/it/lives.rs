@@ -91,3 +91,84 @@ async fn a_device_made_again_while_the_comparison_deletes_it_on_the_former_hub_i
         (world.primary.device("again").await.is_some(), world.secondary.device("again").await.is_some());
     assert_eq!((here, both), (true, (true, true)), "on the active hub at once; on both in the end");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_while_a_comparison_closes_is_gone_also_when_the_active_hub_is_lost_right_after_it()
+{
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
+    let (mut world, handler) = with_a_copy("revoked", environment).await;
+    world.promote("secondary", &[]).await;
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.delete("revoked").await;
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    world.secondary.outage("refuse").await;
+    world.promote("primary", &["--force"]).await;
+    world.secondary.outage("off").await;
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    world.until_in_sync(handler).await;
+    let there =
+        (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
+    assert_eq!(there, (false, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_before_its_deletion_was_heard_and_deleted_where_it_was_brought_stays_deleted() {
+    let (world, handler) = with_a_copy("again", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.delete("again").await;
+    let gone = world.last_told(&world.primary, "again").await;
+    // Made again while the deletion is being brought over: nothing is deleted on the active hub.
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/devices/again", "delayMs": 1500, "times": 1}))
+        .await;
+    let gone = [gone];
+    let (_, _) = tokio::join!(world.hand_over(&handler, "devicetwin", &gone), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        world.primary.create("again").await;
+    });
+    let made = world.last_told(&world.primary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[made]).await;
+    assert!(world.secondary.device("again").await.is_some());
+    world.secondary.delete("again").await;
+    let gone = world.last_told(&world.secondary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[gone]).await;
+    assert!(world.secondary.device("again").await.is_none(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_for_an_earlier_rejoining_does_not_decide_the_next_one() {
+    // Notes of the first rejoining are still there.
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "3600".to_owned()));
+    let (world, handler) = with_a_copy("x", environment).await;
+    let told = async |hub: &crate::world::hub::Hub| {
+        let event = world.last_told(hub, "x").await;
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+    };
+    world.promote("secondary", &[]).await;
+    world.primary.delete("x").await;
+    told(&world.primary).await;
+    assert!(world.secondary.device("x").await.is_none());
+    container(&world).end_rejoining().await;
+    // Until that is known.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.secondary.create("x").await;
+    told(&world.secondary).await;
+    world.secondary.delete("x").await;
+    told(&world.secondary).await;
+    told(&world.secondary).await;
+    world.secondary.create("x").await;
+    told(&world.secondary).await;
+    assert!(world.primary.device("x").await.is_some());
+    world.promote("primary", &[]).await;
+    world.secondary.delete("x").await;
+    told(&world.secondary).await;
+    assert!(world.primary.device("x").await.is_none(), "{:?}", world.pending().await);
+}
