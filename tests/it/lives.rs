@@ -106,10 +106,13 @@ async fn a_device_deleted_while_a_comparison_closes_is_gone_also_when_the_active
     world.secondary.delete("revoked").await;
     let deleted = world.last_told(&world.secondary, "revoked").await;
     world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    let slow = json!({"method": "GET", "pathContains": "/twins/revoked", "delayMs": 1500, "times": 40});
+    world.primary.fault(slow).await;
     assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
     world.secondary.outage("refuse").await;
     world.promote("primary", &["--force"]).await;
     world.secondary.outage("off").await;
+    world.primary.clear_faults().await;
     assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
     world.until_in_sync(handler).await;
     let there =
