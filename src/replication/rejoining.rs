@@ -62,7 +62,7 @@ impl<'a> Rejoining<'a> {
             return Ok(Ending::Listed);
         }
         work.begin_identity();
-        Ok(match settle(work, &self.pending.store, &self.pending.losses, id, self.terms).await {
+        Ok(match settle(work, &self.pending.store, &self.pending.losses, id, self.terms, true).await {
             Ok(Settled::Done) => Ending::Settled,
             Ok(Settled::Pending(tried)) => Ending::pending(&tried.cause),
             Err(Outcome::Held(why)) => Ending::Held(why),

@@ -178,3 +178,25 @@ async fn what_was_kept_for_an_earlier_rejoining_does_not_decide_the_next_one() {
     told(&world.secondary).await;
     assert!(world.primary.device("x").await.is_none(), "{:?}", world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_on_the_active_hub_while_events_are_held_at_the_end_of_a_rejoining_is_not_made_again()
+ {
+    let (world, handler) = with_a_copy("revoked", busy()).await;
+    world.promote("secondary", &[]).await;
+    let closing =
+        hand_over_what_comes(&world, &handler, 60, async || record(&world).await["closing"] == true);
+    assert!(closing.await, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.patch_twin("revoked", json!({"tags": {"n": 1}})).await;
+    let listed = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[listed]).await;
+    world.eventually("events are held", async || record(&world).await["compared"] == true).await;
+    world.secondary.delete("revoked").await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    assert!(world.secondary.device("revoked").await.is_none(), "nobody made it");
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.primary.device("revoked").await.is_none(), "{:?}", world.pending().await);
+    assert!(world.secondary.device("revoked").await.is_none());
+}

@@ -25,10 +25,11 @@ impl Comparing<'_> {
         }
         let id = &changed.identity;
         let _held = self.back.shared.locks.hold(&id.device).await;
-        if let Some(terms) = &self.terms {
+        // While batches are held, neither hub's last word is known.
+        if let Some(terms) = self.terms.as_ref().filter(|terms| !terms.compared) {
             let mut work = Work::new(&self.over);
             let Pending { store, losses, .. } = self.pending;
-            match settle(&mut work, store, losses, id, terms).await {
+            match settle(&mut work, store, losses, id, terms, false).await {
                 Ok(Settled::Done) => {}
                 Ok(Settled::Pending(_)) => return Ok(false),
                 Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
@@ -47,7 +48,7 @@ impl Comparing<'_> {
         let has_lifecycle = was_deleted || slot.created.is_some();
         let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
         if let Some(terms) = &self.terms
-            && !self.intend(id, terms, &note).await?
+            && !self.intend(id, terms, &note, was_deleted).await?
         {
             return Ok(false);
         }
@@ -59,6 +60,8 @@ impl Comparing<'_> {
         }
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
+            // The event that says why is held.
+            Outcome::OnlyOnTarget if self.terms.is_some_and(|terms| terms.compared) => Ok(true),
             Outcome::OnlyOnTarget => {
                 let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
                 self.note(id, cause).await
@@ -72,7 +75,13 @@ impl Comparing<'_> {
 
     /// What is about to be written to the former hub is not its clients'. `false` when a client has written there since
     /// it was settled.
-    async fn intend(&self, id: &IdentityId, terms: &Terms, note: &PendingNote) -> Result<bool, String> {
+    async fn intend(
+        &self,
+        id: &IdentityId,
+        terms: &Terms,
+        note: &PendingNote,
+        was_deleted: bool,
+    ) -> Result<bool, String> {
         let target = self.back.target_role();
         let (active, former) = match (self.back.source_twin(id).await, self.back.target_twin(id).await) {
             (Look::Present(active), Look::Present(former)) => (active, former),
@@ -80,7 +89,7 @@ impl Comparing<'_> {
                 let made = |note: &mut PendingNote| note.slot_mut(target).own.created = Some(String::new());
                 return self.change(id, made).await.map(|()| true);
             }
-            (Look::Absent, Look::Present(_)) => {
+            (Look::Absent, Look::Present(_)) if was_deleted => {
                 let end = note.slot(self.back.source_role).deleted.unwrap_or_else(Timestamp::now);
                 let deleted = |note: &mut PendingNote| note.slot_mut(target).own.deleted_for = Some(end);
                 return self.change(id, deleted).await.map(|()| true);

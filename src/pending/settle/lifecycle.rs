@@ -27,7 +27,7 @@ pub(super) enum Life {
 impl Settling<'_, '_> {
     /// Created there and not yet here, or deleted here.
     pub(super) async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
-        if self.was_deleted_here() || self.former_has_our_copy().await? {
+        if !self.may_create || self.was_deleted_here() || self.former_has_our_copy().await? {
             return Ok(Settled::Done);
         }
         self.intend_to_create().await?;
