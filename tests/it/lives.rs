@@ -200,3 +200,22 @@ async fn a_device_deleted_on_the_active_hub_while_events_are_held_at_the_end_of_
     assert!(world.primary.device("revoked").await.is_none(), "{:?}", world.pending().await);
     assert!(world.secondary.device("revoked").await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_made_again_without_an_answer_before_its_deletion_is_heard_goes_when_that_is_heard()
+{
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    let deleted = world.last_told(&world.secondary, "x").await;
+    // It is made, and made again because the answer was lost: it is there then.
+    let lost =
+        json!({"method": "POST", "pathContains": "/devices", "status": 500, "afterApply": true, "times": 1});
+    world.secondary.fault(lost).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(world.secondary.device("x").await.is_some(), "nobody knows of the deletion yet");
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.secondary.device("x").await.is_none(), "{:?}", world.pending().await);
+}

@@ -33,12 +33,17 @@ impl Settling<'_, '_> {
         self.intend_to_create().await?;
         let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
         let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
-        if !matches!(outcome, Outcome::Written | Outcome::TargetSilent(_)) {
+        // An answer that says that it is there may be of our own create: its keys tell.
+        let is_made = match &outcome {
+            Outcome::Equal => self.work.has_equal_entries(self.id).await?,
+            outcome => matches!(outcome, Outcome::Written),
+        };
+        if !is_made && !matches!(outcome, Outcome::TargetSilent(_)) {
             let (active, before) = (self.terms.active, self.note.slot(self.terms.active).own.created.clone());
             self.change(|note| note.slot_mut(active).own.created.clone_from(&before)).await?;
         }
         match outcome {
-            Outcome::Written => {
+            Outcome::Written | Outcome::Equal if is_made => {
                 self.remember_creation().await?;
                 // What a bulk call does not honour is seen by looking again.
                 Err(Stop::Again)
