@@ -1,7 +1,7 @@
 //! Which identities changed since the roles did: what ends a rejoining compares these, and no others.
 //!
 //! One blob for each batch that names an identity which its process has not listed yet. Two lists follow each other: what
-//! is heard until the comparison begins, and what is heard from then on, which is compared once the hub is in sync.
+//! is heard until the comparison begins, and what is heard from then on, which is compared after it.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};

@@ -56,6 +56,8 @@ async fn once(
     let source = work.pass.source_role;
     let at = At { now: Timestamp::now(), epoch: work.pass.lease.lease().epoch };
     let noted = store.change(id, |before| {
+        // What was kept for a rejoining that is over says nothing of what follows.
+        let before = before.filter(|note| note.reason != Reason::Rejoining);
         let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
         if is_first {
             note.slot_mut(source).drop_overtaken(target.as_ref());

@@ -132,19 +132,22 @@ impl PendingNote {
     }
 
     /// An attempt did not make it right. Each pause is twice as long as the one before, except where the moment from which
-    /// on it can be right is known: an attempt before that says nothing.
+    /// on it can be right is known. An attempt before it was due, for an event, puts nothing off: many events come.
     pub(crate) fn tried(&mut self, tried: &Tried, at: At) {
+        let is_early = self.reason.is_trouble() && at.now < self.next_try;
         if !self.reason.is_trouble() {
             self.since = at.now;
             self.attempts = 0;
         }
         (self.reason, self.detail) = (tried.cause.reason, tried.cause.detail.clone());
         (self.last_tried, self.epoch, self.waits_for) = (at.now, at.epoch, tried.waits_for);
-        self.next_try = tried.not_before.unwrap_or_else(|| {
+        if let Some(known) = tried.not_before {
+            self.next_try = known;
+        } else if !is_early {
             let pause = FIRST_PAUSE * 2_i32.saturating_pow(self.attempts.min(10));
             self.attempts = self.attempts.saturating_add(1);
-            at.now.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(at.now)
-        });
+            self.next_try = at.now.saturating_add(pause.min(LONGEST_PAUSE)).unwrap_or(at.now);
+        }
     }
 
     /// It is right as far as can be told now, and kept in mind until the rejoining ends.
@@ -206,18 +209,22 @@ mod tests {
             assert_eq!(Some(note.next_try), moves);
         }
         assert_eq!(note.since, START.now);
-        note.tried(&Cause::contended().into(), after(9));
-        assert_eq!(note.next_try, after(14).now, "and what fails then is a first failure");
+        note.tried(&Cause::contended().into(), after(8));
+        assert_eq!(note.next_try, after(13).now, "and what fails then is a first failure");
     }
 
     #[test]
-    fn each_pause_is_twice_as_long_as_the_one_before() {
+    fn each_pause_is_twice_as_long_as_the_one_before_however_many_events_come_meanwhile() {
         let mut note = PendingNote::blank(&"d".parse().unwrap(), START);
-        let pauses = [5, 10, 20, 40].map(|_| {
-            note.tried(&Cause::contended().into(), START);
-            note.next_try.as_second()
-        });
-        assert_eq!(pauses, [5, 10, 20, 40]);
+        let mut tries = Vec::new();
+        for second in 0..40 {
+            // An event a second.
+            if second >= note.next_try.as_second() {
+                tries.push(second);
+            }
+            note.tried(&Cause::contended().into(), after(second));
+        }
+        assert_eq!(tries, [0, 5, 15, 35]);
         assert_eq!(note.attempts, 4);
     }
 }

@@ -247,7 +247,7 @@ impl<'a> Run<'a> {
         if store.of(id).await.map_err(StorageError::in_words)?.is_none() {
             return Ok(true);
         }
-        match settle(work, store, losses, id, terms).await {
+        match settle(work, store, losses, id, terms, true).await {
             Ok(Settled::Done) => {
                 let list = terms.list(self.pass.lease.lease().closing);
                 let one = Changed { identity: id.clone(), deleted: false };

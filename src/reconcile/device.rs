@@ -269,7 +269,8 @@ impl Work<'_> {
         }
     }
 
-    async fn has_equal_entries(&mut self, id: &IdentityId) -> Result<bool, Stop> {
+    /// Whether both hubs' registry entries say the same, keys included.
+    pub(crate) async fn has_equal_entries(&mut self, id: &IdentityId) -> Result<bool, Stop> {
         Ok(match self.read_both(id).await? {
             Entries::Both(source, target, scopes) => plan::same_identity(&source, &target, &scopes),
             _ => false,

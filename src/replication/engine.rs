@@ -77,6 +77,9 @@ impl Engine {
         let devices = group(hints);
         let work_ends = work_ends(deadline);
         let ended = match self.pending.terms(lease.lease()) {
+            Some(terms) if terms.compared => {
+                return Err("a rejoining ends: what changed last is compared before events go on".to_owned());
+            }
             None => {
                 let source = lease.lease().active;
                 let pass = Pass::new(shared, lease, source, work_ends, Lane::Live);

@@ -142,6 +142,8 @@ impl<'a> InSync<'a> {
         let mut is_news = false;
         let noted = self.pending.store.change(id, |before| {
             is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
+            // What was kept for a rejoining that is over says nothing of what follows.
+            let before = before.filter(|note| note.reason != Reason::Rejoining);
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             heard.iter().for_each(|heard| note.place(&heard.at));
             note.hear(source, heard, at.now, true);
@@ -204,6 +206,6 @@ impl<'a> InSync<'a> {
 
 /// What these events say was written to the standby, and copying the active hub overwrites.
 fn overwritten(hints: &[&Placed], active: &TwinDocument, standby: &TwinDocument) -> Vec<Loss> {
-    let of = |placed: &&Placed| Loss::of_overwritten(&placed.hint.writes, active, Some(standby));
+    let of = |placed: &&Placed| Loss::of_overwritten(&placed.hint.writes, active, standby);
     hints.iter().flat_map(of).collect()
 }

@@ -7,7 +7,7 @@ use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::outcome::{Ended, Ending};
 use crate::model::IdentityId;
 use crate::pending::{At, Changed, Pending, PendingNote, Said, Settled, Terms, Tried, settle};
-use crate::reconcile::{Cause, Look, Loss, Outcome, Pass, Reason, Work, in_words};
+use crate::reconcile::{Cause, Outcome, Pass, Reason, Work};
 use crate::storage::StorageError;
 
 /// One batch while the other hub is rejoining.
@@ -50,9 +50,6 @@ impl<'a> Rejoining<'a> {
         id: &IdentityId,
         hints: &[Placed],
     ) -> Result<Ending, StorageError> {
-        if self.terms.compared {
-            return self.name_what_is_late(work, id, hints).await;
-        }
         let said = self.said(hints);
         if said.former.is_empty() && said.active.is_empty() {
             return Ok(Ending::Listed);
@@ -65,7 +62,7 @@ impl<'a> Rejoining<'a> {
             return Ok(Ending::Listed);
         }
         work.begin_identity();
-        Ok(match settle(work, &self.pending.store, &self.pending.losses, id, self.terms).await {
+        Ok(match settle(work, &self.pending.store, &self.pending.losses, id, self.terms, true).await {
             Ok(Settled::Done) => Ending::Settled,
             Ok(Settled::Pending(tried)) => Ending::pending(&tried.cause),
             Err(Outcome::Held(why)) => Ending::Held(why),
@@ -73,37 +70,6 @@ impl<'a> Rejoining<'a> {
             Err(Outcome::Pending(cause)) => Ending::pending(&cause),
             Err(outcome) => Ending::Held(format!("{outcome:?}")),
         })
-    }
-
-    /// The comparison has ended: what the former hub's clients say now, the active hub's value overwrites once in sync.
-    async fn name_what_is_late(
-        &self,
-        work: &mut Work<'a>,
-        id: &IdentityId,
-        hints: &[Placed],
-    ) -> Result<Ending, StorageError> {
-        let note = self.pending.store.of(id).await?;
-        let own = note.as_ref().map(|(note, _)| &note.slot(self.terms.former).own);
-        let is_own = |placed: &&Placed| {
-            own.is_some_and(|own| {
-                own.is_echo(placed.hint.version, placed.hint.reported_version, &placed.hint.writes)
-            })
-        };
-        let late = hints.iter().filter(|placed| placed.hub == self.terms.former && !is_own(placed));
-        let late: Vec<&Placed> = late.filter(|placed| !placed.hint.writes.is_empty()).collect();
-        if late.is_empty() {
-            return Ok(Ending::Listed);
-        }
-        work.take_place().await;
-        let active = match self.pass.target_twin(id).await {
-            Look::Present(active) => active,
-            Look::Absent => return Ok(Ending::Listed),
-            Look::Unreachable(error) => return Ok(Ending::TargetSilent(in_words(&error))),
-        };
-        let overwritten = |placed: &&Placed| Loss::of_overwritten(&placed.hint.writes, &active, None);
-        let losses: Vec<Loss> = late.iter().flat_map(overwritten).collect();
-        self.pending.losses.add(id, self.terms.epoch, &losses).await?;
-        Ok(Ending::Listed)
     }
 
     fn said(&self, hints: &[Placed]) -> Said {

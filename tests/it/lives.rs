@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::switching::{
-    busy, hand_over_what_comes, is_in_sync, until_closing, until_y_is_compared, with_a_copy,
+    busy, hand_over_what_comes, is_in_sync, record, until_closing, until_y_is_compared, with_a_copy,
 };
 use crate::world::news::quick;
 use crate::world::storage::container;
@@ -105,4 +105,128 @@ async fn a_deletion_heard_while_another_process_is_about_to_bring_the_device_ove
     });
     assert!(world.secondary.device("gone").await.is_none());
     assert_eq!(world.secondary.writes().await, Vec::<String>::new(), "nor was it for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_while_a_comparison_closes_is_gone_also_when_the_active_hub_is_lost_right_after_it()
+{
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "15".to_owned()));
+    let (mut world, handler) = with_a_copy("revoked", environment).await;
+    world.promote("secondary", &[]).await;
+    until_closing(&world, &handler).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.delete("revoked").await;
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    let slow = json!({"method": "GET", "pathContains": "/twins/revoked", "delayMs": 1500, "times": 40});
+    world.primary.fault(slow).await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    world.secondary.outage("refuse").await;
+    world.promote("primary", &["--force"]).await;
+    world.secondary.outage("off").await;
+    world.primary.clear_faults().await;
+    assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
+    world.until_in_sync(handler).await;
+    let there =
+        (world.primary.device("revoked").await.is_some(), world.secondary.device("revoked").await.is_some());
+    assert_eq!(there, (false, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_before_its_deletion_was_heard_and_deleted_where_it_was_brought_stays_deleted() {
+    let (world, handler) = with_a_copy("again", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.delete("again").await;
+    let gone = world.last_told(&world.primary, "again").await;
+    // Made again while the deletion is being brought over: nothing is deleted on the active hub.
+    world
+        .primary
+        .fault(json!({"method": "GET", "pathContains": "/devices/again", "delayMs": 1500, "times": 1}))
+        .await;
+    let gone = [gone];
+    let (_, _) = tokio::join!(world.hand_over(&handler, "devicetwin", &gone), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        world.primary.create("again").await;
+    });
+    let made = world.last_told(&world.primary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[made]).await;
+    assert!(world.secondary.device("again").await.is_some());
+    world.secondary.delete("again").await;
+    let gone = world.last_told(&world.secondary, "again").await;
+    world.hand_over(&handler, "devicetwin", &[gone]).await;
+    assert!(world.secondary.device("again").await.is_none(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_kept_for_an_earlier_rejoining_does_not_decide_the_next_one() {
+    // Notes of the first rejoining are still there.
+    let mut environment = quick();
+    environment.push(("HADR_SWEEP_EVERY_SECONDS", "3600".to_owned()));
+    let (world, handler) = with_a_copy("x", environment).await;
+    let told = async |hub: &crate::world::hub::Hub| {
+        let event = world.last_told(hub, "x").await;
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+    };
+    world.promote("secondary", &[]).await;
+    world.primary.delete("x").await;
+    told(&world.primary).await;
+    assert!(world.secondary.device("x").await.is_none());
+    container(&world).end_rejoining().await;
+    for part in container(&world).list("changed/").await {
+        container(&world).delete(&part).await;
+    }
+    // Until that is known.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.secondary.create("x").await;
+    told(&world.secondary).await;
+    world.secondary.delete("x").await;
+    told(&world.secondary).await;
+    told(&world.secondary).await;
+    world.secondary.create("x").await;
+    told(&world.secondary).await;
+    assert!(world.primary.device("x").await.is_some());
+    world.promote("primary", &[]).await;
+    world.secondary.delete("x").await;
+    told(&world.secondary).await;
+    assert!(world.primary.device("x").await.is_none(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_deleted_on_the_active_hub_while_events_are_held_at_the_end_of_a_rejoining_is_not_made_again()
+ {
+    let (world, handler) = with_a_copy("revoked", busy()).await;
+    world.promote("secondary", &[]).await;
+    until_closing(&world, &handler).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.patch_twin("revoked", json!({"tags": {"n": 1}})).await;
+    let listed = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[listed]).await;
+    world.eventually("events are held", async || record(&world).await["compared"] == true).await;
+    world.secondary.delete("revoked").await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    assert!(world.secondary.device("revoked").await.is_none(), "nobody made it");
+    let deleted = world.last_told(&world.secondary, "revoked").await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.primary.device("revoked").await.is_none(), "{:?}", world.pending().await);
+    assert!(world.secondary.device("revoked").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_made_again_without_an_answer_before_its_deletion_is_heard_goes_when_that_is_heard()
+{
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    let deleted = world.last_told(&world.secondary, "x").await;
+    // It is made, and made again because the answer was lost: it is there then.
+    let lost =
+        json!({"method": "POST", "pathContains": "/devices", "status": 500, "afterApply": true, "times": 1});
+    world.secondary.fault(lost).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(world.secondary.device("x").await.is_some(), "nobody knows of the deletion yet");
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.secondary.device("x").await.is_none(), "{:?}", world.pending().await);
 }

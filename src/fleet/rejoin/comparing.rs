@@ -35,10 +35,11 @@ impl Comparing<'_> {
         }
         let id = &changed.identity;
         let _held = self.back.shared.locks.hold(&id.device).await;
-        if let Some(terms) = &self.terms {
+        // While batches are held, neither hub's last word is known.
+        if let Some(terms) = self.terms.as_ref().filter(|terms| !terms.compared) {
             let mut work = Work::new(&self.over);
             let Pending { store, losses, .. } = self.pending;
-            match settle(&mut work, store, losses, id, terms).await {
+            match settle(&mut work, store, losses, id, terms, false).await {
                 Ok(Settled::Done) => {}
                 Ok(Settled::Pending(_)) => return Ok(false),
                 Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
@@ -58,7 +59,7 @@ impl Comparing<'_> {
         let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
         let mut work = Work::new(&self.back);
         if let Some(terms) = &self.terms {
-            match self.intend(&work, id, terms, &note).await? {
+            match self.intend(&work, &note, terms, was_deleted).await? {
                 Intent::Write(seen) => work.expect(id, seen),
                 Intent::Again => return Ok(false),
                 Intent::Ends(outcome) => return self.ended(id, outcome).await,
@@ -74,6 +75,8 @@ impl Comparing<'_> {
     async fn ended(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written => Ok(true),
+            // The event that says why is held.
+            Outcome::OnlyOnTarget if self.terms.is_some_and(|terms| terms.compared) => Ok(true),
             Outcome::OnlyOnTarget => {
                 let cause = Cause::new(Reason::OnlyOnStandby, "the active hub does not have it");
                 self.note(id, cause).await
@@ -91,10 +94,11 @@ impl Comparing<'_> {
     async fn intend(
         &self,
         work: &Work<'_>,
-        id: &IdentityId,
-        terms: &Terms,
         note: &PendingNote,
+        terms: &Terms,
+        was_deleted: bool,
     ) -> Result<Intent, String> {
+        let id = &note.identity;
         let target = self.back.target_role();
         let former = match work.target_or_stop(id).await {
             Ok(former) => former,
@@ -103,14 +107,14 @@ impl Comparing<'_> {
         let seen = former.as_ref().map(Revision::from);
         let write = match (self.back.source_twin(id).await, former) {
             (Look::Unreachable(error), _) => return Ok(Intent::Ends(work.source_silent(error))),
-            (Look::Absent, None) => return Ok(Intent::Write(seen)),
             (Look::Present(_), None) => {
                 self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await
             }
-            (Look::Absent, Some(_)) => {
+            (Look::Absent, Some(_)) if was_deleted => {
                 let end = note.slot(self.back.source_role).deleted.unwrap_or_else(Timestamp::now);
                 self.change(id, |note| note.slot_mut(target).own.deleted_for = Some(end)).await
             }
+            (Look::Absent, _) => Ok(()),
             (Look::Present(active), Some(former)) if says_the_same(&active, &former) => Ok(()),
             (Look::Present(active), Some(former)) if terms.has_more(note, &former, &active) => {
                 return Ok(Intent::Again);

@@ -236,11 +236,14 @@ impl Rejoin {
         if !self.is_known_to_all(stored) {
             return Ok(Stage::Comparing(0));
         }
-        if stored.record.compared {
-            return self.end(stored).await;
-        }
         let mut compared = 0;
         let mut parts = self.pending.changed.all_parts().await.map_err(StorageError::in_words)?;
+        if stored.record.compared {
+            // Every batch is held: nothing is listed any more. What is not right by now is made so in sync.
+            let is_whole = self.compare_parts(&parts, deadline, &mut compared).await?;
+            let ends = is_whole || !deadline.is_over();
+            return if ends { self.end(stored).await } else { Ok(Stage::Comparing(compared)) };
+        }
         let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
         match self.compare_parts(&parts, deadline, &mut compared).await? {

@@ -27,18 +27,23 @@ pub(super) enum Life {
 impl Settling<'_, '_> {
     /// Created there and not yet here, or deleted here.
     pub(super) async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
-        if self.was_deleted_here() || self.former_has_our_copy().await? {
+        if !self.may_create || self.was_deleted_here() || self.former_has_our_copy().await? {
             return Ok(Settled::Done);
         }
         self.intend_to_create().await?;
         let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
         let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
-        if !matches!(outcome, Outcome::Written | Outcome::TargetSilent(_)) {
+        // An answer that says that it is there may be of our own create: its keys tell.
+        let is_made = match &outcome {
+            Outcome::Equal => self.work.has_equal_entries(self.id).await?,
+            outcome => matches!(outcome, Outcome::Written),
+        };
+        if !is_made && !matches!(outcome, Outcome::TargetSilent(_)) {
             let (active, before) = (self.terms.active, self.note.slot(self.terms.active).own.created.clone());
             self.change(|note| note.slot_mut(active).own.created.clone_from(&before)).await?;
         }
         match outcome {
-            Outcome::Written => {
+            Outcome::Written | Outcome::Equal if is_made => {
                 self.remember_creation().await?;
                 // What a bulk call does not honour is seen by looking again.
                 Err(Stop::Again)
@@ -122,9 +127,15 @@ impl Settling<'_, '_> {
             return Ok(Settled::Done);
         }
         let role = self.terms.active;
+        let before = self.note.slot(role).own.deleted_for;
         self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
         let ask = Ask { announced_delete: true, ..Ask::default() };
-        match Box::pin(self.work.reconcile(self.id, ask)).await {
+        let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
+        if self.work.writes == 0 && !matches!(outcome, Outcome::TargetSilent(_)) {
+            // A deletion that is heard here from now on is not this program's.
+            self.change(|note| note.slot_mut(role).own.deleted_for = before).await?;
+        }
+        match outcome {
             Outcome::Written => {
                 self.change(|note| note.slot_mut(role).own.created = None).await?;
                 Ok(Settled::Done)

@@ -24,7 +24,8 @@ use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, Wr
 const ROUNDS: u32 = 6;
 
 /// Settles one identity, from what its note holds and what both hubs say now. `work` goes from the former hub to the
-/// active one. The note says afterwards how it ended.
+/// active one. The note says afterwards how it ended. Without an event, or a note, that asks for it (`may_create`) nothing is
+/// made on the active hub.
 ///
 /// # Errors
 /// When the active hub or storage give no answer, or there is no lease.
@@ -34,10 +35,12 @@ pub(crate) async fn settle(
     losses: &LossStore,
     id: &IdentityId,
     terms: &Terms,
+    may_create: bool,
 ) -> Result<Settled, Outcome> {
     for _ in 0..ROUNDS {
         work.take_place().await;
-        let mut settling = Settling { work: &mut *work, store, losses, id, terms, note: blank(id, terms) };
+        let mut settling =
+            Settling { work: &mut *work, store, losses, id, terms, may_create, note: blank(id, terms) };
         match settling.once().await {
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
@@ -47,7 +50,7 @@ pub(crate) async fn settle(
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
-    let mut settling = Settling { work, store, losses, id, terms, note: blank(id, terms) };
+    let mut settling = Settling { work, store, losses, id, terms, may_create, note: blank(id, terms) };
     settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 

@@ -28,6 +28,9 @@ pub(super) struct Settling<'w, 'p> {
     pub(super) losses: &'w LossStore,
     pub(super) id: &'w IdentityId,
     pub(super) terms: &'w Terms,
+    /// Whether what the active hub does not have may be made there: not where no event asks for it, because the event of
+    /// its deletion may be on its way.
+    pub(super) may_create: bool,
     /// As it was when this round began.
     pub(super) note: PendingNote,
 }

@@ -46,12 +46,12 @@ impl Loss {
         .collect()
     }
 
-    /// What of these writes to the hub that is not active is not on the active one, where nothing was written later, and
-    /// is there still, if that is known: what copying the active hub overwrites.
+    /// What of these writes to the hub that is not active is there still, and not on the active one, where nothing was
+    /// written later: what copying the active hub overwrites.
     pub(crate) fn of_overwritten(
         writes: &TwinWrites,
         active: &TwinDocument,
-        there: Option<&TwinDocument>,
+        there: &TwinDocument,
     ) -> Vec<Self> {
         let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
         let mut losses = Vec::new();
@@ -63,7 +63,7 @@ impl Loss {
                     Written::Removed => None,
                 };
                 let at = writes.written_at(path).flatten();
-                let is_there = there.is_none_or(|there| member(values(there, name), path) == value);
+                let is_there = member(values(there, name), path) == value;
                 let kept = member(values(active, name), path);
                 if is_there && kept != value && !is_later(active, name, path, at) {
                     losses.push(Self {

@@ -237,14 +237,14 @@ fn a_write_to_the_standby_is_overwritten_where_it_is_there_still_and_nothing_cam
     let written =
         TwinWrites { tags: tags(json!({"site": {"a": 1}}), SOON).tags, ..desired(json!({"rate": 9}), SOON) };
     let standby = twin(&[("rate", json!(9), SOON, 4)], json!({"site": {"a": 1, "b": 2}}));
-    let named = |active: &TwinDocument, standby: Option<&TwinDocument>| -> Vec<String> {
+    let named = |active: &TwinDocument, standby: &TwinDocument| -> Vec<String> {
         let losses = Loss::of_overwritten(&written, active, standby);
         losses.iter().map(|loss| loss.path.join(".")).collect()
     };
     let other = twin(&[("rate", json!(5), LONG_AGO, 3)], json!({"site": {"b": 3}}));
-    assert_eq!(named(&other, Some(&standby)), ["site.a", "rate"]);
-    assert_eq!(named(&standby, Some(&standby)), [] as [&str; 0], "both have it");
+    assert_eq!(named(&other, &standby), ["site.a", "rate"]);
+    assert_eq!(named(&standby, &standby), [] as [&str; 0], "both have it");
     let later = twin(&[("rate", json!(5), LATER, 3)], json!({"site": {"a": 1, "b": 3}}));
-    assert_eq!(named(&later, Some(&standby)), [] as [&str; 0], "changed on the active hub since");
-    assert_eq!(named(&other, Some(&later)), ["site.a"], "and what is not there any more nobody overwrites");
+    assert_eq!(named(&later, &standby), [] as [&str; 0], "changed on the active hub since");
+    assert_eq!(named(&other, &later), ["site.a"], "and what is not there any more nobody overwrites");
 }

@@ -131,8 +131,9 @@ pub fn begin_closing(
     Ok(RoutingRecord { closing: true, ..record.clone() }.signed(authorship))
 }
 
-/// The comparison has ended. In sync, one process writes to the standby what another, under an older lease, would take for
-/// a client's doing: so nobody writes until every lease that was taken before this is over.
+/// The comparison has ended: events are held, until every lease that was taken before this is over and what was listed
+/// meanwhile is compared, too. In sync, one process writes to the standby what another, under an older lease, would take
+/// for a client's doing; and what is acknowledged must be on both hubs before roles can change again.
 pub fn end_comparison(
     record: &RoutingRecord,
     authorship: Authorship,
