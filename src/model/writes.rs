@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Object;
+use super::{Object, TwinDocument};
 
 /// The names from the root of a section down to a member; empty for the section itself.
 pub type Path = Vec<String>;
@@ -47,6 +47,17 @@ impl SectionWrites {
     pub fn from_patch(patch: &Object, at: Option<Timestamp>) -> Self {
         let mut writes = Self::default();
         writes.patch(&mut Path::new(), patch, at);
+        writes
+    }
+
+    /// What a merge patch writes to `document`: an object that is none there yet is written as a whole.
+    pub fn from_patch_of(document: &Object, patch: &Object) -> Self {
+        let mut writes = Self::from_patch(patch, None);
+        for (path, (written, _)) in &mut writes.0 {
+            if *written == Written::Object && !member(document, path).is_some_and(Value::is_object) {
+                *written = Written::Set(Value::Object(Object::new()));
+            }
+        }
         writes
     }
 
@@ -124,6 +135,11 @@ impl SectionWrites {
         self.0.is_empty()
     }
 
+    /// When anything was last written, as far as times are known.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.0.values().filter_map(|(_, at)| *at).max()
+    }
+
     /// Whether anything was removed or replaced as a whole: what a document alone does not show.
     pub fn removes(&self) -> bool {
         self.0.values().any(|(written, _)| takes_away(written))
@@ -198,10 +214,8 @@ impl SectionWrites {
 
     /// Whether it says what the whole member at `path` is.
     fn decides(&self, path: &[String]) -> bool {
-        let whole = |above: &[String]| {
-            let written = self.0.get(above).map(|(written, _)| written);
-            written.is_some_and(|written| above.len() == path.len() || *written != Written::Object)
-        };
+        let whole =
+            |above: &[String]| self.0.get(above).is_some_and(|(written, _)| *written != Written::Object);
         (0..=path.len()).filter_map(|length| path.get(..length)).any(whole)
     }
 
@@ -288,6 +302,25 @@ impl TwinWrites {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
+    }
+
+    /// That everything but the registry entry of `twin` was written as it is there.
+    pub fn of_all(twin: &TwinDocument) -> Self {
+        let section = |values| SectionWrites::replacement(values, None);
+        Self {
+            tags: section(&twin.tags),
+            desired: section(&twin.desired.values),
+            reported: section(&twin.reported.values),
+        }
+    }
+
+    /// `tags`, `desired` or `reported`.
+    pub fn section(&self, name: &str) -> &SectionWrites {
+        match name {
+            "tags" => &self.tags,
+            "desired" => &self.desired,
+            _ => &self.reported,
+        }
     }
 
     /// Whether `other` says all that this says.

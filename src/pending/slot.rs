@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ETag, TwinDocument, TwinWrites};
-use crate::reconcile::OwnWrites;
+use crate::reconcile::{Decided, OwnWrites};
 
 /// Where an event stood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,6 +93,9 @@ pub struct Slot {
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
+    /// Up to when what it said has been settled.
+    #[serde(skip_serializing_if = "Decided::is_empty")]
+    pub(crate) decided: Decided,
     /// Of the other hub, when something was last folded here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) basis: Option<Basis>,
@@ -124,6 +127,7 @@ impl Slot {
     pub(crate) fn is_worth_keeping(&self) -> bool {
         !self.writes.is_empty()
             || !self.own.is_empty()
+            || !self.decided.is_empty()
             || self.deleted.is_some()
             || self.remade.is_some()
             || self.given_up
@@ -154,6 +158,8 @@ impl Slot {
                 (self.deleted, self.ended) = (None, false);
             }
         }
+        self.decided.hear(&heard.writes);
+        self.own.hear(heard.version, &heard.writes);
         self.writes.fold(heard.writes.clone());
     }
 

@@ -19,8 +19,8 @@ mod reconciler;
 mod work;
 
 pub(crate) use held_lease::HeldLease;
+pub use merge::{Decided, Loss, OwnWrites};
 pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
-pub use merge::{Loss, OwnWrites};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
 pub(crate) use outcome::{Cause, Outcome, Stop, in_words};

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{IdentityId, TwinDocument};
+use crate::model::{IdentityId, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::storage::StorageError;
@@ -94,9 +94,7 @@ impl Comparing<'_> {
             return Ok(false);
         }
         let will_be = |note: &mut PendingNote| {
-            let own = &mut note.slot_mut(target).own;
-            own.will_be(&active);
-            own.will_report_on(&former);
+            note.slot_mut(target).own.begin(&former, TwinWrites::of_all(&active));
         };
         self.change(id, will_be).await.map(|()| true)
     }
