@@ -129,6 +129,14 @@ impl PendingNote {
         }
     }
 
+    /// The same while the standby is in sync: what was kept for a rejoining does not say what is to be copied.
+    pub(crate) fn hear_in_sync(&mut self, hub: HubRole, all: &[Heard], now: Timestamp) {
+        if self.reason == Reason::Rejoining {
+            self.slot_mut(hub).writes = Default::default();
+        }
+        self.hear(hub, all, now, true);
+    }
+
     /// An attempt did not make it right. Each pause is twice as long as the one before.
     pub(crate) fn tried(&mut self, tried: &Tried, at: At) {
         if !self.reason.is_trouble() || self.attempts == 0 {

@@ -72,7 +72,8 @@ pub struct Slot {
     /// The newest sequence number folded, per `event hub/partition`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, i64>,
-    /// What its events said was written and could not be brought over when they were heard, folded.
+    /// What its events said was written: what could not be brought over when they were heard, and, while a hub is
+    /// rejoining, all of it, folded.
     #[serde(skip_serializing_if = "TwinWrites::is_empty")]
     pub writes: TwinWrites,
     /// When it was created, as its events say.
@@ -131,6 +132,11 @@ impl Slot {
             || self.deleted.is_some()
             || self.remade.is_some()
             || self.given_up
+    }
+
+    /// What its events said that is neither on the other hub nor has yielded to what is there.
+    pub(crate) fn open_writes(&self) -> TwinWrites {
+        self.decided.open(&self.writes)
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
 use super::slot::{Heard, Slot};
-use crate::model::{IdentityId, Object, TwinDocument};
+use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
 use crate::reconcile::{Cause, Decided, Former, Loss, Merge, Reason, Side, merge};
 use crate::routing::{Diverged, HubRole, WriteLease};
 
@@ -25,7 +25,9 @@ pub(crate) struct Terms {
     pub(crate) moved_by: Timestamp,
     /// The record's epoch.
     pub(crate) epoch: u64,
-    /// The comparison that ends the rejoining has ended: nothing is settled any more.
+    /// The comparison that ends the rejoining goes on: every event from before the two diverged has been delivered.
+    pub(crate) closing: bool,
+    /// The comparison has ended: nothing is settled any more.
     pub(crate) compared: bool,
 }
 
@@ -49,6 +51,7 @@ impl Terms {
             diverged,
             moved_by: cut.unwrap_or(diverged.since).saturating_add(moving).unwrap_or(Timestamp::MAX),
             epoch: lease.epoch,
+            closing: lease.closing,
             compared: lease.compared,
         })
     }
@@ -70,11 +73,18 @@ impl Terms {
     /// What a note keeps of an event of this hub. Of the active one only what its twin does not show, or what may not have
     /// been copied when the two diverged; and nothing that replication wrote before.
     pub(crate) fn keeps(&self, hub: HubRole, mut heard: Heard) -> Option<Heard> {
-        if hub == self.active && heard.is_a_clients(Some(self.diverged.since)) {
+        if !heard.is_a_clients(self.since(hub)) {
+            return None;
+        }
+        let is_older = !heard.is_a_clients(Some(self.diverged.since));
+        if is_older && self.closing {
+            // It is heard for the second time.
+            heard.writes = TwinWrites::default();
+        } else if !is_older && hub == self.active {
             heard.writes = heard.writes.unseen_in_a_twin();
         }
         let says_something = hub == self.former || heard.created || heard.deleted || !heard.writes.is_empty();
-        (says_something && heard.is_a_clients(self.since(hub))).then_some(heard)
+        says_something.then_some(heard)
     }
 
     /// All that is said is that a device reported, which is about to move.

@@ -144,7 +144,7 @@ impl<'a> InSync<'a> {
             is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             heard.iter().for_each(|heard| note.place(&heard.at));
-            note.hear(source, heard, at.now, true);
+            note.hear_in_sync(source, heard, at.now);
             note.tried(&tried, at);
             Some(note)
         });

@@ -126,7 +126,7 @@ impl Settling<'_, '_> {
             (Some(active), Look::Present(former)) => {
                 self.terms.merged(&self.note, Former::Twin(former), active).given_up(active)
             }
-            (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).writes),
+            (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).open_writes()),
             (_, Look::Absent) => Vec::new(),
         };
         self.losses.add(self.id, self.terms.epoch, &losses).await?;
@@ -137,7 +137,7 @@ impl Settling<'_, '_> {
         let slot = self.note.slot(self.terms.former);
         let deleted_here = self.note.slot(self.terms.active).deleted;
         let newer = deleted_here.is_none_or(|deleted| slot.created.is_some_and(|created| created > deleted));
-        newer && (slot.created.is_some() || !slot.writes.is_empty())
+        newer && (slot.created.is_some() || !slot.open_writes().is_empty())
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {

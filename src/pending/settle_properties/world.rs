@@ -224,6 +224,7 @@ impl World {
             diverged,
             moved_by: time(self.now + (moving as i64 + 2) * TICK),
             epoch: self.epoch,
+            closing: false,
             compared: false,
         });
         self.phase = Phase::Moving;
@@ -267,6 +268,7 @@ impl World {
     /// The comparison begins; `end` ends it.
     pub(super) fn begin_closing(&mut self) {
         self.phase = Phase::Closing;
+        self.terms.iter_mut().for_each(|terms| terms.closing = true);
         self.is_closed = false;
     }
 

@@ -37,6 +37,10 @@ impl Mark {
         at.is_some_and(|at| self.shown.is_some_and(|shown| at <= shown))
     }
 
+    fn open(&self, heard: &SectionWrites) -> SectionWrites {
+        heard.only(|path| heard.written_at(path).is_none_or(|at| !self.covers_heard(at)))
+    }
+
     /// What is heard only now was not settled, though it be no younger than what was.
     fn hear(&mut self, writes: &SectionWrites) {
         let Some(at) = writes.newest().filter(|at| self.covers_heard(Some(*at))) else { return };
@@ -65,6 +69,15 @@ impl Decided {
         self.tags.hear(&writes.tags);
         self.desired.hear(&writes.desired);
         self.reported.hear(&writes.reported);
+    }
+
+    /// What of this that its events said is not settled.
+    pub(crate) fn open(&self, heard: &TwinWrites) -> TwinWrites {
+        TwinWrites {
+            tags: self.tags.open(&heard.tags),
+            desired: self.desired.open(&heard.desired),
+            reported: self.reported.open(&heard.reported),
+        }
     }
 
     /// All that its events said by now is settled, and what its twin showed, where that was read.

@@ -115,7 +115,7 @@ pub(crate) fn merge(
     active: Side<'_>,
 ) -> Merge {
     let former_twin = former_twin.twin();
-    let tags = tags(former, active_twin, active);
+    let tags = tags(former_twin, former, active_twin, active);
     let desired = properties("desired", former_twin, former, active_twin, active);
     let reported = properties("reported", former_twin, former, active_twin, active);
     Merge {
@@ -126,11 +126,23 @@ pub(crate) fn merge(
     }
 }
 
-/// Tags show no times: of the former hub's only what was heard counts, and of ours the app's own are known by their
-/// values.
-fn tags(former: Side<'_>, active_twin: &TwinDocument, active: Side<'_>) -> Outcome {
+/// Tags show no times: of the former hub's only what was heard counts, as long as they say so there, and of ours the
+/// app's own are known by their values.
+fn tags(
+    former_twin: Option<&TwinDocument>,
+    former: Side<'_>,
+    active_twin: &TwinDocument,
+    active: Side<'_>,
+) -> Outcome {
     let now = &active_twin.tags;
-    let theirs = view("tags", written(now, &former.writes.tags), None, former);
+    let stands = |path: &[String]| {
+        former_twin.is_none_or(|twin| {
+            former.writes.tags.says(path, member(&twin.tags, path))
+                || former.own.left_tag(reached(&twin.tags, path), &twin.tags)
+        })
+    };
+    let said = former.writes.tags.only(|path| prefixes(path).any(stands));
+    let theirs = view("tags", written(now, &said), None, former);
     let ours = view("tags", before_ours(now, active), None, active);
     Meeting { name: "tags", theirs, ours, now, is_readable: false }.settle()
 }
