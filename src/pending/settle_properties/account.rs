@@ -8,7 +8,7 @@ use crate::reconcile::Loss;
 use crate::routing::HubRole;
 
 /// Two hubs' writes as close as this may be in either order: what events say and what a twin shows differ by less.
-const CLOCKS: i64 = 3;
+pub(super) const CLOCKS: i64 = 3;
 
 /// A write of one member that a hub accepted; without a value, a removal.
 #[derive(Debug, Clone)]

@@ -1,5 +1,16 @@
 //! Nothing that a hub accepted is lost without a word, whatever happens in which order: the rules of a settlement against
 //! a model of two hubs, their clients and the app's processes.
+//!
+//! `hub` is a hub with one identity: counters, times and events as the real one has them. `process` is a process of the
+//! app, which calls the rules themselves (`merge`, [`Terms`](super::terms::Terms), the note) and goes from call to call
+//! in steps: before each of them anything else may happen, or the process may end. `world` holds what is durable, says
+//! what clients do and when the roles change, and ends the rejoining as the duty does. `account` keeps what was accepted:
+//! in the end each write is on both hubs, or superseded by a later one of the same field, or named.
+//!
+//! What the model leaves out has no remedy without more writes to storage (`docs/ARCHITECTURE.md`, *What has no remedy but
+//! the hub's return*): removals that no event says ([`World::is_unsayable`]), or one too late
+//! ([`World::is_missed_by_the_comparison`]), which of two hubs' writes was the later one where they are closer than clocks
+//! are ([`account::CLOCKS`]), and the same value written twice: here each is another.
 
 mod account;
 mod hub;
@@ -44,7 +55,7 @@ fn commands(most: usize) -> impl Strategy<Value = Vec<Command>> {
             at_once,
         },
     );
-    let batch = (0..2usize, any::<bool>(), 0..3usize, 1..5usize)
+    let batch = (0..2usize, any::<bool>(), prop_oneof![3 => 0..3usize, 1 => 0..9usize], 1..5usize)
         .prop_map(|(process, of_former, back, count)| Command::Batch { process, of_former, back, count });
     let step = (0..2usize, prop_oneof![1..4usize, Just(20)])
         .prop_map(|(process, steps)| Command::Step { process, steps });
@@ -123,7 +134,11 @@ fn ended(story: &Story) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: ProptestConfig::default().cases * 3,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn nothing_accepted_is_lost_without_a_word(story in story(1)) {
