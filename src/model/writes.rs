@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Object, TwinDocument};
+use super::Object;
 
 /// The names from the root of a section down to a member; empty for the section itself.
 pub type Path = Vec<String>;
@@ -213,7 +213,7 @@ impl SectionWrites {
     }
 
     /// Whether it says what the whole member at `path` is.
-    fn decides(&self, path: &[String]) -> bool {
+    pub fn decides(&self, path: &[String]) -> bool {
         let whole =
             |above: &[String]| self.0.get(above).is_some_and(|(written, _)| *written != Written::Object);
         (0..=path.len()).filter_map(|length| path.get(..length)).any(whole)
@@ -302,16 +302,6 @@ impl TwinWrites {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
-    }
-
-    /// That everything but the registry entry of `twin` was written as it is there.
-    pub fn of_all(twin: &TwinDocument) -> Self {
-        let section = |values| SectionWrites::replacement(values, None);
-        Self {
-            tags: section(&twin.tags),
-            desired: section(&twin.desired.values),
-            reported: section(&twin.reported.values),
-        }
     }
 
     /// `tags`, `desired` or `reported`.

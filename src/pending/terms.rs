@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
-use super::slot::{Heard, Slot};
+use super::slot::Heard;
 use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
-use crate::reconcile::{Cause, Decided, Former, Loss, Merge, Reason, Side, merge};
+use crate::reconcile::{Cause, Former, Loss, Merge, Reason, Side, merge};
 use crate::routing::{Diverged, HubRole, WriteLease};
 
 /// What a settlement is done by.
@@ -123,12 +123,12 @@ impl Terms {
 
     /// What the former hub's clients said, as far as the active one does not have it.
     pub(super) fn merged(&self, note: &PendingNote, former: Former<'_>, active: &TwinDocument) -> Merge {
-        let part = |hub| {
+        let side = |hub| {
             let slot = note.slot(hub);
-            (slot, self.since(hub), slot.decided.under(self.epoch))
+            let decided = slot.decided.under(self.epoch);
+            Side { writes: &slot.writes, own: &slot.own, since: self.since(hub), decided }
         };
-        let (theirs, ours) = (part(self.former), part(self.active));
-        merge(former, side(&theirs), active, side(&ours))
+        merge(former, side(self.former), active, side(self.active))
     }
 
     /// The active hub, whose twin this is, has what was heard of the former one in `seen`, and what its twin showed, where
@@ -198,8 +198,4 @@ fn left_to_the_device(reported: Object, active: &TwinDocument) -> Vec<Loss> {
         kept: "active".to_owned(),
     };
     reported.into_iter().map(loss).collect()
-}
-
-fn side<'a>((slot, since, decided): &'a (&'a Slot, Option<Timestamp>, Decided)) -> Side<'a> {
-    Side { writes: &slot.writes, own: &slot.own, since: *since, decided }
 }

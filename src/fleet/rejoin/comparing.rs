@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{IdentityId, TwinDocument, TwinWrites};
+use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
 use crate::storage::StorageError;
@@ -93,9 +93,7 @@ impl Comparing<'_> {
         if terms.has_more(note, &former, &active) {
             return Ok(false);
         }
-        let will_be = |note: &mut PendingNote| {
-            note.slot_mut(target).own.begin(&former, TwinWrites::of_all(&active));
-        };
+        let will_be = |note: &mut PendingNote| note.slot_mut(target).own.will_be(&former, &active);
         self.change(id, will_be).await.map(|()| true)
     }
 

@@ -2,7 +2,7 @@
 
 use super::hub::time;
 use super::world::{Phase, World};
-use crate::model::{Object, TwinDocument, TwinWrites, diff};
+use crate::model::{Object, TwinDocument, diff};
 use crate::pending::note::PendingNote;
 use crate::pending::settle::twin_patch;
 use crate::pending::slot::{Heard, Position};
@@ -168,8 +168,7 @@ impl Process {
                     if terms.has_more(&world.note.clone().unwrap_or_else(blank), &former, &active) {
                         return self.end(world);
                     }
-                    let writes = TwinWrites::of_all(&active);
-                    world.change(|note| note.slot_mut(terms.former).own.begin(&former, writes));
+                    world.change(|note| note.slot_mut(terms.former).own.will_be(&former, &active));
                 }
                 Next::ReadTarget
             }

@@ -8,7 +8,7 @@ use crate::model::{Section, SectionWrites, TwinDocument, TwinWrites};
 
 /// Up to when what one hub said has been settled under the roles of one epoch: it is on the active hub, or yielded there.
 /// Where the active hub says something else now, its clients did that, also before their event is heard.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Decided {
     epoch: u64,
@@ -60,8 +60,8 @@ impl Decided {
     }
 
     /// What was settled under these roles; those of another epoch asked another question.
-    pub(crate) fn under(&self, epoch: u64) -> Self {
-        if self.epoch == epoch { self.clone() } else { Self { epoch, ..Self::default() } }
+    pub(crate) fn under(self, epoch: u64) -> Self {
+        if self.epoch == epoch { self } else { Self { epoch, ..Self::default() } }
     }
 
     /// Its events said more.

@@ -10,8 +10,10 @@ mod loss;
 mod own;
 mod section;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use decided::Decided;
 pub use loss::Loss;
@@ -31,7 +33,7 @@ pub(crate) struct Side<'a> {
     /// From when on a member is a client's own; `None`: always, it was active until the two diverged.
     pub(crate) since: Option<Timestamp>,
     /// Up to when what it said has been settled.
-    pub(crate) decided: &'a Decided,
+    pub(crate) decided: Decided,
 }
 
 /// The former active hub's twin, if it can be read.
@@ -144,7 +146,7 @@ fn tags(
     let said = former.writes.tags.only(|path| prefixes(path).any(stands));
     let theirs = view("tags", written(now, &said), None, former);
     let ours = view("tags", before_ours(now, active), None, active);
-    Meeting { name: "tags", theirs, ours, now, is_readable: false }.settle()
+    Meeting { name: "tags", theirs, ours, now }.settle()
 }
 
 fn properties(
@@ -161,7 +163,7 @@ fn properties(
     let theirs = view(name, theirs, there, former);
     let ours = view(name, here.values.clone(), Some(here), active);
     let (theirs, ours) = (theirs.without_what_was_removed(), ours.without_what_was_removed());
-    Meeting { name, theirs, ours, now: &here.values, is_readable: there.is_some() }.settle()
+    Meeting { name, theirs, ours, now: &here.values }.settle()
 }
 
 fn view<'a>(name: &str, values: Object, shown: Option<&'a Section>, side: Side<'a>) -> View<'a> {
@@ -210,44 +212,36 @@ struct Meeting<'a> {
     theirs: View<'a>,
     ours: View<'a>,
     now: &'a Object,
-    is_readable: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Active,
-    Former,
 }
 
 impl Meeting<'_> {
     fn settle(&self) -> Outcome {
         let mut outcome = Outcome { wanted: self.ours.values.clone(), ..Outcome::default() };
-        for path in differences(&self.theirs.values, &self.ours.values) {
-            self.decide(path, &mut outcome);
-        }
+        self.decide(&mut Path::new(), Some(&self.theirs.values), Some(&self.ours.values), &mut outcome);
         outcome.patch = diff(self.now, &outcome.wanted);
         outcome
     }
 
-    fn decide(&self, path: Path, outcome: &mut Outcome) {
-        // Of an object that is on one hub alone, some members may be newer than what took it away, and others not.
-        let parts = match (member(&self.theirs.values, &path), member(&self.ours.values, &path)) {
-            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members)))
-                if !members.is_empty() =>
-            {
-                members
+    /// Decides what differs, as deep as there are objects. Of an object that is on one hub alone, some members may be newer
+    /// than what took it away, and others not.
+    fn decide(&self, path: &mut Path, theirs: Option<&Object>, ours: Option<&Object>, outcome: &mut Outcome) {
+        let names: BTreeSet<&String> = theirs.into_iter().chain(ours).flat_map(Object::keys).collect();
+        for name in names {
+            let of = |members: Option<&'_ Object>| members.and_then(|members| members.get(name)).cloned();
+            let (theirs, ours) = (of(theirs), of(ours));
+            path.push(name.clone());
+            match (parts(theirs.as_ref()), parts(ours.as_ref())) {
+                _ if theirs == ours => {}
+                (Some(their_parts), Some(our_parts)) if !their_parts.is_empty() || !our_parts.is_empty() => {
+                    self.decide(path, Some(&their_parts), Some(&our_parts), outcome);
+                    let is_empty = member(&outcome.wanted, path).is_some_and(|left| *left == json!({}));
+                    if theirs.is_none() && is_empty {
+                        put(&mut outcome.wanted, path, None);
+                    }
+                }
+                _ => self.decide_whole(path, outcome),
             }
-            _ => return self.decide_whole(&path, outcome),
-        };
-        for name in parts.keys() {
-            let mut part = path.clone();
-            part.push(name.clone());
-            self.decide(part, outcome);
-        }
-        let is_empty =
-            member(&outcome.wanted, &path).and_then(Value::as_object).is_some_and(Object::is_empty);
-        if is_empty && member(&self.theirs.values, &path).is_none() {
-            put(&mut outcome.wanted, &path, None);
+            path.pop();
         }
     }
 
@@ -258,31 +252,22 @@ impl Meeting<'_> {
         if theirs.is_some_and(|theirs| theirs.is_decided) && is_as_left {
             return;
         }
-        let kept = self.kept(path, theirs, ours);
-        outcome.losses.extend(self.loss(path, kept, theirs, ours));
-        if kept == Kept::Former {
+        let is_theirs = self.is_theirs(path, theirs, ours);
+        outcome.losses.extend(self.loss(path, is_theirs, theirs, ours));
+        if is_theirs {
             put(&mut outcome.wanted, path, member(&self.theirs.values, path));
         }
     }
 
-    fn kept(&self, path: &[String], theirs: Option<Said>, ours: Option<Said>) -> Kept {
-        let gone_here = member(&self.ours.values, path).is_none();
+    /// Whether the former hub's value is kept.
+    fn is_theirs(&self, path: &[String], theirs: Option<Said>, ours: Option<Said>) -> bool {
+        let is_there = member(&self.theirs.values, path).is_some();
         match (theirs, ours) {
-            (Some(theirs), Some(ours))
-                if theirs.at.is_some() && ours.at.is_some_and(|at| theirs.at > Some(at)) =>
-            {
-                Kept::Former
-            }
-            (_, Some(_)) => Kept::Active,
-            (Some(theirs), None) if gone_here && self.was_removed_here(path, theirs.at) => Kept::Active,
-            (Some(_), None) => Kept::Former,
-            (None, None) => match member(&self.theirs.values, path) {
-                // The copy is there, and what it was copied from is gone.
-                None if self.is_readable && self.ours.shown.is_some() && self.theirs.since.is_none() => {
-                    Kept::Former
-                }
-                _ => Kept::Active,
-            },
+            (Some(theirs), Some(ours)) => theirs.at.zip(ours.at).is_some_and(|(theirs, ours)| theirs > ours),
+            (None, Some(_)) => false,
+            (Some(theirs), None) => !self.was_removed_here(path, theirs.at),
+            // The copy is there, and what it was copied from is gone.
+            (None, None) => !is_there && self.theirs.shown.is_some() && self.theirs.since.is_none(),
         }
     }
 
@@ -290,16 +275,26 @@ impl Meeting<'_> {
     /// events do not say so.
     fn was_removed_here(&self, path: &[String], at: Option<Timestamp>) -> bool {
         let is_old = at.zip(self.ours.since).is_some_and(|(at, since)| at < since);
-        is_old && self.theirs.writes.written_at(path).is_none() && self.ours.client_touched_parent(path)
+        let is_gone = member(&self.ours.values, path).is_none();
+        is_gone
+            && is_old
+            && self.theirs.writes.written_at(path).is_none()
+            && self.ours.client_touched_parent(path)
     }
 
     /// What is lost with this decision, when both values were clients' and neither had seen the other.
-    fn loss(&self, path: &[String], kept: Kept, theirs: Option<Said>, ours: Option<Said>) -> Option<Loss> {
+    fn loss(
+        &self,
+        path: &[String],
+        is_theirs: bool,
+        theirs: Option<Said>,
+        ours: Option<Said>,
+    ) -> Option<Loss> {
         let (theirs, _) = (theirs?, ours?);
         let diverged = self.theirs.since.or(self.ours.since);
         let unseen = self.theirs.writes.written_at(path).is_some()
             || theirs.at.zip(diverged).is_none_or(|(at, diverged)| at >= diverged);
-        if kept == Kept::Active && !unseen {
+        if !is_theirs && !unseen {
             return None;
         }
         Some(Loss {
@@ -307,28 +302,14 @@ impl Meeting<'_> {
             path: path.to_vec(),
             active: member(&self.ours.values, path).cloned().unwrap_or_default(),
             former_active: member(&self.theirs.values, path).cloned().unwrap_or_default(),
-            kept: if kept == Kept::Active { "active" } else { "former-active" }.to_owned(),
+            kept: if is_theirs { "former-active" } else { "active" }.to_owned(),
         })
     }
 }
 
-/// Where two documents differ, as deep as both have objects.
-fn differences(one: &Object, other: &Object) -> Vec<Path> {
-    let mut found = Vec::new();
-    let names = one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)));
-    for name in names {
-        match (one.get(name), other.get(name)) {
-            (one, other) if one == other => {}
-            (Some(Value::Object(one)), Some(Value::Object(other))) => {
-                found.extend(differences(one, other).into_iter().map(|mut path| {
-                    path.insert(0, name.clone());
-                    path
-                }));
-            }
-            _ => found.push(vec![name.clone()]),
-        }
-    }
-    found
+/// The members of an object, or of nothing; `None` of any other value.
+fn parts(value: Option<&Value>) -> Option<Object> {
+    value.map_or_else(|| Some(Object::new()), |value| value.as_object().cloned())
 }
 
 /// Makes the member at `path` this value, or takes it away.

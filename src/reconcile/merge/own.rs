@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{ETag, Object, Path, SectionWrites, TwinDocument, TwinWrites, member};
+use crate::model::{ETag, Object, Path, SectionWrites, TwinDocument, TwinWrites, diff, member};
 
 /// Kept of each kind: runs of versions, and times; an older write of our own counts as a client's then.
 const KEPT: usize = 256;
@@ -105,6 +105,17 @@ impl OwnWrites {
             self.begun.remove(0);
         }
         self.begun.push(Begun { after: twin.version, writes });
+    }
+
+    /// A twin that is so now is about to be made what `wanted` is.
+    pub(crate) fn will_be(&mut self, twin: &TwinDocument, wanted: &TwinDocument) {
+        let section = |from, to| SectionWrites::from_patch_of(from, &diff(from, to));
+        let writes = TwinWrites {
+            tags: section(&twin.tags, &wanted.tags),
+            desired: section(&twin.desired.values, &wanted.desired.values),
+            reported: section(&twin.reported.values, &wanted.reported.values),
+        };
+        self.begin(twin, writes);
     }
 
     /// What was begun last was refused.

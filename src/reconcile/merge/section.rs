@@ -89,7 +89,7 @@ impl View<'_> {
             })
         };
         let removed = self.writes.removals().only(is_ours);
-        removed.apply_to(&mut self.values);
+        self.writes.only(|path| removed.decides(path)).apply_to(&mut self.values);
         self
     }
 

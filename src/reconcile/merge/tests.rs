@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use serde_json::json;
-
 use super::*;
 
 fn object(value: Value) -> Object {
@@ -42,8 +40,8 @@ struct Known {
 /// The former hub is the origin: all that is on it is its clients'.
 fn merged(former: Option<&TwinDocument>, active: &TwinDocument, known: &Known) -> Merge {
     let (nothing, settled) = (OwnWrites::default(), Decided::default());
-    let theirs = Side { writes: &known.former, own: &nothing, since: None, decided: &settled };
-    let ours = Side { writes: &known.active, own: &known.own, since: at(SINCE), decided: &settled };
+    let theirs = Side { writes: &known.former, own: &nothing, since: None, decided: settled };
+    let ours = Side { writes: &known.active, own: &known.own, since: at(SINCE), decided: settled };
     merge(former.map_or(Former::Silent, Former::Twin), theirs, active, ours)
 }
 
@@ -206,8 +204,8 @@ fn after_a_second_promotion_the_origins_values_stand_unless_the_other_hubs_clien
     let nothing = (TwinWrites::default(), OwnWrites::default(), Decided::default());
     let origin = twin(&[("rate", json!(9), LONG_AGO, 4), ("mode", json!("a"), LONG_AGO, 1)], json!({}));
     let other = twin(&[("rate", json!(5), CUT, 3), ("mode", json!("b"), SOON, 4)], json!({}));
-    let theirs = Side { writes: &nothing.0, own: &nothing.1, since: at(SINCE), decided: &nothing.2 };
-    let ours = Side { writes: &nothing.0, own: &nothing.1, since: None, decided: &nothing.2 };
+    let theirs = Side { writes: &nothing.0, own: &nothing.1, since: at(SINCE), decided: nothing.2 };
+    let ours = Side { writes: &nothing.0, own: &nothing.1, since: None, decided: nothing.2 };
     let merged = merge(Former::Twin(&other), theirs, &origin, ours);
     assert_eq!(merged.desired, object(json!({"mode": "b"})));
 }
