@@ -290,7 +290,13 @@ impl Meeting<'_> {
         theirs: Option<Said>,
         ours: Option<Said>,
     ) -> Option<Loss> {
-        let (theirs, _) = (theirs?, ours?);
+        let (theirs, ours) = (theirs?, ours?);
+        // A device is one writer: what it wrote later took the place of what it wrote before, wherever that was.
+        let is_superseded =
+            self.name == "reported" && theirs.at.zip(ours.at).is_some_and(|(theirs, ours)| theirs != ours);
+        if is_superseded {
+            return None;
+        }
         let diverged = self.theirs.since.or(self.ours.since);
         let unseen = self.theirs.writes.written_at(path).is_some()
             || theirs.at.zip(diverged).is_none_or(|(at, diverged)| at >= diverged);
