@@ -50,6 +50,17 @@ impl SectionWrites {
         writes
     }
 
+    /// What a merge patch writes to `document`: an object that is none there yet is written as a whole.
+    pub fn from_patch_of(document: &Object, patch: &Object) -> Self {
+        let mut writes = Self::from_patch(patch, None);
+        for (path, (written, _)) in &mut writes.0 {
+            if *written == Written::Object && !member(document, path).is_some_and(Value::is_object) {
+                *written = Written::Set(Value::Object(Object::new()));
+            }
+        }
+        writes
+    }
+
     /// The section as a whole replaced by `document`.
     pub fn replacement(document: &Object, at: Option<Timestamp>) -> Self {
         let mut writes = Self::default();
@@ -122,6 +133,11 @@ impl SectionWrites {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// When anything was last written, as far as times are known.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.0.values().filter_map(|(_, at)| *at).max()
     }
 
     /// Whether anything was removed or replaced as a whole: what a document alone does not show.
@@ -197,11 +213,9 @@ impl SectionWrites {
     }
 
     /// Whether it says what the whole member at `path` is.
-    fn decides(&self, path: &[String]) -> bool {
-        let whole = |above: &[String]| {
-            let written = self.0.get(above).map(|(written, _)| written);
-            written.is_some_and(|written| above.len() == path.len() || *written != Written::Object)
-        };
+    pub fn decides(&self, path: &[String]) -> bool {
+        let whole =
+            |above: &[String]| self.0.get(above).is_some_and(|(written, _)| *written != Written::Object);
         (0..=path.len()).filter_map(|length| path.get(..length)).any(whole)
     }
 
@@ -288,6 +302,15 @@ impl TwinWrites {
     /// Whether nothing was written.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
+    }
+
+    /// `tags`, `desired` or `reported`.
+    pub fn section(&self, name: &str) -> &SectionWrites {
+        match name {
+            "tags" => &self.tags,
+            "desired" => &self.desired,
+            _ => &self.reported,
+        }
     }
 
     /// Whether `other` says all that this says.

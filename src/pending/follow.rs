@@ -61,10 +61,12 @@ async fn once(
         let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
         if is_first {
             note.slot_mut(source).drop_overtaken(target.as_ref());
+        }
+        note.hear(source, heard, at.now, true);
+        if is_first {
             note.tried(&Tried { waits_for: Some(source), ..cause.clone().into() }, at);
             heard.iter().for_each(|heard| note.place(&heard.at));
         }
-        note.hear(source, heard, at.now, true);
         note.slot_mut(source).stands_on(target.as_ref());
         Some(note)
     });

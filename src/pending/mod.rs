@@ -11,6 +11,9 @@ mod losses;
 mod note;
 mod retry;
 mod settle;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::unreachable)]
+mod settle_properties;
 mod slot;
 mod store;
 mod terms;

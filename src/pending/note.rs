@@ -1,7 +1,5 @@
 //! One identity that is not right yet: why, since when, how often tried, and what each hub said of it.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -155,22 +153,6 @@ impl PendingNote {
         (self.reason, self.detail) = (Reason::Rejoining, "kept until the rejoining ends".to_owned());
         (self.attempts, self.waits_for, self.epoch) = (0, None, at.epoch);
         (self.last_tried, self.next_try) = (at.now, Timestamp::MAX);
-    }
-
-    /// The active hub has what was heard of the former one up to `seen`. What may still decide between two values is
-    /// kept; `None` when nothing is.
-    pub(super) fn settled(mut self, former: HubRole, seen: &BTreeMap<String, i64>, at: At) -> Option<Self> {
-        let slot = self.slot_mut(former);
-        if slot.newest == *seen {
-            let said = slot.writes.clone();
-            (slot.writes.desired, slot.writes.reported) = Default::default();
-            (slot.deleted, slot.ended) = (None, false);
-            self.slot_mut(former.other()).own.brought.fold(said);
-        }
-        (self.primary.is_worth_keeping() || self.secondary.is_worth_keeping()).then(|| {
-            self.rests(at);
-            self
-        })
     }
 
     /// Unless it was kept for a rejoining that is over, and the hubs diverged again since, in this epoch.

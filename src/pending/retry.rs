@@ -15,7 +15,7 @@ use super::settle::{Settled, settle};
 use super::store::{Entry, PendingStore};
 use super::terms::Terms;
 use crate::iothub::{Deadline, HubClient, Lane, OperationClass};
-use crate::model::{ETag, IdentityId, TwinWrites};
+use crate::model::{ETag, IdentityId};
 use crate::reconcile::{Ask, Cause, HeldLease, Loss, Outcome, Pass, Reason, Reconciler, Work};
 use crate::routing::{HubRole, RoutingRecord, StandbyState, WriteLease, probe_identity};
 use crate::storage::StorageError;
@@ -129,7 +129,7 @@ impl Pending {
             return Err("it is not pending".to_owned());
         };
         let said = note.slot(record.standby);
-        let mut losses = Loss::of_writes(&said.writes);
+        let mut losses = Loss::of_writes(&said.open_writes());
         if said.deleted.is_some() {
             losses.push(Loss::of_lifecycle("deleted"));
         }
@@ -285,9 +285,7 @@ impl<'a> Run<'a> {
 
     /// What the standby said while it was a former active hub, and could not be brought over.
     async fn name_what_is_overwritten(&self, note: &PendingNote) -> Result<(), String> {
-        let said = &note.slot(self.pass.target_role()).writes;
-        let left = TwinWrites { tags: Default::default(), ..said.clone() };
-        let losses = Loss::of_writes(&left);
+        let losses = Loss::of_writes(&note.slot(self.pass.target_role()).open_writes());
         self.pending.losses.add(&note.identity, note.epoch, &losses).await.map_err(StorageError::in_words)
     }
 

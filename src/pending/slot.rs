@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Revision, TwinDocument, TwinWrites};
-use crate::reconcile::OwnWrites;
+use crate::reconcile::{Decided, OwnWrites};
 
 /// Where an event stood.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,7 +52,8 @@ pub struct Slot {
     /// The newest sequence number folded, per `event hub/partition`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub newest: BTreeMap<String, i64>,
-    /// What its events said was written and could not be brought over when they were heard, folded.
+    /// What its events said was written: what could not be brought over when they were heard, and, while a hub is
+    /// rejoining, all of it, folded.
     #[serde(skip_serializing_if = "TwinWrites::is_empty")]
     pub writes: TwinWrites,
     /// When it was created, as its events say.
@@ -73,6 +74,9 @@ pub struct Slot {
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
+    /// Up to when what it said has been settled.
+    #[serde(skip_serializing_if = "Decided::is_empty")]
+    pub(crate) decided: Decided,
     /// Of the other hub, when something was last folded here: when it has moved since, that has been overtaken by a write
     /// of the whole twin.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,9 +109,15 @@ impl Slot {
     pub(crate) fn is_worth_keeping(&self) -> bool {
         !self.writes.is_empty()
             || !self.own.is_empty()
+            || !self.decided.is_empty()
             || self.deleted.is_some()
             || self.remade.is_some()
             || self.given_up
+    }
+
+    /// What its events said that is neither on the other hub nor has yielded to what is there.
+    pub(crate) fn open_writes(&self) -> TwinWrites {
+        self.decided.open(&self.writes)
     }
 
     /// Folds one event, unless it, or a later one of its partition, is in already. Where not only clients make
@@ -135,6 +145,8 @@ impl Slot {
                 (self.deleted, self.ended) = (None, false);
             }
         }
+        self.decided.hear(&heard.writes);
+        self.own.hear(heard.version, &heard.writes);
         self.writes.fold(heard.writes.clone());
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
 use super::slot::Heard;
-use crate::model::{IdentityId, Object, TwinDocument};
+use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
 use crate::reconcile::{Cause, Former, Loss, Merge, Reason, Side, merge};
 use crate::routing::{Diverged, HubRole, WriteLease};
 
@@ -21,13 +21,13 @@ pub(crate) struct Terms {
     pub(crate) active: HubRole,
     /// Since when the hubs may differ.
     pub(crate) diverged: Diverged,
-    /// When the roles began to change the last time.
-    pub(crate) cut: Option<Timestamp>,
     /// By then, devices that follow the router have moved.
     pub(crate) moved_by: Timestamp,
     /// The record's epoch.
     pub(crate) epoch: u64,
-    /// The comparison that ends the rejoining has ended: nothing is settled any more.
+    /// The comparison that ends the rejoining goes on: every event from before the two diverged has been delivered.
+    pub(crate) closing: bool,
+    /// The comparison has ended: nothing is settled any more.
     pub(crate) compared: bool,
 }
 
@@ -49,9 +49,9 @@ impl Terms {
             former: lease.active.other(),
             active: lease.active,
             diverged,
-            cut,
             moved_by: cut.unwrap_or(diverged.since).saturating_add(moving).unwrap_or(Timestamp::MAX),
             epoch: lease.epoch,
+            closing: lease.closing,
             compared: lease.compared,
         })
     }
@@ -70,15 +70,21 @@ impl Terms {
         At { now: Timestamp::now(), epoch: self.epoch }
     }
 
-    /// What a note keeps of an event of this hub. Of the active one only what its twin does not show; and nothing that
-    /// replication wrote before the roles changed.
+    /// What a note keeps of an event of this hub. Of the active one only what its twin does not show, or what may not have
+    /// been copied when the two diverged; and nothing that replication wrote before.
     pub(crate) fn keeps(&self, hub: HubRole, mut heard: Heard) -> Option<Heard> {
-        if hub == self.former {
-            return Some(heard);
+        if !heard.is_a_clients(self.since(hub)) {
+            return None;
         }
-        heard.writes = heard.writes.unseen_in_a_twin();
-        let says_something = heard.created || heard.deleted || !heard.writes.is_empty();
-        (says_something && heard.is_a_clients(self.since(self.active))).then_some(heard)
+        let is_older = !heard.is_a_clients(Some(self.diverged.since));
+        if is_older && self.closing {
+            // It is heard for the second time.
+            heard.writes = TwinWrites::default();
+        } else if !is_older && hub == self.active {
+            heard.writes = heard.writes.unseen_in_a_twin();
+        }
+        let says_something = hub == self.former || heard.created || heard.deleted || !heard.writes.is_empty();
+        says_something.then_some(heard)
     }
 
     /// All that is said is that a device reported, which is about to move.
@@ -119,9 +125,33 @@ impl Terms {
     pub(super) fn merged(&self, note: &PendingNote, former: Former<'_>, active: &TwinDocument) -> Merge {
         let side = |hub| {
             let slot = note.slot(hub);
-            Side { writes: &slot.writes, own: &slot.own, since: self.since(hub) }
+            let decided = slot.decided.under(self.epoch);
+            Side { writes: &slot.writes, own: &slot.own, since: self.since(hub), decided }
         };
-        merge(former, side(self.former), active, side(self.active), self.cut)
+        merge(former, side(self.former), active, side(self.active))
+    }
+
+    /// The active hub, whose twin this is, has what was heard of the former one in `seen`, and what its twin showed, where
+    /// that was read. What may still decide between two values is kept; `None` when nothing is.
+    pub(super) fn settled(
+        &self,
+        mut note: PendingNote,
+        seen: &PendingNote,
+        active: Option<&TwinDocument>,
+        former: Option<&TwinDocument>,
+        at: At,
+    ) -> Option<PendingNote> {
+        active.into_iter().for_each(|twin| note.slot_mut(self.active).own.note_report(twin));
+        let (slot, seen) = (note.slot_mut(self.former), seen.slot(self.former));
+        if slot.newest == seen.newest {
+            slot.decided = slot.decided.under(self.epoch);
+            slot.decided.settle(&slot.writes, former);
+            (slot.deleted, slot.ended) = (None, false);
+        }
+        (note.primary.is_worth_keeping() || note.secondary.is_worth_keeping()).then(|| {
+            note.rests(at);
+            note
+        })
     }
 
     /// Whether the former hub has something that the active one shall get.
@@ -131,7 +161,7 @@ impl Terms {
         }
         let mut merged = self.merged(note, Former::Twin(former), active);
         let later = self.reported_later(active, &mut merged, Timestamp::now());
-        later.is_some() || !merged.writes().is_empty()
+        later.is_some() || !merged.is_empty()
     }
 
     /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.

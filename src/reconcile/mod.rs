@@ -20,8 +20,8 @@ mod work;
 
 pub(crate) use device::Difference;
 pub(crate) use held_lease::HeldLease;
+pub use merge::{Decided, Loss, OwnWrites};
 pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
-pub use merge::{Loss, OwnWrites};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
 pub(crate) use outcome::{Cause, Outcome, Stop, in_words};

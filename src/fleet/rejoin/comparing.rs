@@ -120,12 +120,7 @@ impl Comparing<'_> {
                 return Ok(Intent::Again);
             }
             (Look::Present(active), Some(former)) => {
-                self.change(id, |note| {
-                    let own = &mut note.slot_mut(target).own;
-                    own.will_be(&active);
-                    own.will_report_on(&former);
-                })
-                .await
+                self.change(id, |note| note.slot_mut(target).own.will_be(&former, &active)).await
             }
         };
         write.map(|()| Intent::Write(seen))

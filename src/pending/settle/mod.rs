@@ -17,7 +17,7 @@ use super::losses::LossStore;
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityId, Object, SectionWrites, TwinDocument, TwinWrites};
+use crate::model::{IdentityId, Object, TwinDocument};
 use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
@@ -39,8 +39,16 @@ pub(crate) async fn settle(
 ) -> Result<Settled, Outcome> {
     for _ in 0..ROUNDS {
         work.take_place().await;
-        let mut settling =
-            Settling { work: &mut *work, store, losses, id, terms, may_create, note: blank(id, terms) };
+        let mut settling = Settling {
+            work: &mut *work,
+            store,
+            losses,
+            id,
+            terms,
+            may_create,
+            note: blank(id, terms),
+            settled: (None, None),
+        };
         match settling.once().await {
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
@@ -50,17 +58,19 @@ pub(crate) async fn settle(
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
-    let mut settling = Settling { work, store, losses, id, terms, may_create, note: blank(id, terms) };
+    let note = blank(id, terms);
+    let mut settling = Settling { work, store, losses, id, terms, may_create, note, settled: (None, None) };
     settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 
 impl Settling<'_, '_> {
     async fn once(&mut self) -> Result<Settled, Stop> {
+        // What is on the active hub has been noted before, and what the former one is heard to say is there.
+        let active = self.work.target_or_stop(self.id).await?;
         let noted = self.store.of(self.id).await?;
         if let Some((note, _)) = noted.filter(|(note, _)| note.is_of(self.terms.diverged.epoch)) {
             self.note = note;
         }
-        let active = self.work.target_or_stop(self.id).await?;
         let former = self.work.pass.source_twin(self.id).await;
         tracing::debug!(
             identity = %self.id,
@@ -112,7 +122,7 @@ impl Settling<'_, '_> {
             (Some(active), Look::Present(former)) => {
                 self.terms.merged(&self.note, Former::Twin(former), active).given_up(active)
             }
-            (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).writes),
+            (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).open_writes()),
             (_, Look::Absent) => Vec::new(),
         };
         self.losses.add(self.id, self.terms.epoch, &losses).await?;
@@ -123,7 +133,7 @@ impl Settling<'_, '_> {
         let slot = self.note.slot(self.terms.former);
         let deleted_here = self.note.slot(self.terms.active).deleted;
         let newer = deleted_here.is_none_or(|deleted| slot.created.is_some_and(|created| created > deleted));
-        newer && (slot.created.is_some() || !slot.writes.is_empty())
+        newer && (slot.created.is_some() || !slot.open_writes().is_empty())
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
@@ -154,6 +164,11 @@ impl Settling<'_, '_> {
         let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
         self.write(active, &merged).await?;
+        if !merged.reported.is_empty() {
+            // Only while nobody has reported since does the twin show when this program did.
+            return Err(Stop::Again);
+        }
+        self.settled = (Some(active.clone()), former.twin().cloned());
         Ok(later.map_or(Settled::Done, Settled::Pending))
     }
 
@@ -163,12 +178,7 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         let role = self.terms.active;
-        self.change(|note| {
-            let own = &mut note.slot_mut(role).own;
-            own.writing = merged.writes();
-            own.will_report_on(active);
-        })
-        .await?;
+        self.change(|note| note.slot_mut(role).own.begin(active, merged.writes(active))).await?;
         if !patch.is_empty() {
             let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
                 Ok(twin) => twin,
@@ -176,12 +186,7 @@ impl Settling<'_, '_> {
             };
             let mut wrote = Wrote::default();
             wrote.twin(&patch, &twin);
-            self.change(|note| {
-                let own = &mut note.slot_mut(role).own;
-                own.wrote(&wrote);
-                own.brought.fold(TwinWrites { reported: SectionWrites::default(), ..merged.brought.clone() });
-            })
-            .await?;
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
@@ -190,13 +195,7 @@ impl Settling<'_, '_> {
                 Err(stop) => return self.not_written(stop).await,
             };
             let wrote = Wrote::of_reported(version);
-            self.change(|note| {
-                let own = &mut note.slot_mut(role).own;
-                own.wrote(&wrote);
-                let reported = merged.brought.reported.clone();
-                own.brought.fold(TwinWrites { reported, ..TwinWrites::default() });
-            })
-            .await?;
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
         }
         Ok(())
     }
@@ -205,7 +204,7 @@ impl Settling<'_, '_> {
     async fn not_written(&self, stop: Stop) -> Result<(), Stop> {
         if !matches!(stop, Stop::At(Outcome::TargetSilent(_))) {
             let role = self.terms.active;
-            self.change(|note| note.slot_mut(role).own.writing = Default::default()).await?;
+            self.change(|note| note.slot_mut(role).own.was_refused()).await?;
         }
         Err(stop)
     }

@@ -4,7 +4,7 @@ use super::super::losses::LossStore;
 use super::super::note::{PendingNote, Tried};
 use super::super::store::PendingStore;
 use super::super::terms::Terms;
-use crate::model::IdentityId;
+use crate::model::{IdentityId, TwinDocument};
 use crate::reconcile::{Cause, Reason, Stop, Work};
 
 /// How a settlement ended.
@@ -33,6 +33,8 @@ pub(super) struct Settling<'w, 'p> {
     pub(super) may_create: bool,
     /// As it was when this round began.
     pub(super) note: PendingNote,
+    /// The twins that were settled, the active hub's and the former one's.
+    pub(super) settled: (Option<TwinDocument>, Option<TwinDocument>),
 }
 
 pub(super) fn blank(id: &IdentityId, terms: &Terms) -> PendingNote {
@@ -62,11 +64,12 @@ impl Settling<'_, '_> {
 
     /// What was heard is with the active hub. What may still decide between two values is kept.
     pub(super) async fn done(&self) -> Result<Settled, Stop> {
-        let (former, at, diverged) = (self.terms.former, self.terms.at(), self.terms.diverged.epoch);
-        let seen = &self.note.slot(former).newest;
-        let changed = self
-            .store
-            .change(self.id, |before| before.filter(|note| note.is_of(diverged))?.settled(former, seen, at));
+        let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
+        let (active, former) = (self.settled.0.as_ref(), self.settled.1.as_ref());
+        let changed = self.store.change(self.id, |before| {
+            let note = before.filter(|note| note.is_of(diverged))?;
+            self.terms.settled(note, &self.note, active, former, at)
+        });
         changed.await?;
         Ok(Settled::Done)
     }

@@ -5,17 +5,21 @@
 //! A value that a client wrote stands against a copy; of two that clients wrote the later one wins, by the hubs' own
 //! `$lastUpdated`, and by the events' time where a twin shows none (tags, and what is gone).
 
+mod decided;
 mod loss;
 mod own;
 mod section;
 
-use jiff::Timestamp;
-use serde_json::Value;
+use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub use decided::Decided;
 pub use loss::Loss;
 pub use own::OwnWrites;
 pub(crate) use own::Wrote;
-use section::{Own, View};
+use section::{Own, Said, View};
 
 use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, diff, member};
 
@@ -28,6 +32,8 @@ pub(crate) struct Side<'a> {
     pub(crate) own: &'a OwnWrites,
     /// From when on a member is a client's own; `None`: always, it was active until the two diverged.
     pub(crate) since: Option<Timestamp>,
+    /// Up to when what it said has been settled.
+    pub(crate) decided: Decided,
 }
 
 /// The former active hub's twin, if it can be read.
@@ -39,6 +45,16 @@ pub(crate) enum Former<'a> {
     Silent,
 }
 
+impl<'a> Former<'a> {
+    /// Its twin, where that can be read.
+    pub(crate) fn twin(self) -> Option<&'a TwinDocument> {
+        match self {
+            Self::Twin(twin) => Some(twin),
+            Self::Silent => None,
+        }
+    }
+}
+
 /// What to write to the active hub, and what was lost on either side.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Merge {
@@ -48,19 +64,16 @@ pub(crate) struct Merge {
     pub(crate) desired: Object,
     /// Merge patch of reported.
     pub(crate) reported: Object,
-    /// What of this is the former hub's, and when it was written there.
-    pub(crate) brought: TwinWrites,
     /// Both values, wherever two met that clients wrote.
     pub(crate) losses: Vec<Loss>,
 }
 
 /// What is decided of one section.
 #[derive(Debug, Default)]
-struct Decided {
+struct Outcome {
     /// What the active hub shall have.
     wanted: Object,
     patch: Object,
-    brought: SectionWrites,
     losses: Vec<Loss>,
 }
 
@@ -81,65 +94,59 @@ impl Merge {
         losses.collect()
     }
 
-    /// What it writes.
-    pub(crate) fn writes(&self) -> TwinWrites {
-        let section = |patch| SectionWrites::from_patch(patch, None);
+    /// Whether it writes nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tags.is_empty() && self.desired.is_empty() && self.reported.is_empty()
+    }
+
+    /// What it writes to the active hub's twin.
+    pub(crate) fn writes(&self, active: &TwinDocument) -> TwinWrites {
         TwinWrites {
-            tags: section(&self.tags),
-            desired: section(&self.desired),
-            reported: section(&self.reported),
+            tags: SectionWrites::from_patch_of(&active.tags, &self.tags),
+            desired: SectionWrites::from_patch_of(&active.desired.values, &self.desired),
+            reported: SectionWrites::from_patch_of(&active.reported.values, &self.reported),
         }
     }
 }
 
-/// Brings what the former active hub's clients wrote to the active one. `cut` is when the roles began to change: what
-/// was written there later, nobody on the active hub has seen.
+/// Brings what the former active hub's clients wrote to the active one.
 pub(crate) fn merge(
     former_twin: Former<'_>,
     former: Side<'_>,
     active_twin: &TwinDocument,
     active: Side<'_>,
-    cut: Option<Timestamp>,
 ) -> Merge {
-    let mut merged = Merge::default();
-    let of = |twin: &TwinDocument| twin.clone();
-    let former_twin = match former_twin {
-        Former::Twin(twin) => Some(of(twin)),
-        Former::Silent => None,
-    };
-    let former_twin = former_twin.as_ref();
-    let tags = tags(former_twin, former, active_twin, active, cut);
-    let desired = properties("desired", former_twin, former, active_twin, active, cut);
-    let reported = properties("reported", former_twin, former, active_twin, active, cut);
-    merged.brought = TwinWrites { tags: tags.brought, desired: desired.brought, reported: reported.brought };
-    (merged.tags, merged.desired, merged.reported) = (tags.patch, desired.patch, reported.patch);
-    merged.losses = [tags.losses, desired.losses, reported.losses].concat();
-    merged
+    let former_twin = former_twin.twin();
+    let tags = tags(former_twin, former, active_twin, active);
+    let desired = properties("desired", former_twin, former, active_twin, active);
+    let reported = properties("reported", former_twin, former, active_twin, active);
+    Merge {
+        tags: tags.patch,
+        desired: desired.patch,
+        reported: reported.patch,
+        losses: [tags.losses, desired.losses, reported.losses].concat(),
+    }
 }
 
+/// Tags show no times: of the former hub's only what was heard counts, as long as they say so there, and of ours the
+/// app's own are known by their values.
 fn tags(
     former_twin: Option<&TwinDocument>,
     former: Side<'_>,
     active_twin: &TwinDocument,
     active: Side<'_>,
-    cut: Option<Timestamp>,
-) -> Decided {
+) -> Outcome {
     let now = &active_twin.tags;
-    let theirs = View {
-        values: former_twin.map_or_else(|| written(now, &former.writes.tags), |twin| twin.tags.clone()),
-        times: None,
-        writes: &former.writes.tags,
-        own: Own::Tags(former.own),
-        since: former.since,
+    let stands = |path: &[String]| {
+        former_twin.is_none_or(|twin| {
+            former.writes.tags.says(path, member(&twin.tags, path))
+                || former.own.left_tag(reached(&twin.tags, path), &twin.tags)
+        })
     };
-    let ours = View {
-        values: before_ours(now, &former.writes.tags, &active.writes.tags),
-        times: None,
-        writes: &active.writes.tags,
-        own: Own::Tags(active.own),
-        since: active.since,
-    };
-    Meeting { name: "tags", theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle()
+    let said = former.writes.tags.only(|path| prefixes(path).any(stands));
+    let theirs = view("tags", written(now, &said), None, former);
+    let ours = view("tags", before_ours(now, active), None, active);
+    Meeting { name: "tags", theirs, ours, now }.settle()
 }
 
 fn properties(
@@ -148,44 +155,28 @@ fn properties(
     former: Side<'_>,
     active_twin: &TwinDocument,
     active: Side<'_>,
-    cut: Option<Timestamp>,
-) -> Decided {
-    let now = &section(active_twin, name).values;
-    let writes = section_writes(former.writes, name);
-    let theirs = View {
-        values: former_twin.map_or_else(|| written(now, writes), |twin| section(twin, name).values.clone()),
-        times: former_twin
-            .map(|twin| section(twin, name))
-            .map(|section| (&section.metadata, section.version)),
-        writes,
-        own: own(former.own, name),
-        since: former.since,
+) -> Outcome {
+    let here = section(active_twin, name);
+    let there = former_twin.map(|twin| section(twin, name));
+    let writes = former.writes.section(name);
+    let theirs = there.map_or_else(|| written(&here.values, writes), |there| there.values.clone());
+    let theirs = view(name, theirs, there, former);
+    let ours = view(name, here.values.clone(), Some(here), active);
+    let (theirs, ours) = (theirs.without_what_was_removed(), ours.without_what_was_removed());
+    Meeting { name, theirs, ours, now: &here.values }.settle()
+}
+
+fn view<'a>(name: &str, values: Object, shown: Option<&'a Section>, side: Side<'a>) -> View<'a> {
+    let (own, decided) = match name {
+        "tags" => (Own::Tags, side.decided.tags),
+        "desired" => (Own::Desired(side.own), side.decided.desired),
+        _ => (Own::Reported(side.own), side.decided.reported),
     };
-    let it = section(active_twin, name);
-    let mut ours = View {
-        values: now.clone(),
-        times: Some((&it.metadata, it.version)),
-        writes: section_writes(active.writes, name),
-        own: own(active.own, name),
-        since: active.since,
-    };
-    // What clients took away and is there by no client's doing was brought over before their event was heard.
-    let brought_back = |path: &Path| member(now, path).is_some() && ours.client_wrote(path).is_none();
-    let removed = ours.writes.removals().only(brought_back);
-    removed.apply_to(&mut ours.values);
-    Meeting { name, theirs, ours, now, is_readable: former_twin.is_some(), cut }.settle()
+    View { values, shown, writes: side.writes.section(name), own, since: side.since, decided }
 }
 
 fn section<'a>(twin: &'a TwinDocument, name: &str) -> &'a Section {
     if name == "desired" { &twin.desired } else { &twin.reported }
-}
-
-fn section_writes<'a>(writes: &'a TwinWrites, name: &str) -> &'a SectionWrites {
-    if name == "desired" { &writes.desired } else { &writes.reported }
-}
-
-fn own<'a>(own: &'a OwnWrites, name: &str) -> Own<'a> {
-    if name == "desired" { Own::Desired(own) } else { Own::Reported(own) }
 }
 
 fn written(document: &Object, writes: &SectionWrites) -> Object {
@@ -194,16 +185,25 @@ fn written(document: &Object, writes: &SectionWrites) -> Object {
     document
 }
 
-/// Tags as the active hub's clients left them: where they say by now what the former hub said, it was this program that
-/// brought it over, perhaps before the event of a client's own write was heard.
-fn before_ours(now: &Object, former: &SectionWrites, active: &SectionWrites) -> Object {
-    let mut document = now.clone();
-    let overwritten = |path: &Path| {
-        let value = member(now, path);
-        former.says(path, value) && !active.says(path, value)
+/// Tags as the active hub's clients left them: what this program overwrote before it was heard is there again.
+fn before_ours(now: &Object, active: Side<'_>) -> Object {
+    let writes = &active.writes.tags;
+    let overwritten = |path: &[String]| {
+        !writes.says(path, member(now, path)) && active.own.left_tag(reached(now, path), now)
     };
-    active.only(overwritten).apply_to(&mut document);
-    document
+    let is_of_one = |path: &Path| prefixes(path).any(overwritten);
+    written(now, &writes.only(is_of_one))
+}
+
+/// As far along `path` as there are objects on the way.
+fn reached<'p>(document: &Object, path: &'p [String]) -> &'p [String] {
+    let is_object = |path: &[String]| member(document, path).is_some_and(Value::is_object);
+    prefixes(path).find(|prefix| !is_object(prefix)).unwrap_or(path)
+}
+
+/// What `path` is part of, from the top, and itself.
+fn prefixes(path: &[String]) -> impl Iterator<Item = &[String]> {
+    (1..=path.len()).filter_map(|length| path.get(..length))
 }
 
 /// One section of both hubs.
@@ -212,123 +212,95 @@ struct Meeting<'a> {
     theirs: View<'a>,
     ours: View<'a>,
     now: &'a Object,
-    is_readable: bool,
-    cut: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
-    Active,
-    Former,
 }
 
 impl Meeting<'_> {
-    fn settle(&self) -> Decided {
-        let mut decided = Decided { wanted: self.ours.values.clone(), ..Decided::default() };
-        for path in differences(&self.theirs.values, &self.ours.values) {
-            self.decide(path, &mut decided);
-        }
-        decided.patch = diff(self.now, &decided.wanted);
-        decided
+    fn settle(&self) -> Outcome {
+        let mut outcome = Outcome { wanted: self.ours.values.clone(), ..Outcome::default() };
+        self.decide(&mut Path::new(), Some(&self.theirs.values), Some(&self.ours.values), &mut outcome);
+        outcome.patch = diff(self.now, &outcome.wanted);
+        outcome
     }
 
-    fn decide(&self, path: Path, decided: &mut Decided) {
-        let (theirs, ours) = (self.theirs.client_wrote(&path), self.ours.client_wrote(&path));
-        // Of an object that is on one hub alone, some members may be newer than what took it away, and others not.
-        let parts = match (member(&self.theirs.values, &path), member(&self.ours.values, &path)) {
-            (Some(Value::Object(members)), None) | (None, Some(Value::Object(members)))
-                if ours.is_some() && !members.is_empty() =>
-            {
-                members
-            }
-            _ => return self.decide_whole(&path, theirs, ours, decided),
-        };
-        for name in parts.keys() {
-            let mut part = path.clone();
-            part.push(name.clone());
-            self.decide(part, decided);
-        }
-        let is_empty =
-            member(&decided.wanted, &path).and_then(Value::as_object).is_some_and(Object::is_empty);
-        if is_empty && member(&self.theirs.values, &path).is_none() {
-            put(&mut decided.wanted, &path, None);
-        }
-    }
-
-    fn decide_whole(
-        &self,
-        path: &[String],
-        theirs: Option<Option<Timestamp>>,
-        ours: Option<Option<Timestamp>>,
-        decided: &mut Decided,
-    ) {
-        let kept = self.kept(path, theirs, ours);
-        decided.losses.extend(self.loss(path, kept, theirs, ours));
-        if kept == Kept::Former {
-            let theirs_is = member(&self.theirs.values, path);
-            put(&mut decided.wanted, path, theirs_is);
-            let mut brought = Object::new();
-            put(&mut brought, path, Some(&theirs_is.cloned().unwrap_or_default()));
-            decided.brought.fold(SectionWrites::from_patch(&brought, theirs.flatten()));
-        }
-    }
-
-    fn kept(
-        &self,
-        path: &[String],
-        theirs: Option<Option<Timestamp>>,
-        ours: Option<Option<Timestamp>>,
-    ) -> Kept {
-        let gone_here = member(&self.ours.values, path).is_none();
-        match (theirs, ours) {
-            (Some(Some(theirs)), Some(Some(ours))) if theirs > ours => Kept::Former,
-            // Written again there after it had been brought here: the later of two of which one has no time.
-            (Some(Some(theirs)), Some(None))
-                if self.ours.brought_at(path).is_some_and(|brought| theirs > brought) =>
-            {
-                Kept::Former
-            }
-            (Some(_), Some(_)) | (None, Some(_)) => Kept::Active,
-            (Some(at), None) if gone_here && self.was_removed_here(path, at) => Kept::Active,
-            (Some(_), None) => Kept::Former,
-            (None, None) => match member(&self.theirs.values, path) {
-                // The copy is there, and what it was copied from is gone.
-                None if self.is_readable && self.ours.times.is_some() && self.theirs.since.is_none() => {
-                    Kept::Former
+    /// Decides what differs, as deep as there are objects. Of an object that is on one hub alone, some members may be newer
+    /// than what took it away, and others not.
+    fn decide(&self, path: &mut Path, theirs: Option<&Object>, ours: Option<&Object>, outcome: &mut Outcome) {
+        let names: BTreeSet<&String> = theirs.into_iter().chain(ours).flat_map(Object::keys).collect();
+        for name in names {
+            let of = |members: Option<&'_ Object>| members.and_then(|members| members.get(name)).cloned();
+            let (theirs, ours) = (of(theirs), of(ours));
+            path.push(name.clone());
+            match (parts(theirs.as_ref()), parts(ours.as_ref())) {
+                _ if theirs == ours => {}
+                (Some(their_parts), Some(our_parts)) if !their_parts.is_empty() || !our_parts.is_empty() => {
+                    self.decide(path, Some(&their_parts), Some(&our_parts), outcome);
+                    let is_empty = member(&outcome.wanted, path).is_some_and(|left| *left == json!({}));
+                    if theirs.is_none() && is_empty {
+                        put(&mut outcome.wanted, path, None);
+                    }
                 }
-                _ => Kept::Active,
-            },
+                _ => self.decide_whole(path, outcome),
+            }
+            path.pop();
         }
     }
 
-    /// A member that was there before the cut had been copied: if it is gone, a client took it away, also where events
-    /// do not say so.
+    fn decide_whole(&self, path: &[String], outcome: &mut Outcome) {
+        let (theirs, ours) = (self.theirs.said(path), self.ours.said(path));
+        // What differs since, clients did here; unless it is seen only now that they had done something before.
+        let is_as_left = member(&self.ours.values, path) == member(self.now, path);
+        if theirs.is_some_and(|theirs| theirs.is_decided) && is_as_left {
+            return;
+        }
+        let is_theirs = self.is_theirs(path, theirs, ours);
+        outcome.losses.extend(self.loss(path, is_theirs, theirs, ours));
+        if is_theirs {
+            put(&mut outcome.wanted, path, member(&self.theirs.values, path));
+        }
+    }
+
+    /// Whether the former hub's value is kept.
+    fn is_theirs(&self, path: &[String], theirs: Option<Said>, ours: Option<Said>) -> bool {
+        let is_there = member(&self.theirs.values, path).is_some();
+        match (theirs, ours) {
+            (Some(theirs), Some(ours)) => theirs.at.zip(ours.at).is_some_and(|(theirs, ours)| theirs > ours),
+            (None, Some(_)) => false,
+            (Some(theirs), None) => !self.was_removed_here(path, theirs.at),
+            // The copy is there, and what it was copied from is gone.
+            (None, None) => !is_there && self.theirs.shown.is_some() && self.theirs.since.is_none(),
+        }
+    }
+
+    /// A member that was there before the two diverged had been copied: if it is gone, a client took it away, also where
+    /// events do not say so.
     fn was_removed_here(&self, path: &[String], at: Option<Timestamp>) -> bool {
-        let is_old = at.zip(self.cut).is_some_and(|(at, cut)| at < cut);
-        is_old && self.theirs.writes.written_at(path).is_none() && self.ours.client_touched_parent(path)
+        let is_old = at.zip(self.ours.since).is_some_and(|(at, since)| at < since);
+        let is_gone = member(&self.ours.values, path).is_none();
+        is_gone
+            && is_old
+            && self.theirs.writes.written_at(path).is_none()
+            && self.ours.client_touched_parent(path)
     }
 
     /// What is lost with this decision, when both values were clients' and neither had seen the other.
     fn loss(
         &self,
         path: &[String],
-        kept: Kept,
-        theirs: Option<Option<Timestamp>>,
-        ours: Option<Option<Timestamp>>,
+        is_theirs: bool,
+        theirs: Option<Said>,
+        ours: Option<Said>,
     ) -> Option<Loss> {
         let (theirs, ours) = (theirs?, ours?);
         // A device is one writer: what it wrote later took the place of what it wrote before, wherever that was.
         let is_superseded =
-            self.name == "reported" && theirs.zip(ours).is_some_and(|(theirs, ours)| theirs != ours);
+            self.name == "reported" && theirs.at.zip(ours.at).is_some_and(|(theirs, ours)| theirs != ours);
         if is_superseded {
             return None;
         }
-        // A removal that is heard only after the value was brought here had not seen it.
-        let was_brought = member(&self.ours.values, path).is_none() && self.ours.brought_at(path).is_some();
+        let diverged = self.theirs.since.or(self.ours.since);
         let unseen = self.theirs.writes.written_at(path).is_some()
-            || was_brought
-            || theirs.zip(self.cut).is_none_or(|(theirs, cut)| theirs >= cut);
-        if kept == Kept::Active && !unseen {
+            || theirs.at.zip(diverged).is_none_or(|(at, diverged)| at >= diverged);
+        if !is_theirs && !unseen {
             return None;
         }
         Some(Loss {
@@ -336,28 +308,14 @@ impl Meeting<'_> {
             path: path.to_vec(),
             active: member(&self.ours.values, path).cloned().unwrap_or_default(),
             former_active: member(&self.theirs.values, path).cloned().unwrap_or_default(),
-            kept: if kept == Kept::Active { "active" } else { "former-active" }.to_owned(),
+            kept: if is_theirs { "former-active" } else { "active" }.to_owned(),
         })
     }
 }
 
-/// Where two documents differ, as deep as both have objects.
-fn differences(one: &Object, other: &Object) -> Vec<Path> {
-    let mut found = Vec::new();
-    let names = one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)));
-    for name in names {
-        match (one.get(name), other.get(name)) {
-            (one, other) if one == other => {}
-            (Some(Value::Object(one)), Some(Value::Object(other))) => {
-                found.extend(differences(one, other).into_iter().map(|mut path| {
-                    path.insert(0, name.clone());
-                    path
-                }));
-            }
-            _ => found.push(vec![name.clone()]),
-        }
-    }
-    found
+/// The members of an object, or of nothing; `None` of any other value.
+fn parts(value: Option<&Value>) -> Option<Object> {
+    value.map_or_else(|| Some(Object::new()), |value| value.as_object().cloned())
 }
 
 /// Makes the member at `path` this value, or takes it away.

@@ -4,10 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{ETag, Object, SectionWrites, TwinDocument, TwinWrites};
+use crate::model::{ETag, Object, Path, SectionWrites, TwinDocument, TwinWrites, diff, member};
 
 /// Kept of each kind: runs of versions, and times; an older write of our own counts as a client's then.
 const KEPT: usize = 256;
+
+/// Writes kept of which it is not known whether they were done.
+const BEGUN: usize = 16;
 
 /// Runs of versions that followed each other: the first and the last of each.
 type Runs = Vec<(u64, u64)>;
@@ -37,13 +40,21 @@ pub struct OwnWrites {
     /// The registry entry of the other hub that was copied here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entry: Option<ETag>,
-    /// What was about to be written when it was last heard of; perhaps it was.
-    #[serde(skip_serializing_if = "TwinWrites::is_empty")]
-    pub(crate) writing: TwinWrites,
-    /// What the other hub said and this one has had since: where it has something else now, a client wrote it, or took
-    /// it away, though no event has said so yet.
-    #[serde(skip_serializing_if = "TwinWrites::is_empty")]
-    pub(crate) brought: TwinWrites,
+    /// What was begun to be written and not heard of since; perhaps it was written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    begun: Vec<Begun>,
+    /// Tags show nothing of who wrote them: what this program wrote, and clients were heard to have written there since.
+    #[serde(skip_serializing_if = "SectionWrites::is_empty")]
+    tags: SectionWrites,
+}
+
+/// A write that was begun.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Begun {
+    /// The twin's version before.
+    after: u64,
+    writes: TwinWrites,
 }
 
 /// The versions that writes to one twin returned.
@@ -87,18 +98,33 @@ impl OwnWrites {
         *self = Self { created: self.created.take(), ..Self::default() };
     }
 
-    /// The hub is about to be made what this twin says.
-    pub(crate) fn will_be(&mut self, twin: &TwinDocument) {
-        let section = |values| SectionWrites::replacement(values, None);
-        self.writing = TwinWrites {
-            tags: section(&twin.tags),
-            desired: section(&twin.desired.values),
-            reported: section(&twin.reported.values),
-        };
+    /// This is about to be written to a twin that is so now.
+    pub(crate) fn begin(&mut self, twin: &TwinDocument, writes: TwinWrites) {
+        self.note_report(twin);
+        if self.begun.len() >= BEGUN {
+            self.begun.remove(0);
+        }
+        self.begun.push(Begun { after: twin.version, writes });
     }
 
-    /// Before another write of reported: the time of the one before, while the twin still shows it.
-    pub(crate) fn will_report_on(&mut self, twin: &TwinDocument) {
+    /// A twin that is so now is about to be made what `wanted` is.
+    pub(crate) fn will_be(&mut self, twin: &TwinDocument, wanted: &TwinDocument) {
+        let section = |from, to| SectionWrites::from_patch_of(from, &diff(from, to));
+        let writes = TwinWrites {
+            tags: section(&twin.tags, &wanted.tags),
+            desired: section(&twin.desired.values, &wanted.desired.values),
+            reported: section(&twin.reported.values, &wanted.reported.values),
+        };
+        self.begin(twin, writes);
+    }
+
+    /// What was begun last was refused.
+    pub(crate) fn was_refused(&mut self) {
+        self.begun.pop();
+    }
+
+    /// When the app wrote reported, while the twin shows it: before anybody writes there again.
+    pub(crate) fn note_report(&mut self, twin: &TwinDocument) {
         if !has(&self.reported, twin.reported.version) {
             return;
         }
@@ -123,16 +149,41 @@ impl OwnWrites {
             || at.is_some_and(|at| self.reported_at.contains(&at))
     }
 
-    /// Writes returned these versions: what was about to be written is known to be by now.
+    /// Whether the tag at `path` is as this program left it, or may have.
+    pub(super) fn left_tag(&self, path: &[String], tags: &Object) -> bool {
+        let value = member(tags, path);
+        self.tags.says(path, value) || self.begun.iter().any(|begun| begun.writes.tags.says(path, value))
+    }
+
+    /// Whether this is what was about to be written to a member.
+    pub(super) fn has_begun(&self, section: &str, path: &[String], value: &Value) -> bool {
+        self.begun.iter().any(|begun| begun.writes.section(section).says(path, Some(value)))
+    }
+
+    /// A client was heard to have written, by this version of the twin.
+    pub(crate) fn hear(&mut self, version: Option<u64>, writes: &TwinWrites) {
+        let last = self.versions.iter().map(|(_, last)| *last).max();
+        if version > last {
+            let concern = |path: &Path| self.tags.written_at(path).is_some();
+            self.tags.fold(writes.tags.only(concern));
+        }
+    }
+
+    /// Writes returned these versions: what was begun last is known to be written.
     pub(crate) fn wrote(&mut self, wrote: &Wrote) {
+        let mut writes = self.begun.pop().unwrap_or(Begun { after: 0, writes: TwinWrites::default() });
         for (version, desired) in &wrote.twin {
             keep(&mut self.versions, *version);
             desired.iter().for_each(|desired| keep(&mut self.desired, *desired));
-            (self.writing.tags, self.writing.desired) = Default::default();
+            self.tags.fold(std::mem::take(&mut writes.writes.tags));
+            writes.writes.desired = SectionWrites::default();
         }
         if let Some(version) = wrote.reported {
             keep(&mut self.reported, version);
-            self.writing.reported = SectionWrites::default();
+            writes.writes.reported = SectionWrites::default();
+        }
+        if !writes.writes.is_empty() {
+            self.begun.push(writes);
         }
     }
 
@@ -142,7 +193,13 @@ impl OwnWrites {
         let is_reported = !writes.reported.is_empty() && writes.tags.is_empty() && writes.desired.is_empty();
         version.is_some_and(|version| has(&self.versions, version))
             || (is_reported && reported.is_some_and(|version| has(&self.reported, version)))
-            || (!writes.is_empty() && writes.is_said_by(&self.writing))
+            || (!writes.is_empty() && self.begun.iter().any(|begun| begun.may_be(version, writes)))
+    }
+}
+
+impl Begun {
+    fn may_be(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
+        version.is_none_or(|version| version > self.after) && writes.is_said_by(&self.writes)
     }
 }
 

@@ -3,51 +3,45 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::decided::Mark;
 use super::own::{OwnWrites, written_at};
-use crate::model::{Object, SectionWrites, member};
+use crate::model::{Object, Path, Section, SectionWrites, member};
 
 /// One section on one hub.
 #[derive(Debug)]
 pub(super) struct View<'a> {
-    /// Its members now.
+    /// Its members as the hub's clients left them.
     pub(super) values: Object,
-    /// `$metadata` and `$version`; tags have none.
-    pub(super) times: Option<(&'a Value, u64)>,
+    /// As the twin shows it; tags have no times, and a silent hub shows nothing.
+    pub(super) shown: Option<&'a Section>,
     /// What the hub's events said since the two diverged.
     pub(super) writes: &'a SectionWrites,
     /// The app's own writes there.
     pub(super) own: Own<'a>,
     /// From when on a member is a client's own; `None`: always.
     pub(super) since: Option<Timestamp>,
+    /// Up to when what it said has been settled.
+    pub(super) decided: Mark,
+}
+
+/// That a client wrote a member, or removed it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// When, as far as that is known.
+    pub(super) at: Option<Timestamp>,
+    /// It has been settled.
+    pub(super) is_decided: bool,
 }
 
 /// What tells the app's own writes in this section.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Own<'a> {
-    /// Tags: their own writes are told from clients' when the event comes.
-    Tags(&'a OwnWrites),
+    /// Tags, by their values, before they are looked at.
+    Tags,
     /// Desired, by `$lastUpdatedVersion`.
     Desired(&'a OwnWrites),
-    /// Reported, while nobody has written since.
+    /// Reported, by the time of each write.
     Reported(&'a OwnWrites),
-}
-
-impl Own<'_> {
-    fn brought(&self) -> &SectionWrites {
-        match self {
-            Self::Tags(own) => &own.brought.tags,
-            Self::Desired(own) => &own.brought.desired,
-            Self::Reported(own) => &own.brought.reported,
-        }
-    }
-
-    fn writing(&self) -> &SectionWrites {
-        match self {
-            Self::Tags(own) => &own.writing.tags,
-            Self::Desired(own) => &own.writing.desired,
-            Self::Reported(own) => &own.writing.reported,
-        }
-    }
 }
 
 /// When a node of `$metadata` was last written, and by which write.
@@ -66,76 +60,109 @@ impl Stamp {
 }
 
 impl View<'_> {
-    /// When a client last wrote the member at `path`, or removed it; `None` when none did as far as is known, and an
-    /// inner `None` when the time is not known.
-    pub(super) fn client_wrote(&self, path: &[String]) -> Option<Option<Timestamp>> {
-        match (self.times, member(&self.values, path)) {
-            (Some(_), value @ Some(_)) if self.own.writing().says(path, value) => None,
-            (Some((metadata, _)), Some(value)) => {
-                let (node, stamp) = self.node(metadata, path);
-                self.of_a_client(node, stamp, value)
+    /// What a client last said of the member at `path`; `None` when none did as far as is known.
+    pub(super) fn said(&self, path: &[String]) -> Option<Said> {
+        let value = member(&self.values, path);
+        let heard = self.writes.written_at(path);
+        let heard = heard.map(|at| Said { at, is_decided: self.decided.covers_heard(at) });
+        match (self.shown, value) {
+            (Some(shown), Some(value)) => {
+                let at = self.client_wrote(shown, path, value)?;
+                match heard.filter(|_| self.writes.says(path, Some(value))) {
+                    Some(heard) => Some(Said { at, ..heard }),
+                    None => Some(Said { at, is_decided: self.decided.covers_shown(at) }),
+                }
             }
-            // Tags, and what is gone: events alone tell when, and those of our own writes are not kept.
-            (_, value) => self.writes.written_at(path).or_else(|| self.has_left(path, value).then_some(None)),
+            // What is gone, and was not heard to be, nobody is known to have taken away.
+            (Some(_), None) => heard.filter(|_| self.writes.says(path, None)),
+            // Of tags events alone tell, and those of our own writes are not kept.
+            (None, _) => heard,
         }
     }
 
-    /// Whether the member had what was brought over and has something else now.
-    fn has_left(&self, path: &[String], value: Option<&Value>) -> bool {
-        let brought = self.own.brought();
-        brought.written_at(path).is_some() && !brought.says(path, value)
-    }
-
-    /// When what was brought over was written on the other hub.
-    pub(super) fn brought_at(&self, path: &[String]) -> Option<Timestamp> {
-        self.own.brought().written_at(path).flatten()
+    /// Takes away what clients had taken away, as was heard, and is there by no client's doing.
+    pub(super) fn without_what_was_removed(mut self) -> Self {
+        let Some(shown) = self.shown else { return self };
+        let is_ours = |path: &Path| {
+            member(&shown.values, path).is_some_and(|value| {
+                !self.writes.says(path, Some(value)) && self.client_wrote(shown, path, value).is_none()
+            })
+        };
+        let removed = self.writes.removals().only(is_ours);
+        self.writes.only(|path| removed.decides(path)).apply_to(&mut self.values);
+        self
     }
 
     /// Whether a client touched what the member at `path` is part of: the only trace of a removal where events do not
     /// carry `null`.
     pub(super) fn client_touched_parent(&self, path: &[String]) -> bool {
-        let Some((metadata, _)) = self.times else { return false };
+        let Some(shown) = self.shown else { return false };
         let parent = path.split_last().map_or(&[][..], |(_, parent)| parent);
-        let (_, stamp) = self.node(metadata, parent);
-        self.since.is_some() && self.is_a_clients(stamp)
+        let (_, stamp) = node(&shown.metadata, parent);
+        self.since.is_some() && self.is_a_clients(shown, stamp)
     }
 
-    /// The node at `path`, as deep as there are nodes, with what it inherits.
-    fn node<'m>(&self, metadata: &'m Value, path: &[String]) -> (Option<&'m Value>, Stamp) {
-        let (mut node, mut stamp) = (Some(metadata), Stamp::of(metadata, Stamp::default()));
-        for name in path {
-            node = node.and_then(|node| node.get(name)).filter(|node| node.get("$lastUpdated").is_some());
-            stamp = node.map_or(stamp, |node| Stamp::of(node, stamp));
-        }
-        (node, stamp)
+    /// When a client wrote what the twin shows at `path`.
+    fn client_wrote(&self, shown: &Section, path: &[String], value: &Value) -> Option<Option<Timestamp>> {
+        let (node, stamp) = node(&shown.metadata, path);
+        self.of_a_client(shown, node, stamp, &mut path.to_vec(), value)
     }
 
     /// The newest write of a client in this member or its parts.
-    fn of_a_client(&self, node: Option<&Value>, stamp: Stamp, value: &Value) -> Option<Option<Timestamp>> {
-        match value {
-            Value::Object(members) if !members.is_empty() => members
-                .iter()
-                .filter_map(|(name, value)| {
-                    let inner = node.and_then(|node| node.get(name));
-                    self.of_a_client(inner, inner.map_or(stamp, |inner| Stamp::of(inner, stamp)), value)
-                })
-                .reduce(Ord::max),
-            _ => self.is_a_clients(stamp).then_some(stamp.at),
+    fn of_a_client(
+        &self,
+        shown: &Section,
+        node: Option<&Value>,
+        stamp: Stamp,
+        path: &mut Path,
+        value: &Value,
+    ) -> Option<Option<Timestamp>> {
+        let Some(members) = value.as_object().filter(|members| !members.is_empty()) else {
+            let is_a_clients = !self.own.has_begun(path, value) && self.is_a_clients(shown, stamp);
+            return is_a_clients.then_some(stamp.at);
+        };
+        let mut newest = None;
+        for (name, value) in members {
+            let inner = node.and_then(|node| node.get(name));
+            let stamp = inner.map_or(stamp, |inner| Stamp::of(inner, stamp));
+            path.push(name.clone());
+            newest = newest.max(self.of_a_client(shown, inner, stamp, path, value));
+            path.pop();
+        }
+        newest
+    }
+
+    fn is_a_clients(&self, shown: &Section, stamp: Stamp) -> bool {
+        let since = self.since.is_none_or(|since| stamp.at.is_some_and(|at| at >= since));
+        since && !self.own.wrote(shown, stamp)
+    }
+}
+
+/// The node at `path`, as deep as there are nodes, with what it inherits.
+fn node<'m>(metadata: &'m Value, path: &[String]) -> (Option<&'m Value>, Stamp) {
+    let (mut node, mut stamp) = (Some(metadata), Stamp::of(metadata, Stamp::default()));
+    for name in path {
+        node = node.and_then(|node| node.get(name)).filter(|node| node.get("$lastUpdated").is_some());
+        stamp = node.map_or(stamp, |node| Stamp::of(node, stamp));
+    }
+    (node, stamp)
+}
+
+impl Own<'_> {
+    /// Whether the member is just what was about to be written.
+    fn has_begun(&self, path: &[String], value: &Value) -> bool {
+        match self {
+            Self::Tags => false,
+            Self::Desired(own) => own.has_begun("desired", path, value),
+            Self::Reported(own) => own.has_begun("reported", path, value),
         }
     }
 
-    fn is_a_clients(&self, stamp: Stamp) -> bool {
-        let since = self.since.is_none_or(|since| stamp.at.is_some_and(|at| at >= since));
-        since && !self.is_own(stamp)
-    }
-
-    fn is_own(&self, stamp: Stamp) -> bool {
-        match (self.own, self.times) {
-            (Own::Desired(own), _) => stamp.version.is_some_and(|version| own.wrote_desired(version)),
-            (Own::Reported(own), Some((metadata, version))) => {
-                own.wrote_reported(stamp.at, metadata, version)
-            }
-            _ => false,
+    fn wrote(&self, shown: &Section, stamp: Stamp) -> bool {
+        match self {
+            Self::Tags => false,
+            Self::Desired(own) => stamp.version.is_some_and(|version| own.wrote_desired(version)),
+            Self::Reported(own) => own.wrote_reported(stamp.at, &shown.metadata, shown.version),
         }
     }
 }

@@ -1,7 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use serde_json::json;
-
 use super::*;
 
 fn object(value: Value) -> Object {
@@ -41,10 +39,10 @@ struct Known {
 
 /// The former hub is the origin: all that is on it is its clients'.
 fn merged(former: Option<&TwinDocument>, active: &TwinDocument, known: &Known) -> Merge {
-    let nothing = OwnWrites::default();
-    let theirs = Side { writes: &known.former, own: &nothing, since: None };
-    let ours = Side { writes: &known.active, own: &known.own, since: at(SINCE) };
-    merge(former.map_or(Former::Silent, Former::Twin), theirs, active, ours, at(CUT))
+    let (nothing, settled) = (OwnWrites::default(), Decided::default());
+    let theirs = Side { writes: &known.former, own: &nothing, since: None, decided: settled };
+    let ours = Side { writes: &known.active, own: &known.own, since: at(SINCE), decided: settled };
+    merge(former.map_or(Former::Silent, Former::Twin), theirs, active, ours)
 }
 
 fn desired(patch: Value, time: &str) -> TwinWrites {
@@ -115,7 +113,8 @@ fn the_apps_own_write_is_no_clients_whatever_its_time() {
     wrote.twin(&object(json!({"properties": {"desired": {"rate": 5}}})), &returned(20, 7));
     known.own.wrote(&wrote);
     assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
-    known.own = OwnWrites { writing: desired(json!({"rate": 5}), LATER), ..OwnWrites::default() };
+    known.own = OwnWrites::default();
+    known.own.begin(&former, desired(json!({"rate": 5}), LATER));
     assert_eq!(
         merged(Some(&former), &active, &known).desired,
         object(json!({"rate": 9})),
@@ -172,11 +171,16 @@ fn tags_are_decided_by_the_times_of_events_and_left_alone_without_any() {
 #[test]
 fn a_clients_tag_that_was_overwritten_before_its_event_was_heard_comes_back_when_it_is_the_later_one() {
     let (former, active) = (twin(&[], json!({"site": "A"})), twin(&[], json!({"site": "A"})));
-    let known = Known {
+    let mut known = Known {
         former: tags(json!({"site": "A"}), SOON),
         active: tags(json!({"site": "B"}), LATER),
         ..Known::default()
     };
+    assert!(
+        merged(Some(&former), &active, &known).tags.is_empty(),
+        "whoever wrote it here is about to be heard"
+    );
+    known.own.begin(&active, known.former.clone());
     assert_eq!(merged(Some(&former), &active, &known).tags, object(json!({"site": "B"})));
     let earlier = Known { active: tags(json!({"site": "B"}), SINCE), ..known };
     assert!(merged(Some(&former), &active, &earlier).tags.is_empty());
@@ -197,12 +201,12 @@ fn a_silent_former_hub_is_known_by_what_its_events_said() {
 #[test]
 fn after_a_second_promotion_the_origins_values_stand_unless_the_other_hubs_clients_wrote_later() {
     // The origin is active again: what the other one had as copies says nothing.
-    let nothing = (TwinWrites::default(), OwnWrites::default());
+    let nothing = (TwinWrites::default(), OwnWrites::default(), Decided::default());
     let origin = twin(&[("rate", json!(9), LONG_AGO, 4), ("mode", json!("a"), LONG_AGO, 1)], json!({}));
     let other = twin(&[("rate", json!(5), CUT, 3), ("mode", json!("b"), SOON, 4)], json!({}));
-    let theirs = Side { writes: &nothing.0, own: &nothing.1, since: at(SINCE) };
-    let ours = Side { writes: &nothing.0, own: &nothing.1, since: None };
-    let merged = merge(Former::Twin(&other), theirs, &origin, ours, at(LATER));
+    let theirs = Side { writes: &nothing.0, own: &nothing.1, since: at(SINCE), decided: nothing.2 };
+    let ours = Side { writes: &nothing.0, own: &nothing.1, since: None, decided: nothing.2 };
+    let merged = merge(Former::Twin(&other), theirs, &origin, ours);
     assert_eq!(merged.desired, object(json!({"mode": "b"})));
 }
 
