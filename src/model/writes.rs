@@ -103,22 +103,19 @@ impl SectionWrites {
     /// Adds what was written later.
     pub fn fold(&mut self, later: Self) {
         for (path, (written, at)) in later.0 {
+            let empty = Written::Set(Value::Object(Object::new()));
             let written = match (written, self.0.get(&path)) {
-                (Written::Object, Some((Written::Object, _)) | None) => Written::Object,
-                // What was there before is gone already: the object begins empty.
-                (Written::Object, Some(_)) => {
-                    let is_object = matches!(self.0.get(&path), Some((Written::Set(Value::Object(_)), _)));
-                    if is_object {
-                        continue;
-                    }
-                    Written::Set(Value::Object(Object::new()))
-                }
+                (Written::Object, Some((Written::Object, _)) | None) => (Written::Object, at),
+                (Written::Object, Some((Written::Set(Value::Object(_)), _))) => continue,
+                // What was there before is gone already, and since when: the object begins empty.
+                (Written::Object, Some((Written::Removed, removed))) => (empty, *removed),
+                (Written::Object, Some((Written::Set(_), _))) => (empty, at),
                 (whole, _) => {
                     self.0.retain(|other, _| !is_below(other, &path));
-                    whole
+                    (whole, at)
                 }
             };
-            self.0.insert(path, (written, at));
+            self.0.insert(path, written);
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Accepted {
     pub(super) part: Part,
     pub(super) path: Path,
     pub(super) value: Option<Value>,
+    /// What it took the place of: the member itself, or, where that had to become an object, the scalar above.
+    pub(super) replaced: Path,
 }
 
 impl Part {
@@ -53,7 +55,7 @@ impl Accepted {
 
     /// `later`: what was accepted after it, by whichever hub, on the model's clock.
     fn is_superseded(&self, later: &[Accepted], all: &[Accepted]) -> bool {
-        let meets = |other: &&Accepted| other.meets(self.part.name(), &self.path);
+        let meets = |other: &&Accepted| other.part == self.part && meet(&other.replaced, &self.path);
         later.iter().any(|other| meets(&other))
             || all.iter().any(|other| other.by != self.by && other.at + CLOCKS >= self.at && meets(&other))
     }

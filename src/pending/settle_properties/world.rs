@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::account::Accepted;
 use super::hub::{Hub, time};
 use super::process::Process;
-use crate::model::{Object, Path};
+use crate::model::{Object, Path, member};
 use crate::pending::note::{At, PendingNote};
 use crate::pending::terms::Terms;
 use crate::reconcile::{Loss, Reason};
@@ -190,6 +190,10 @@ impl World {
         for name in path.iter().rev() {
             patch = json!({ name: patch });
         }
+        let twin = self.hub(hub).twin();
+        let is_scalar =
+            |above: &&[String]| member(part.of(&twin), above).is_some_and(|value| !value.is_object());
+        let replaced = (1..path.len()).map(|length| &path[..length]).find(is_scalar).unwrap_or(path).to_vec();
         let now = self.now;
         let object = |value: Value| -> Object { value.as_object().cloned().unwrap() };
         match part {
@@ -199,7 +203,7 @@ impl World {
             }
             Part::Reported => self.hub_mut(hub).patch_reported(&object(patch), now),
         }
-        self.accepted.push(Accepted { by: hub, at: now, part, path: path.clone(), value });
+        self.accepted.push(Accepted { by: hub, at: now, part, path: path.clone(), value, replaced });
     }
 
     fn connect(&mut self) {
