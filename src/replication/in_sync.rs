@@ -188,7 +188,7 @@ impl<'a> InSync<'a> {
         };
         if let Some((active, standby)) = twins {
             let losses = overwritten(&strange, &active, &standby);
-            if losses.is_empty() {
+            if losses.is_empty() && !was_remade {
                 // What another process copied there, and the active hub has changed since: that event comes.
                 cause = Cause::new(Reason::Announced, "looked at once more");
             }
