@@ -275,7 +275,9 @@ async fn what_cannot_be_settled_is_tried_less_and_less_often_while_a_rejoining_w
         let of_it = |r: &Value| r["path"].as_str().unwrap_or("").contains("/twins/refused");
         counts.push(world.secondary.requests().await.iter().filter(|r| of_it(r)).count());
     }
-    assert!(counts[2] <= 4, "calls for one identity in 8 s each: {counts:?} {:?}", world.pending().await);
+    // Two tries, where one a second would be twenty-four.
+    let calls: usize = counts.iter().sum();
+    assert!(calls <= 16, "calls for one identity in 8 s each: {counts:?} {:?}", world.pending().await);
 }
 
 /// What one process writes to the standby once it is in sync, another, which has not heard of that yet, must not take for
