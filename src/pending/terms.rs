@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
@@ -179,7 +178,8 @@ impl Terms {
         } else {
             if active.is_connected() || !active.is_enabled() {
                 // Nobody but the device may write them now, or nobody at all.
-                merged.losses.extend(left_to_the_device(std::mem::take(&mut merged.reported), active));
+                let left = std::mem::take(&mut merged.reported);
+                merged.losses.extend(Loss::of_patch("reported", &left, &active.reported.values));
             }
             return None;
         };
@@ -187,15 +187,4 @@ impl Terms {
         merged.losses.retain(|loss| loss.section != "reported");
         Some(Tried { not_before: Some(self.moved_by), ..cause.into() })
     }
-}
-
-fn left_to_the_device(reported: Object, active: &TwinDocument) -> Vec<Loss> {
-    let loss = |(name, value): (String, Value)| Loss {
-        section: "reported".to_owned(),
-        active: active.reported.values.get(&name).cloned().unwrap_or_default(),
-        path: vec![name],
-        former_active: value,
-        kept: "active".to_owned(),
-    };
-    reported.into_iter().map(loss).collect()
 }

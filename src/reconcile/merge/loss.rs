@@ -46,6 +46,29 @@ impl Loss {
         .collect()
     }
 
+    /// What of this patch the former active hub said and the active one, of which these are the values, is not given:
+    /// member by member, so that a removal is named as one.
+    pub(crate) fn of_patch(section: &str, patch: &Object, active: &Object) -> Vec<Self> {
+        let mut losses = Vec::new();
+        let mut open = vec![(Path::new(), patch)];
+        while let Some((parent, patch)) = open.pop() {
+            for (name, value) in patch {
+                let path = [parent.clone(), vec![name.clone()]].concat();
+                match value {
+                    Value::Object(members) if !members.is_empty() => open.push((path, members)),
+                    _ => losses.push(Self {
+                        section: section.to_owned(),
+                        active: member(active, &path).cloned().unwrap_or_default(),
+                        path,
+                        former_active: value.clone(),
+                        kept: "active".to_owned(),
+                    }),
+                }
+            }
+        }
+        losses
+    }
+
     /// What of these writes to the hub that is not active is there still, and not on the active one, where nothing was
     /// written later: what copying the active hub overwrites.
     pub(crate) fn of_overwritten(

@@ -79,19 +79,13 @@ struct Outcome {
 
 impl Merge {
     /// What is lost where nothing of it is written.
-    pub(crate) fn given_up(self, active: &TwinDocument) -> Vec<Loss> {
-        let values = [&active.tags, &active.desired.values, &active.reported.values];
-        let patches = [("tags", self.tags), ("desired", self.desired), ("reported", self.reported)];
-        let losses = patches.into_iter().zip(values).flat_map(|((section, patch), values)| {
-            patch.into_iter().map(move |(name, value)| Loss {
-                section: section.to_owned(),
-                active: values.get(&name).cloned().unwrap_or_default(),
-                path: vec![name],
-                former_active: value,
-                kept: "active".to_owned(),
-            })
-        });
-        losses.collect()
+    pub(crate) fn given_up(&self, active: &TwinDocument) -> Vec<Loss> {
+        [
+            Loss::of_patch("tags", &self.tags, &active.tags),
+            Loss::of_patch("desired", &self.desired, &active.desired.values),
+            Loss::of_patch("reported", &self.reported, &active.reported.values),
+        ]
+        .concat()
     }
 
     /// Whether it writes nothing.

@@ -228,6 +228,22 @@ fn what_a_device_reported_again_later_is_not_lost() {
 }
 
 #[test]
+fn what_is_left_of_a_patch_is_named_member_by_member_and_a_removal_as_one() {
+    let patch = object(json!({"site": {"b": null, "c": {"x": 1}}, "n": 2}));
+    let active = object(json!({"site": {"a": 43, "b": 36}}));
+    let losses = Loss::of_patch("reported", &patch, &active);
+    let named = |loss: &Loss| (loss.path.join("."), loss.active.clone(), loss.former_active.clone());
+    let mut named: Vec<_> = losses.iter().map(named).collect();
+    named.sort_by(|one, other| one.0.cmp(&other.0));
+    let wanted = [
+        ("n", json!(null), json!(2)),
+        ("site.b", json!(36), json!(null)),
+        ("site.c.x", json!(null), json!(1)),
+    ];
+    assert_eq!(named, wanted.map(|(path, active, former)| (path.to_owned(), active, former)));
+}
+
+#[test]
 fn a_value_that_was_not_kept_is_named_once_whatever_stood_against_it() {
     let at = |time, value| twin(&[("rate", json!(value), time, 5)], json!({}));
     let against = |active| merged(Some(&at(SINCE, 9)), &active, &Known::default()).losses.remove(0);
