@@ -146,6 +146,16 @@ impl Pending {
         changed.await.map(drop).map_err(StorageError::in_words)
     }
 
+    /// What this hub said while it was a former active one, and could not be brought over: before it is overwritten.
+    pub(crate) async fn name_what_is_overwritten(
+        &self,
+        note: &PendingNote,
+        standby: HubRole,
+    ) -> Result<(), String> {
+        let losses = Loss::of_writes(&note.slot(standby).open_writes());
+        self.losses.add(&note.identity, note.epoch, &losses).await.map_err(StorageError::in_words)
+    }
+
     async fn retry_from(
         &self,
         from: Option<String>,
@@ -244,10 +254,10 @@ impl<'a> Run<'a> {
         if terms.compared {
             return Ok(false);
         }
-        if store.of(id).await.map_err(StorageError::in_words)?.is_none() {
-            return Ok(true);
-        }
-        match settle(work, store, losses, id, terms, true).await {
+        let Some((note, _)) = store.of(id).await.map_err(StorageError::in_words)? else { return Ok(true) };
+        // What only the former hub has, though nobody was heard to make it there, a client may just have deleted here.
+        let may_create = note.reason != Reason::OnlyOnStandby || note.slot(terms.former).created.is_some();
+        match settle(work, store, losses, id, terms, may_create).await {
             Ok(Settled::Done) => {
                 let list = terms.list(self.pass.lease.lease().closing);
                 let one = Changed { identity: id.clone(), deleted: false };
@@ -264,7 +274,7 @@ impl<'a> Run<'a> {
         let Some((note, etag)) = self.pending.store.of(id).await.map_err(StorageError::in_words)? else {
             return Ok(true);
         };
-        self.name_what_is_overwritten(&note).await?;
+        self.pending.name_what_is_overwritten(&note, self.pass.target_role()).await?;
         let announced_delete = note.slot(self.pass.source_role).deleted.is_some();
         let ask = Ask { compare_registry: true, announced_delete, ..Ask::default() };
         work.begin_identity();
@@ -281,12 +291,6 @@ impl<'a> Run<'a> {
             Outcome::Pending(cause) => self.still(id, cause.into()).await,
             outcome => self.not_now(id, outcome).await,
         }
-    }
-
-    /// What the standby said while it was a former active hub, and could not be brought over.
-    async fn name_what_is_overwritten(&self, note: &PendingNote) -> Result<(), String> {
-        let losses = Loss::of_writes(&note.slot(self.pass.target_role()).open_writes());
-        self.pending.losses.add(&note.identity, note.epoch, &losses).await.map_err(StorageError::in_words)
     }
 
     async fn not_now(&self, id: &IdentityId, outcome: Outcome) -> Result<bool, String> {

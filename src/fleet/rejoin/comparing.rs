@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::model::{IdentityId, Revision, TwinDocument};
+use crate::model::{IdentityId, Revision, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
-use crate::reconcile::{Ask, Cause, Look, Outcome, Pass, Reason, Work, Wrote};
+use crate::reconcile::{Ask, Cause, Look, Outcome, OwnWrites, Pass, Reason, Work, Wrote};
 use crate::storage::StorageError;
 
 /// One part of the comparison.
@@ -19,8 +19,8 @@ pub(super) struct Comparing<'a> {
 
 /// What may be written back.
 enum Intent {
-    /// As long as the former hub stands so.
-    Write(Option<Revision>),
+    /// This, as long as the former hub stands so.
+    Write(Option<Revision>, TwinWrites),
     /// A client has written there since it was settled.
     Again,
     /// Nothing: a hub gave no answer.
@@ -52,23 +52,29 @@ impl Comparing<'_> {
     async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
         let id = &changed.identity;
         let note = self.pending.store.of(id).await.map_err(StorageError::in_words)?;
-        let note = note.map_or_else(|| resting(id, self.at()), |(note, _)| note);
+        let diverged = self.terms.map_or(0, |terms| terms.diverged.epoch);
+        let note = note.map(|(note, _)| note).filter(|note| note.is_of(diverged));
+        let note = note.unwrap_or_else(|| resting(id, self.at()));
         let slot = note.slot(self.back.source_role);
         let was_deleted = changed.deleted || slot.deleted.is_some();
         let has_lifecycle = was_deleted || slot.created.is_some();
         let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
         let mut work = Work::new(&self.back);
-        if let Some(terms) = &self.terms {
-            match self.intend(&work, &note, terms, was_deleted).await? {
-                Intent::Write(seen) => work.expect(id, seen),
-                Intent::Again => return Ok(false),
-                Intent::Ends(outcome) => return self.ended(id, outcome).await,
+        let Some(terms) = &self.terms else {
+            self.pending.name_what_is_overwritten(&note, self.back.target_role()).await?;
+            let outcome = work.reconcile(id, ask).await;
+            return self.ended(id, outcome).await;
+        };
+        let writes = match self.intend(&work, &note, terms, was_deleted).await? {
+            Intent::Write(seen, writes) => {
+                work.expect(id, seen);
+                writes
             }
-        }
+            Intent::Again => return Ok(false),
+            Intent::Ends(outcome) => return self.ended(id, outcome).await,
+        };
         let outcome = work.reconcile(id, ask).await;
-        if let Some(terms) = &self.terms {
-            self.remember(id, terms, &work.wrote).await?;
-        }
+        self.remember(id, terms, &work.wrote, &writes).await?;
         self.ended(id, outcome).await
     }
 
@@ -105,7 +111,8 @@ impl Comparing<'_> {
             Err(stop) => return Ok(Intent::Ends(stop.into())),
         };
         let seen = former.as_ref().map(Revision::from);
-        let write = match (self.back.source_twin(id).await, former) {
+        let mut writes = TwinWrites::default();
+        let intended = match (self.back.source_twin(id).await, former) {
             (Look::Unreachable(error), _) => return Ok(Intent::Ends(work.source_silent(error))),
             (Look::Present(_), None) => {
                 self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await
@@ -120,13 +127,20 @@ impl Comparing<'_> {
                 return Ok(Intent::Again);
             }
             (Look::Present(active), Some(former)) => {
-                self.change(id, |note| note.slot_mut(target).own.will_be(&former, &active)).await
+                writes = OwnWrites::making(&former, &active);
+                self.change(id, |note| note.slot_mut(target).own.begin(&former, writes.clone())).await
             }
         };
-        write.map(|()| Intent::Write(seen))
+        intended.map(|()| Intent::Write(seen, writes))
     }
 
-    async fn remember(&self, id: &IdentityId, terms: &Terms, wrote: &Wrote) -> Result<(), String> {
+    async fn remember(
+        &self,
+        id: &IdentityId,
+        terms: &Terms,
+        wrote: &Wrote,
+        writes: &TwinWrites,
+    ) -> Result<(), String> {
         if *wrote == Wrote::default() {
             return Ok(());
         }
@@ -139,7 +153,7 @@ impl Comparing<'_> {
         };
         self.change(id, |note| {
             let own = &mut note.slot_mut(terms.former).own;
-            own.wrote(wrote);
+            own.wrote(wrote, writes);
             if made.is_some() {
                 own.created.clone_from(&made);
             }

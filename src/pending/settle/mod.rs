@@ -17,7 +17,7 @@ use super::losses::LossStore;
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityId, Object, TwinDocument};
+use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
 use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, Wrote, in_words};
 
 /// Rounds of one identity.
@@ -178,33 +178,34 @@ impl Settling<'_, '_> {
             return Ok(());
         }
         let role = self.terms.active;
-        self.change(|note| note.slot_mut(role).own.begin(active, merged.writes(active))).await?;
+        let writes = merged.writes(active);
+        self.change(|note| note.slot_mut(role).own.begin(active, writes.clone())).await?;
         if !patch.is_empty() {
             let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
                 Ok(twin) => twin,
-                Err(stop) => return self.not_written(stop).await,
+                Err(stop) => return self.not_written(stop, &writes).await,
             };
             let mut wrote = Wrote::default();
             wrote.twin(&patch, &twin);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote, &writes)).await?;
         }
         if !merged.reported.is_empty() {
             let version = active.reported.version;
             let version = match self.work.patch_reported(self.id, &merged.reported, version).await {
                 Ok(version) => version,
-                Err(stop) => return self.not_written(stop).await,
+                Err(stop) => return self.not_written(stop, &writes).await,
             };
             let wrote = Wrote::of_reported(version);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote)).await?;
+            self.change(|note| note.slot_mut(role).own.wrote(&wrote, &writes)).await?;
         }
         Ok(())
     }
 
     /// What the hub refused was not written; only without an answer it may have been.
-    async fn not_written(&self, stop: Stop) -> Result<(), Stop> {
+    async fn not_written(&self, stop: Stop, writes: &TwinWrites) -> Result<(), Stop> {
         if !matches!(stop, Stop::At(Outcome::TargetSilent(_))) {
             let role = self.terms.active;
-            self.change(|note| note.slot_mut(role).own.was_refused()).await?;
+            self.change(|note| note.slot_mut(role).own.was_refused(writes)).await?;
         }
         Err(stop)
     }

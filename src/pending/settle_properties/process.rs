@@ -2,12 +2,12 @@
 
 use super::hub::time;
 use super::world::{Phase, World};
-use crate::model::{Object, TwinDocument, diff};
+use crate::model::{Object, TwinDocument, TwinWrites, diff};
 use crate::pending::note::PendingNote;
 use crate::pending::settle::twin_patch;
 use crate::pending::slot::{Heard, Position};
 use crate::pending::terms::{Said, Terms};
-use crate::reconcile::{Former, Merge, Reason, Wrote};
+use crate::reconcile::{Former, Merge, OwnWrites, Reason, Wrote};
 use crate::routing::HubRole;
 
 /// What it is about to do.
@@ -42,6 +42,7 @@ pub(super) struct Process {
     source: Option<HubRole>,
     note: Option<PendingNote>,
     wrote: Wrote,
+    begun: TwinWrites,
     is_closing: bool,
     later: Option<Reason>,
     active: Option<TwinDocument>,
@@ -146,17 +147,18 @@ impl Process {
             }
             Next::Merge(active, former) => self.merge(world, terms, active, former),
             Next::Intend(active, merged) => {
-                world.change(|note| note.slot_mut(terms.active).own.begin(&active, merged.writes(&active)));
+                self.begun = merged.writes(&active);
+                world.change(|note| note.slot_mut(terms.active).own.begin(&active, self.begun.clone()));
                 Next::Patch(active, merged)
             }
-            Next::Patch(active, merged) => patch(world, terms, active, merged),
+            Next::Patch(active, merged) => patch(world, terms, active, merged, &self.begun),
             Next::Remember(active, merged, wrote) => {
-                world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote));
+                world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote, &self.begun));
                 Next::Report(active, merged)
             }
-            Next::Report(active, merged) => report(world, terms, &active, &merged),
+            Next::Report(active, merged) => report(world, terms, &active, &merged, &self.begun),
             Next::RememberReported(wrote) => {
-                world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote));
+                world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote, &self.begun));
                 Next::ReadActive
             }
             Next::Done => return self.done(world, terms),
@@ -168,14 +170,15 @@ impl Process {
                     if terms.has_more(&world.note.clone().unwrap_or_else(blank), &former, &active) {
                         return self.end(world);
                     }
-                    world.change(|note| note.slot_mut(terms.former).own.will_be(&former, &active));
+                    self.begun = OwnWrites::making(&former, &active);
+                    world.change(|note| note.slot_mut(terms.former).own.begin(&former, self.begun.clone()));
                 }
                 Next::ReadTarget
             }
             Next::RememberBack => {
                 if self.wrote != Wrote::default() {
                     let wrote = self.wrote.clone();
-                    world.change(|note| note.slot_mut(terms.former).own.wrote(&wrote));
+                    world.change(|note| note.slot_mut(terms.former).own.wrote(&wrote, &self.begun));
                 }
                 world.is_closed = true;
                 return self.end(world);
@@ -262,13 +265,13 @@ impl Process {
     }
 }
 
-fn patch(world: &mut World, terms: &Terms, active: TwinDocument, merged: Merge) -> Next {
+fn patch(world: &mut World, terms: &Terms, active: TwinDocument, merged: Merge, begun: &TwinWrites) -> Next {
     let patch = twin_patch(&merged);
     if patch.is_empty() {
         return Next::Report(active, merged);
     }
     if world.hub(terms.active).twin().etag != active.etag {
-        return refused(world, terms);
+        return refused(world, terms, begun);
     }
     let now = world.now;
     world.hub_mut(terms.active).patch_twin(&patch, now);
@@ -277,12 +280,18 @@ fn patch(world: &mut World, terms: &Terms, active: TwinDocument, merged: Merge) 
     Next::Remember(active, merged, wrote)
 }
 
-fn report(world: &mut World, terms: &Terms, active: &TwinDocument, merged: &Merge) -> Next {
+fn report(
+    world: &mut World,
+    terms: &Terms,
+    active: &TwinDocument,
+    merged: &Merge,
+    begun: &TwinWrites,
+) -> Next {
     if merged.reported.is_empty() {
         return Next::Done;
     }
     if world.hub(terms.active).twin().reported.version != active.reported.version {
-        return refused(world, terms);
+        return refused(world, terms, begun);
     }
     let now = world.now;
     world.hub_mut(terms.active).patch_reported(&merged.reported, now);
@@ -290,8 +299,8 @@ fn report(world: &mut World, terms: &Terms, active: &TwinDocument, merged: &Merg
     Next::RememberReported(Wrote::of_reported(version))
 }
 
-fn refused(world: &mut World, terms: &Terms) -> Next {
-    world.change(|note| note.slot_mut(terms.active).own.was_refused());
+fn refused(world: &mut World, terms: &Terms, begun: &TwinWrites) -> Next {
+    world.change(|note| note.slot_mut(terms.active).own.was_refused(begun));
     Next::ReadActive
 }
 

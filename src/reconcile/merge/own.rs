@@ -107,20 +107,25 @@ impl OwnWrites {
         self.begun.push(Begun { after: twin.version, writes });
     }
 
-    /// A twin that is so now is about to be made what `wanted` is.
-    pub(crate) fn will_be(&mut self, twin: &TwinDocument, wanted: &TwinDocument) {
+    /// What makes a twin what `wanted` is.
+    pub(crate) fn making(twin: &TwinDocument, wanted: &TwinDocument) -> TwinWrites {
         let section = |from, to| SectionWrites::from_patch_of(from, &diff(from, to));
-        let writes = TwinWrites {
+        TwinWrites {
             tags: section(&twin.tags, &wanted.tags),
             desired: section(&twin.desired.values, &wanted.desired.values),
             reported: section(&twin.reported.values, &wanted.reported.values),
-        };
-        self.begin(twin, writes);
+        }
     }
 
-    /// What was begun last was refused.
-    pub(crate) fn was_refused(&mut self) {
-        self.begun.pop();
+    /// This was begun and refused.
+    pub(crate) fn was_refused(&mut self, writes: &TwinWrites) {
+        self.take_begun(writes);
+    }
+
+    /// What is left of what was begun so: another process may have begun something else since.
+    fn take_begun(&mut self, writes: &TwinWrites) -> Option<Begun> {
+        let at = self.begun.iter().rposition(|begun| begun.is_of(writes))?;
+        Some(self.begun.remove(at))
     }
 
     /// When the app wrote reported, while the twin shows it: before anybody writes there again.
@@ -169,22 +174,22 @@ impl OwnWrites {
         }
     }
 
-    /// Writes returned these versions: what was begun last is known to be written.
-    pub(crate) fn wrote(&mut self, wrote: &Wrote) {
-        let mut writes = self.begun.pop().unwrap_or(Begun { after: 0, writes: TwinWrites::default() });
+    /// What was begun so returned these versions: as far as they tell, it is known to be written.
+    pub(crate) fn wrote(&mut self, wrote: &Wrote, writes: &TwinWrites) {
+        let mut begun = self.take_begun(writes);
         for (version, desired) in &wrote.twin {
             keep(&mut self.versions, *version);
             desired.iter().for_each(|desired| keep(&mut self.desired, *desired));
-            self.tags.fold(std::mem::take(&mut writes.writes.tags));
-            writes.writes.desired = SectionWrites::default();
+            if let Some(begun) = &mut begun {
+                self.tags.fold(std::mem::take(&mut begun.writes.tags));
+                begun.writes.desired = SectionWrites::default();
+            }
         }
         if let Some(version) = wrote.reported {
             keep(&mut self.reported, version);
-            writes.writes.reported = SectionWrites::default();
+            begun.iter_mut().for_each(|begun| begun.writes.reported = SectionWrites::default());
         }
-        if !writes.writes.is_empty() {
-            self.begun.push(writes);
-        }
+        self.begun.extend(begun.filter(|begun| !begun.writes.is_empty()));
     }
 
     /// Whether an event that says this, at these versions of the twin and of its reported properties, is of our own
@@ -198,6 +203,14 @@ impl OwnWrites {
 }
 
 impl Begun {
+    /// Whether it is what was begun so, or what is left of it.
+    fn is_of(&self, writes: &TwinWrites) -> bool {
+        let is_of = |left: &SectionWrites, all| left.is_empty() || left == all;
+        is_of(&self.writes.tags, &writes.tags)
+            && is_of(&self.writes.desired, &writes.desired)
+            && is_of(&self.writes.reported, &writes.reported)
+    }
+
     fn may_be(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
         version.is_none_or(|version| version > self.after) && writes.is_said_by(&self.writes)
     }

@@ -99,9 +99,26 @@ fn a_write_of_tags_alone_does_not_make_a_clients_desired_value_our_own() {
     let active = twin(&[("rate", json!(5), SOON, 7)], json!({}));
     let (mut known, mut wrote) = (Known::default(), Wrote::default());
     wrote.twin(&object(json!({"tags": {"site": "A"}})), &returned(20, 7));
-    known.own.wrote(&wrote);
+    known.own.wrote(&wrote, &TwinWrites::default());
     assert!(merged(Some(&former), &active, &known).desired.is_empty());
     assert!(known.own.is_echo(Some(20), None, &TwinWrites::default()));
+}
+
+#[test]
+fn what_one_process_is_answered_is_not_taken_for_what_another_began_since() {
+    let active = twin(&[], json!({}));
+    let (one, other) = (desired(json!({"rate": 5}), SOON), desired(json!({"mode": "b"}), SOON));
+    let mut own = OwnWrites::default();
+    own.begin(&active, one.clone());
+    own.begin(&active, other.clone());
+    own.was_refused(&one);
+    assert!(own.is_echo(Some(9), None, &other), "it may have been written");
+    assert!(!own.is_echo(Some(9), None, &one));
+    own.begin(&active, one.clone());
+    let mut wrote = Wrote::default();
+    wrote.twin(&object(json!({"properties": {"desired": {"mode": "b"}}})), &returned(20, 7));
+    own.wrote(&wrote, &other);
+    assert!(own.is_echo(Some(9), None, &one), "it was begun later");
 }
 
 #[test]
@@ -111,7 +128,7 @@ fn the_apps_own_write_is_no_clients_whatever_its_time() {
     let mut known = Known::default();
     let mut wrote = Wrote::default();
     wrote.twin(&object(json!({"properties": {"desired": {"rate": 5}}})), &returned(20, 7));
-    known.own.wrote(&wrote);
+    known.own.wrote(&wrote, &TwinWrites::default());
     assert_eq!(merged(Some(&former), &active, &known).desired, object(json!({"rate": 9})));
     known.own = OwnWrites::default();
     known.own.begin(&former, desired(json!({"rate": 5}), LATER));
