@@ -114,10 +114,7 @@ impl ChangedList {
         if new.is_empty() {
             return Ok(());
         }
-        let bytes = serde_json::to_vec(&new).map_err(|error| StorageError::Rejected(error.to_string()))?;
-        // Another process may have written other identities at this place: they must not go.
-        let name = format!("{}{place}-{}.json", list.folder(), uuid::Uuid::new_v4().simple());
-        self.container.put(&name, Bytes::from(bytes), Precondition::None).await?;
+        self.put_part(&format!("{}{place}", list.folder()), &new).await?;
         self.known.lock().unwrap_or_else(PoisonError::into_inner).learn(list, &new);
         Ok(())
     }
@@ -150,8 +147,23 @@ impl ChangedList {
         Ok(serde_json::from_slice(&blob.bytes).ok())
     }
 
-    /// A part that has been compared.
-    pub async fn done(&self, name: &str) -> Result<(), StorageError> {
-        self.container.delete(name, None).await
+    /// What is left of parts, once the others were compared, takes their place.
+    pub async fn replace(&self, parts: &[String], left: &[Changed]) -> Result<(), StorageError> {
+        if let Some((folder, _)) = parts.first().and_then(|part| part.rsplit_once('/'))
+            && !left.is_empty()
+        {
+            self.put_part(&format!("{folder}/left"), left).await?;
+        }
+        for part in parts {
+            self.container.delete(part, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Another process may have written other identities at this place: they must not go.
+    async fn put_part(&self, place: &str, all: &[Changed]) -> Result<(), StorageError> {
+        let bytes = serde_json::to_vec(all).map_err(|error| StorageError::Rejected(error.to_string()))?;
+        let name = format!("{place}-{}.json", uuid::Uuid::new_v4().simple());
+        self.container.put(&name, Bytes::from(bytes), Precondition::None).await.map(drop)
     }
 }

@@ -7,7 +7,7 @@
 //! | changes of a batch mixed up between devices; tags-only changes; desired or reported lost; removed keys kept; replaced twins merged | `twins`, `reported` |
 //! | only the first of several events read; module twins written over device twins; thumbprints, status, parents not copied; rolled keys minted anew | `registry` |
 //! | the standby wiped while the active hub is down, throttled or answers for nobody; deletes in any number; a second life deleted | `registry`, `schedules`, `deletes` |
-//! | accepted writes lost when the roles change; old values over new ones; removals undone; what is pending turned round | `rejoining`, `backlog`, `accepted` |
+//! | accepted writes lost when the roles change; old values over new ones; removals undone; what is pending turned round | `rejoining`, `ending`, `backlog`, `accepted` |
 //! | what one process remembers decides; a frozen process writes to the hub that is active meanwhile | `moved`, `frozen`, `drift` |
 //! | many notes, or a bad one, holding up everybody; a dead hub making the live one work | `notes` |
 //! | acknowledged before it was done; one bad event or device stopping the others; errors of the source ending the process | `failures`, `edges`, `handler` |
@@ -24,6 +24,7 @@ mod deletes;
 mod drift;
 mod duties;
 mod edges;
+mod ending;
 mod failures;
 mod floors;
 mod frozen;

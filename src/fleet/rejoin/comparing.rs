@@ -2,9 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::HUB_ANSWERS;
+use crate::iothub::{Deadline, HubClient};
 use crate::model::{IdentityId, Revision, TwinDocument, TwinWrites};
 use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
 use crate::reconcile::{Ask, Cause, Look, Outcome, OwnWrites, Pass, Reason, Work, Wrote};
+use crate::routing::probe_present;
 use crate::storage::StorageError;
 
 /// One part of the comparison.
@@ -42,7 +45,11 @@ impl Comparing<'_> {
             match settle(&mut work, store, losses, id, terms, false).await {
                 Ok(Settled::Done) => {}
                 Ok(Settled::Pending(_)) => return Ok(false),
-                Err(Outcome::Held(why) | Outcome::TargetSilent(why)) => return Err(why),
+                Err(Outcome::Held(why)) => return Err(why),
+                Err(Outcome::TargetSilent(why)) => {
+                    let silent = Cause::new(Reason::SourceUnreachable, why);
+                    return self.silent(id, self.back.source(), silent).await.map(|_| false);
+                }
                 Err(_) => return Ok(false),
             }
         }
@@ -91,8 +98,22 @@ impl Comparing<'_> {
                 Ok(false)
             }
             Outcome::Pending(cause) => self.note(id, cause).await,
-            Outcome::SourceSilent(error) => Err(format!("the active hub gives no answer: {error}")),
-            Outcome::TargetSilent(why) | Outcome::Held(why) => Err(why),
+            Outcome::SourceSilent(error) => {
+                self.silent(id, self.back.source(), Cause::of_source(&error)).await
+            }
+            Outcome::TargetSilent(why) => {
+                let silent = Cause::new(Reason::TargetUnreachable, why);
+                self.silent(id, self.back.target(), silent).await
+            }
+            Outcome::Held(why) => Err(why),
+        }
+    }
+
+    /// One identity of which a hub says nothing holds up nobody, if that hub answers otherwise.
+    async fn silent(&self, id: &IdentityId, hub: &HubClient, cause: Cause) -> Result<bool, String> {
+        match probe_present(hub, Deadline::after(HUB_ANSWERS).or(self.back.work_ends)).await {
+            Ok(_) => self.note(id, cause).await,
+            Err(_) => Err(cause.detail),
         }
     }
 

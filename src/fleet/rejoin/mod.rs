@@ -4,23 +4,19 @@
 //! Nothing is written to the former hub before. Then each identity that changed is settled once more, and after that
 //! written from the active hub to the former one.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 mod comparing;
+mod list;
 
-use self::comparing::Comparing;
-use super::compare::apparent_differences;
 use super::markers::{CLOCKS, Markers};
-use crate::iothub::{Deadline, Lane};
-use crate::model::{ETag, IdentityId};
-use crate::pending::{Changed, Entry, Listed, Pending};
-use crate::reconcile::{HeldLease, Pass, Reason};
+use crate::iothub::Deadline;
+use crate::model::ETag;
+use crate::pending::{Entry, Listed, Pending};
+use crate::reconcile::Reason;
 use crate::routing::{
     HubRole, Hubs, Phase, RecordStore, RoutingRecord, StandbyState, Stored, authorship, begin_closing,
     confirm, end_comparison, end_rejoining, margin, probe_present,
@@ -38,9 +34,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Identities compared at a time.
 const AT_ONCE: usize = 32;
-
-/// Parts of a list compared together.
-const PARTS_TOGETHER: usize = 64;
 
 /// Notes counted so far.
 const COUNTED: usize = 10_000;
@@ -236,19 +229,21 @@ impl Rejoin {
         if !self.is_known_to_all(stored) {
             return Ok(Stage::Comparing(0));
         }
-        let mut compared = 0;
         let mut parts = self.pending.changed.all_parts().await.map_err(StorageError::in_words)?;
         if stored.record.compared {
             // Every batch is held: nothing is listed any more. What is not right by now is made so in sync.
-            let is_whole = self.compare_parts(&parts, deadline, &mut compared).await?;
-            let ends = is_whole || !deadline.is_over();
-            return if ends { self.end(stored).await } else { Ok(Stage::Comparing(compared)) };
+            let compared = self.compare_parts(&parts, deadline).await?;
+            return match compared.is_cut_off {
+                true => Ok(Stage::Comparing(compared.count)),
+                false => self.end(stored).await,
+            };
         }
         let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
-        match self.compare_parts(&parts, deadline, &mut compared).await? {
+        let compared = self.compare_parts(&parts, deadline).await?;
+        match compared.is_whole {
             true => self.end_comparison(stored).await,
-            false => Ok(Stage::Comparing(compared)),
+            false => Ok(Stage::Comparing(compared.count)),
         }
     }
 
@@ -285,12 +280,11 @@ impl Rejoin {
             Err(StorageError::NoContainer) => return Ok(Stage::InSync),
             parts => parts.map_err(StorageError::in_words)?,
         };
-        let mut compared = 0;
-        let is_whole = self.compare_parts(&parts, deadline, &mut compared).await?;
-        if is_whole && self.is_known_to_all(stored) {
+        let compared = self.compare_parts(&parts, deadline).await?;
+        if compared.is_whole && self.is_known_to_all(stored) {
             self.forget_rests(stored, deadline).await?;
         }
-        Ok(if is_whole { Stage::InSync } else { Stage::Comparing(compared) })
+        Ok(if compared.is_whole { Stage::InSync } else { Stage::Comparing(compared.count) })
     }
 
     /// Notes that were kept for the rejoining. Whoever took a lease before its end settles by them until then; a promotion
@@ -321,79 +315,5 @@ impl Rejoin {
     async fn is_current(&self, stored: &Stored) -> Result<bool, String> {
         let now = self.records.read().await.map_err(|error| error.to_string())?;
         Ok(now.is_some_and(|now| now.etag == stored.etag))
-    }
-
-    /// Compares what the parts list, many parts together; `false` when some must be compared again.
-    async fn compare_parts(
-        &self,
-        parts: &[String],
-        deadline: Deadline,
-        compared: &mut usize,
-    ) -> Result<bool, String> {
-        let mut whole = true;
-        for parts in parts.chunks(PARTS_TOGETHER) {
-            let listed = self.listed_in(parts).await?;
-            if !self.compare(&listed, deadline, compared).await? {
-                whole = false;
-                continue;
-            }
-            for part in parts {
-                self.pending.changed.done(part).await.map_err(StorageError::in_words)?;
-            }
-        }
-        Ok(whole)
-    }
-
-    /// What parts list, each identity once.
-    async fn listed_in(&self, parts: &[String]) -> Result<Vec<Changed>, String> {
-        let mut all = BTreeMap::<IdentityId, bool>::new();
-        let read = parts.iter().map(|part| self.pending.changed.part(part));
-        for listed in futures::future::try_join_all(read).await.map_err(StorageError::in_words)? {
-            let listed = match listed {
-                Some(listed) => listed,
-                None => self.everything().await?,
-            };
-            for Changed { identity, deleted } in listed {
-                *all.entry(identity).or_default() |= deleted;
-            }
-        }
-        Ok(all.into_iter().map(|(identity, deleted)| Changed { identity, deleted }).collect())
-    }
-
-    async fn compare(
-        &self,
-        listed: &[Changed],
-        deadline: Deadline,
-        compared: &mut usize,
-    ) -> Result<bool, String> {
-        let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
-        let terms = self.pending.terms(lease.lease());
-        let active = lease.lease().active;
-        let shared = &self.pending.reconciler;
-        let comparing = Comparing {
-            pending: &self.pending,
-            terms,
-            over: Pass::new(shared, lease.again(), active.other(), deadline, Lane::Background),
-            back: Pass::new(shared, lease, active, deadline, Lane::Background),
-        };
-        let (mut running, mut waiting) = (FuturesUnordered::new(), listed.iter());
-        let mut whole = true;
-        loop {
-            while running.len() < AT_ONCE
-                && let Some(one) = waiting.next()
-            {
-                running.push(comparing.one(one));
-            }
-            let Some(one) = running.next().await else { return Ok(whole) };
-            whole &= one?;
-            *compared += 1;
-        }
-    }
-
-    async fn everything(&self) -> Result<Vec<Changed>, String> {
-        let differing = apparent_differences(&self.hubs).await;
-        let differing =
-            differing.map_err(|why| format!("the {} hub cannot be compared: {}", why.hub, why.error))?;
-        Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
     }
 }
