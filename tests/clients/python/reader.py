@@ -22,7 +22,7 @@ class Reader:
 
     def __init__(self, event_hub, position, group=None, wanted=lambda event: True, checkpoint_store=None, **options):
         self.events, self.errors, self.last = [], [], None
-        self._wanted, self._changed = wanted, threading.Condition()
+        self._wanted, self._changed, self._closed = wanted, threading.Condition(), False
         self._client = EventHubConsumerClient.from_connection_string(
             WORLD["eventHubs"],
             group or unique("group"),
@@ -40,9 +40,11 @@ class Reader:
         wanted = [(context.partition_id, event) for event in events if self._wanted(event)]
         if not wanted:
             return
-        if context._checkpoint_store:
-            context.update_checkpoint(wanted[-1][1])
         with self._changed:
+            if self._closed:
+                return
+            if context._checkpoint_store:
+                context.update_checkpoint(wanted[-1][1])
             self.events += wanted
             self.last = context.last_enqueued_event_properties
             self._changed.notify_all()
@@ -65,7 +67,9 @@ class Reader:
             return str(self.errors[0]) if self.errors else None
 
     def close(self):
-        """Ends it; the client takes seconds for that, which nobody waits for."""
+        """Ends it: what the client still receives in the seconds that it takes, which nobody waits for, is not read."""
+        with self._changed:
+            self._closed = True
         threading.Thread(target=self._client.close, daemon=True).start()
 
 
