@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
 /// Attempts after the first one, within the deadline. What still fails then is a hub that is down or
-/// too busy, and the caller has better to do than to wait: carry, owe or hold.
+/// too busy, and the caller has better to do than to wait: note it as pending, or hold.
 pub(crate) const MOST_RETRIES: u32 = 3;
 
 /// First wait after a 429 that does not say how long: the service queues before it refuses, so a

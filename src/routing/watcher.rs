@@ -80,7 +80,7 @@ impl Watcher {
                 witness.epoch
             ))),
             Genesis::Created(stored) => {
-                // Before anyone here has a write lease: without a probe, the first deletes would be owed.
+                // Before anyone here has a write lease: without a probe, the first deletes would be pending.
                 let made = self.make_probes(&stored).await;
                 self.read_and_follow().await.and(made)
             }

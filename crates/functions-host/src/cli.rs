@@ -69,6 +69,9 @@ pub struct StartOptions {
     /// Multiplies the intervals of retry policies.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     pub retry_scale: f64,
+    /// End when standard input closes: whoever holds its other end has gone, however it went.
+    #[arg(long)]
+    pub exit_with_stdin: bool,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -49,12 +49,22 @@ pub(crate) enum Command {
     Constant,
 }
 
+impl Command {
+    /// Whether figures come of it, which only an optimised build may give.
+    pub(crate) fn measures(&self) -> bool {
+        matches!(self, Self::Bench { .. } | Self::Tiers(_) | Self::Rejoin(_) | Self::Switch(_))
+    }
+}
+
 /// Options of the story.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoryOptions {
     /// Stay up at the end and say what to try.
     #[arg(long)]
     pub(crate) stay: bool,
+    /// Do not stop between scenes.
+    #[arg(long)]
+    pub(crate) fast: bool,
     /// Devices in the fleet.
     #[arg(long, default_value_t = 20, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(4..=900))]
     pub(crate) devices: u32,

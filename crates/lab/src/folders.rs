@@ -4,18 +4,25 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
+use crate::signals;
+
+/// How the name of each begins; the process that made it comes next.
+const PREFIX: &str = "iot-hadr-lab-";
 
 /// A new folder for this run alone; removed with everything in it when dropped.
 #[derive(Debug)]
 pub(crate) struct TempFolder(PathBuf);
 
 impl TempFolder {
-    /// Makes one under the system's temporary folder, readable by this user only.
+    /// Makes one under the system's temporary folder, readable by this user only, and removes those of labs that were
+    /// killed.
     ///
     /// # Errors
     /// When it cannot be made.
     pub(crate) fn new() -> Result<Self, LabError> {
-        let path = env::temp_dir().join(format!("iot-hadr-lab-{}", uuid::Uuid::new_v4().simple()));
+        remove_left_over();
+        let (own, unique) = (std::process::id(), uuid::Uuid::new_v4().simple());
+        let path = env::temp_dir().join(format!("{PREFIX}{own}-{unique}"));
         private_folder(&path).map_err(LabError::file(&path))?;
         Ok(Self(path))
     }
@@ -33,6 +40,19 @@ impl Drop for TempFolder {
     }
 }
 
+/// Folders whose name's process is gone. One that belongs to another user cannot be removed, and is not.
+fn remove_left_over() {
+    let folders = std::fs::read_dir(env::temp_dir()).into_iter().flatten().filter_map(Result::ok);
+    for folder in folders {
+        let name = folder.file_name();
+        let process =
+            name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
+        if process.is_some_and(|process| !signals::is_alive(process)) {
+            let _ = std::fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
 #[cfg(unix)]
 fn private_folder(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -42,6 +62,22 @@ fn private_folder(path: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn private_folder(path: &Path) -> std::io::Result<()> {
     std::fs::create_dir(path)
+}
+
+/// Lets everybody execute a file.
+///
+/// # Errors
+/// When it is not this user's.
+#[cfg(unix)]
+pub(crate) fn make_executable(path: &Path) -> Result<(), LabError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).map_err(LabError::file(path))
+}
+
+/// Only where files have such a bit.
+#[cfg(not(unix))]
+pub(crate) fn make_executable(_path: &Path) -> Result<(), LabError> {
+    Ok(())
 }
 
 /// The app's root: the nearest folder with a `host.json`, from the package's folder (under cargo)
@@ -60,7 +96,7 @@ pub(crate) fn app_root() -> Result<PathBuf, LabError> {
     })
 }
 
-/// Which binaries are meant: the same as the lab's own, which under `cargo lab` is release.
+/// Which binaries are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// Built as this program was.

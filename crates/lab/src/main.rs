@@ -10,6 +10,7 @@ mod fleet;
 mod folders;
 mod hubs;
 mod operator;
+mod package;
 mod partitions;
 mod processes;
 mod sas;
@@ -27,7 +28,6 @@ use clap::Parser as _;
 
 use cli::{Cli, Command};
 use error::LabError;
-use folders::Profile;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -50,6 +50,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), LabError> {
+    if cli.command.as_ref().is_some_and(Command::measures) && processes::is_run_by_cargo() {
+        processes::go_on_in_release().await?;
+    }
     match cli.command {
         Some(Command::Stage { to }) => lay_out(to).await,
         Some(Command::Bench { quick }) => bench::run(quick, cli.logs).await,
@@ -63,10 +66,9 @@ async fn run(cli: Cli) -> Result<(), LabError> {
 
 async fn lay_out(to: Option<PathBuf>) -> Result<(), LabError> {
     let app = folders::app_root()?;
-    processes::build(&app, Profile::Release).await?;
-    let program = Profile::Release.folder()?.join("iot-hadr");
+    let (program, needs) = package::build(&app).await?;
     let to = to.unwrap_or_else(|| app.join("target/publish"));
     let staged = stage::stage(&app, &program, &to)?;
-    print!("{}", stage::next_steps(&to, &staged));
+    println!("{}{needs}", stage::next_steps(&to, &staged));
     Ok(())
 }

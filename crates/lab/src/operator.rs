@@ -33,19 +33,15 @@ pub(crate) async fn is_in_sync(world: &World, active: &str) -> Result<bool, LabE
 /// # Errors
 /// When it fails or says no list.
 pub(crate) async fn pending(world: &World) -> Result<Vec<Value>, LabError> {
-    match listed(world, "pending").await? {
-        Some(pending) => Ok(pending),
-        // An older program's word for it.
-        None => Ok(listed(world, "owed").await?.unwrap_or_default()),
-    }
+    listed(world, "pending").await
 }
 
-/// `losses list --json`: the loss reports. None where the program does not make any.
+/// `losses list --json`: the loss reports.
 ///
 /// # Errors
 /// When it fails or says no list.
 pub(crate) async fn losses(world: &World) -> Result<Vec<Value>, LabError> {
-    Ok(listed(world, "losses").await?.unwrap_or_default())
+    listed(world, "losses").await
 }
 
 /// `pending retry`: everything that is pending is looked at again now. What is still pending is no error.
@@ -53,31 +49,20 @@ pub(crate) async fn losses(world: &World) -> Result<Vec<Value>, LabError> {
 /// # Errors
 /// When the program cannot be run.
 pub(crate) async fn retry_pending(world: &World) -> Result<(), LabError> {
-    if !world.run(&["pending", "retry"]).await?.is_known() {
-        world.run(&["owed", "retry"]).await?;
-    }
-    Ok(())
+    world.run(&["pending", "retry"]).await.map(drop)
 }
 
-/// `rejoin --accept`: the former active hub's rejoining is ended as planned. Whether there is such a command.
+/// `rejoin --accept`: the former active hub's rejoining is ended as planned. What is not yet possible is no error.
 ///
 /// # Errors
 /// When the program cannot be run.
-pub(crate) async fn accept_rejoining(world: &World) -> Result<bool, LabError> {
-    Ok(world.run(&["rejoin", "--accept"]).await?.is_known())
+pub(crate) async fn accept_rejoining(world: &World) -> Result<(), LabError> {
+    world.run(&["rejoin", "--accept"]).await.map(drop)
 }
 
-async fn listed(world: &World, what: &str) -> Result<Option<Vec<Value>>, LabError> {
-    let mut ran = world.run(&[what, "list", "--json", "--limit", ALL]).await?;
-    if !ran.is_known() {
-        ran = world.run(&[what, "list", "--json"]).await?;
-    }
-    if !ran.is_known() {
-        return Ok(None);
-    }
-    let failed = |why: String| LabError::Program(format!("iot-hadr {what} list"), why);
-    if !ran.is_done() {
-        return Err(failed(ran.complaint));
-    }
-    serde_json::from_str(&ran.output).map(Some).map_err(|error| failed(error.to_string()))
+async fn listed(world: &World, what: &str) -> Result<Vec<Value>, LabError> {
+    let text = world.app(&[what, "list", "--json", "--limit", ALL]).await?;
+    let failed =
+        |error: serde_json::Error| LabError::Program(format!("iot-hadr {what} list"), error.to_string());
+    serde_json::from_str(&text).map_err(failed)
 }

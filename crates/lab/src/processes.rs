@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::error::LabError;
-use crate::folders::Profile;
+use crate::folders::{self, Profile};
 
 /// How long a program may take to say that it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -18,13 +18,12 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 /// How much of a failed program's log is shown.
 const LOG_LINES: usize = 20;
-/// What every program here says, by its exit code, to a command line that it does not understand.
-const UNKNOWN_COMMAND: i32 = 2;
 /// What a program inherits. Nothing else: a variable named like an app setting would win over the
 /// lab's own, and send the demonstration to somebody's real hubs.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "RUST_LOG", "RUST_BACKTRACE"];
 
-/// Builds the app and the two tools, with cargo's own progress on the terminal.
+/// Builds all programs, with cargo's own progress on the terminal. All, because what is chosen decides the features of
+/// what is shared: another choice than that of `cargo lab` would build half of the crates again.
 ///
 /// # Errors
 /// When cargo is missing or the build fails.
@@ -37,13 +36,45 @@ pub(crate) async fn build(app: &Path, profile: Profile) -> Result<(), LabError> 
     }
     let status = command
         .current_dir(app)
-        .args(["build", "-p", "iot-hadr", "-p", "iothub-emulator", "-p", "functions-host"])
+        .args(["build", "--bins"])
         .args(profile.is_release().then_some("--release"))
         .kill_on_drop(true)
         .status()
         .await
         .map_err(|error| failed(error.to_string()))?;
     status.success().then_some(()).ok_or_else(|| failed(status.to_string()))
+}
+
+/// Whether `cargo lab` started this program, which then is a debug build: the story needs no other and is there sooner.
+pub(crate) fn is_run_by_cargo() -> bool {
+    cfg!(debug_assertions) && std::env::var_os("CARGO").is_some()
+}
+
+/// Builds everything in release and becomes the release build of this program, with the same arguments.
+///
+/// # Errors
+/// When the build fails or its program cannot be started.
+pub(crate) async fn go_on_in_release() -> Result<(), LabError> {
+    eprintln!("Building in release what is to be measured, once; that takes some minutes.");
+    build(&folders::app_root()?, Profile::Release).await?;
+    let mut command = std::process::Command::new(Profile::Release.folder()?.join("lab"));
+    command.args(std::env::args_os().skip(1));
+    Err(LabError::Program("lab".to_owned(), instead_of_this(command).to_string()))
+}
+
+/// Takes this process's place, so that Ctrl-C reaches one lab only. Returns when that fails.
+#[cfg(unix)]
+fn instead_of_this(mut command: std::process::Command) -> std::io::Error {
+    std::os::unix::process::CommandExt::exec(&mut command)
+}
+
+/// Where a process cannot be replaced, it is waited for.
+#[cfg(not(unix))]
+fn instead_of_this(mut command: std::process::Command) -> std::io::Error {
+    match command.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
 }
 
 /// What `cargo run` says about the lab. Build scripts that look at it would run again, and with
@@ -87,11 +118,6 @@ impl Ran {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = output.status.code();
         Ok(Self { code, output: text(&output.stdout), complaint: text(&output.stderr) })
-    }
-
-    /// Whether the program has such a command.
-    pub(crate) fn is_known(&self) -> bool {
-        self.code != Some(UNKNOWN_COMMAND)
     }
 
     /// Done, or nothing to do.

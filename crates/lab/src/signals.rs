@@ -1,14 +1,16 @@
 //! The wish to end, and what is done to other processes.
 
-/// Ctrl-C, or a polite request to end from elsewhere.
+/// Ctrl-C, a polite request to end from elsewhere, or a terminal that was closed.
 pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        let signals = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+        if let (Ok(mut terminate), Ok(mut hangup)) = signals {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
             return;
         }
@@ -32,6 +34,20 @@ pub(crate) fn freeze(pid: i32) {
 #[cfg(unix)]
 pub(crate) fn go_on(pid: i32) {
     send(pid, rustix::process::Signal::CONT);
+}
+
+/// Whether there is such a process, whoever's it is.
+#[cfg(unix)]
+pub(crate) fn is_alive(pid: i32) -> bool {
+    let gone = |error| error == rustix::io::Errno::SRCH;
+    rustix::process::Pid::from_raw(pid)
+        .is_some_and(|pid| !rustix::process::test_kill_process(pid).is_err_and(gone))
+}
+
+/// Only where it can be known.
+#[cfg(not(unix))]
+pub(crate) fn is_alive(_pid: i32) -> bool {
+    true
 }
 
 /// A process that is gone needs no signal.

@@ -1,5 +1,5 @@
-//! Lays out exactly what a publish needs: `host.json`, each function's `function.json`, and the
-//! program at the path `host.json` names. No sources, no `local.settings.json`, no build folder.
+//! Lays out exactly what a publish needs: `host.json`, each function's `function.json`, and the program beside them,
+//! where the staged `host.json` names it. No sources, no `local.settings.json`, no build folder.
 //!
 //! A folder of its own, because `.funcignore` cannot do it: a negation in it packs no files
 //! (core-tools issue 4240), and the program lies inside the ignored `target`.
@@ -7,9 +7,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::LabError;
+use crate::folders;
 
 /// What was laid out.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,23 +19,30 @@ pub(crate) struct Staged {
     pub(crate) files: Vec<PathBuf>,
 }
 
+/// The program's name in what is published.
+const PROGRAM: &str = "iot-hadr";
+/// Where `host.json` names it.
+const EXECUTABLE: &str = "/customHandler/description/defaultExecutablePath";
+
 /// Copies the app at `app` with the executable `program` into `to`, which is emptied first.
 ///
 /// # Errors
-/// When `host.json` is missing or names no relative executable path, when there is no function
-/// folder, or when a file cannot be copied. `to` must not contain the app.
+/// When `host.json` is missing or names no executable, when there is no function folder, or when a file cannot be
+/// copied. `to` must not contain the app.
 pub(crate) fn stage(app: &Path, program: &Path, to: &Path) -> Result<Staged, LabError> {
-    let executable = executable_path(&app.join("host.json"))?;
+    let host = staged_host(&app.join("host.json"))?;
     let functions = function_files(app)?;
     empty(app, to)?;
-    let mut files = vec![PathBuf::from("host.json")];
-    files.extend(functions);
-    for file in &files {
+    fs::write(to.join("host.json"), host).map_err(LabError::file(to))?;
+    for file in &functions {
         copy(&app.join(file), &to.join(file))?;
     }
-    copy(program, &to.join(&executable))?;
-    make_executable(&to.join(&executable))?;
-    files.push(executable);
+    copy(program, &to.join(PROGRAM))?;
+    // The host sets the bit itself on Linux Consumption only.
+    folders::make_executable(&to.join(PROGRAM))?;
+    let mut files = vec![PathBuf::from("host.json")];
+    files.extend(functions);
+    files.push(PROGRAM.into());
     Ok(Staged { files })
 }
 
@@ -48,17 +56,14 @@ pub(crate) fn next_steps(to: &Path, staged: &Staged) -> String {
     )
 }
 
-/// `customHandler.description.defaultExecutablePath`: where the host looks for the program,
-/// relative to the app's root.
-fn executable_path(host: &Path) -> Result<PathBuf, LabError> {
+/// `host.json` with the program at the app's root, and everything else as it is.
+fn staged_host(host: &Path) -> Result<String, LabError> {
     let text = fs::read_to_string(host).map_err(LabError::file(host))?;
     let malformed = |why: String| LabError::Malformed(host.to_owned(), why);
-    let json: Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-    let pointer = "/customHandler/description/defaultExecutablePath";
-    let path = json.pointer(pointer).and_then(Value::as_str);
-    let path = PathBuf::from(path.ok_or_else(|| malformed(format!("no {pointer}")))?);
-    let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-    inside.then_some(path).ok_or_else(|| malformed(format!("{pointer} must be a path inside the app")))
+    let mut json: Value = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
+    let path = json.pointer_mut(EXECUTABLE).ok_or_else(|| malformed(format!("no {EXECUTABLE}")))?;
+    *path = json!(PROGRAM);
+    Ok(format!("{json:#}\n"))
 }
 
 /// `*/function.json`, sorted.
@@ -93,18 +98,6 @@ fn copy(from: &Path, to: &Path) -> Result<(), LabError> {
         fs::create_dir_all(folder).map_err(LabError::file(folder))?;
     }
     fs::copy(from, to).map(|_| ()).map_err(LabError::file(from))
-}
-
-/// The host sets the bit itself on Linux Consumption only.
-#[cfg(unix)]
-fn make_executable(path: &Path) -> Result<(), LabError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(LabError::file(path))
-}
-
-#[cfg(not(unix))]
-fn make_executable(_path: &Path) -> Result<(), LabError> {
-    Ok(())
 }
 
 #[cfg(test)]
@@ -153,9 +146,11 @@ mod tests {
         let to = folder.path().join("publish");
         fs::create_dir_all(to.join("left-over")).unwrap();
         stage(&app, &app.join("built/iot-hadr"), &to).unwrap();
-        let expected =
-            ["host.json", "hub-router/function.json", "target/release/iot-hadr", "twin-sync/function.json"];
+        let expected = ["host.json", "hub-router/function.json", "iot-hadr", "twin-sync/function.json"];
         assert_eq!(everything_in(&to), expected.map(|file| to.join(file)));
+        let host: Value = serde_json::from_str(&fs::read_to_string(to.join("host.json")).unwrap()).unwrap();
+        let expected = HOST.replace("target/release/iot-hadr", "iot-hadr");
+        assert_eq!(host, serde_json::from_str::<Value>(&expected).unwrap());
         assert!(!to.join("left-over").exists());
     }
 
@@ -167,16 +162,8 @@ mod tests {
         let app = app(&folder, HOST);
         let to = folder.path().join("publish");
         stage(&app, &app.join("built/iot-hadr"), &to).unwrap();
-        let mode = fs::metadata(to.join("target/release/iot-hadr")).unwrap().permissions().mode();
+        let mode = fs::metadata(to.join("iot-hadr")).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111);
-    }
-
-    #[test]
-    fn an_executable_path_outside_the_app_is_refused() {
-        let folder = TempFolder::new().unwrap();
-        let app = app(&folder, &HOST.replace("target/release", "../elsewhere"));
-        let refused = stage(&app, &app.join("built/iot-hadr"), &folder.path().join("publish"));
-        assert!(matches!(refused, Err(LabError::Malformed(..))));
     }
 
     #[test]

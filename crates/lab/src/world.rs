@@ -106,7 +106,7 @@ impl World {
         let text = json!({ "IsEncrypted": false, "Values": self.settings }).to_string();
         std::fs::write(&settings, text).map_err(LabError::file(&settings))?;
         let mut command = processes::command(&Profile::Own.folder()?.join("functions-host"));
-        command.arg("start").arg("--app").arg(&self.app);
+        command.arg("start").arg("--exit-with-stdin").arg("--app").arg(&self.app);
         command.arg("--event-logs").arg(self.emulator.text("/eventLogs")?);
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
         command.arg("--local-settings").arg(&settings);
@@ -177,21 +177,25 @@ impl World {
         self.hosts.first().ok_or_else(missing)
     }
 
-    /// The app's program.
-    pub(crate) fn program(&self) -> &Path {
-        &self.program
-    }
-
-    /// Writes the settings as a file for a shell to read; readable by this user only, and gone
-    /// with everything else.
+    /// Writes the settings as a file for a shell to read, `settings.sh`, and beside it `iot-hadr`, the app's command line
+    /// with these settings. The folder is readable by this user only, and gone with everything else.
     ///
     /// # Errors
-    /// When it cannot be written.
-    pub(crate) fn settings_for_a_shell(&self) -> Result<PathBuf, LabError> {
-        let path = self.folder.path().join("settings.sh");
+    /// When they cannot be written.
+    pub(crate) fn command_line_for_a_shell(&self) -> Result<&Path, LabError> {
+        let folder = self.folder.path();
+        let (settings, command) = (folder.join("settings.sh"), folder.join("iot-hadr"));
+        // The official Python and Node clients look for whom to trust in variables of their own.
+        let trusted = ["REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"].map(|name| (name, &self.ca_file));
+        let trusted = trusted.map(|(name, file)| format!("export {name}='{}'\n", file.display()));
         let lines = self.settings.iter().map(|(name, value)| format!("export {name}='{value}'\n"));
-        std::fs::write(&path, lines.collect::<String>()).map_err(LabError::file(&path))?;
-        Ok(path)
+        let lines: String = lines.chain(trusted).collect();
+        std::fs::write(&settings, lines).map_err(LabError::file(&settings))?;
+        let text =
+            format!("#!/bin/sh\n. '{}'\nexec '{}' \"$@\"\n", settings.display(), self.program.display());
+        std::fs::write(&command, text).map_err(LabError::file(&command))?;
+        folders::make_executable(&command)?;
+        Ok(folder)
     }
 
     /// The app's settings as they are handed to it, secrets included.

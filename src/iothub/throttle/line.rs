@@ -15,7 +15,7 @@ pub enum Lane {
     /// An event waits for it, or a person.
     #[default]
     Live,
-    /// What is owed: it has waited already, and can wait.
+    /// What is pending: it has waited already, and can wait.
     Background,
 }
 

@@ -1,20 +1,21 @@
-//! The demonstration: devices created, changed and deleted on one hub appear on the other; the
-//! other takes over; devices move; and back again.
+//! The demonstration: devices created, changed and deleted on one hub appear on the other; a region dies, the other hub
+//! takes over, devices move; the region comes back, what it still knew is brought over, and the fleet goes home.
 
 pub(crate) mod cast;
+mod disaster;
 mod scenes;
 mod stay;
 pub(crate) mod watch;
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::cli::StoryOptions;
 use crate::error::LabError;
 use crate::fleet::{Fleet, Roads};
 use crate::folders::{self, Profile};
 use crate::processes;
-use crate::terminal::{Line, say};
+use crate::terminal::{Line, say, scene};
 use crate::world::World;
 use cast::Pump;
 
@@ -29,12 +30,20 @@ const PENDING_SECONDS: u32 = 2;
 /// Deletes an hour the app may make here; the story deletes a quarter of its fleet at once.
 const DELETE_BUDGET: u32 = 1_000;
 
+/// How long a scene stands before the next one.
+const PAUSE: Duration = Duration::from_secs(2);
+/// What the parts are.
+const ABOUT: &str = "\
+A hub in each, and between them the app, as Azure Functions would run it.
+All of it is on this machine, and made up at start.";
+
 /// The story while it is told.
 pub(crate) struct Story {
     world: World,
     fleet: Fleet,
     roads: Roads,
     pumps: Vec<Pump>,
+    pause: Duration,
 }
 
 /// Tells it.
@@ -42,26 +51,38 @@ pub(crate) struct Story {
 /// # Errors
 /// When a program fails, something does not come true in time, or the hubs differ at the end.
 pub(crate) async fn tell(options: &StoryOptions, logs: Option<PathBuf>) -> Result<(), LabError> {
+    say("Building the app, the two hubs and the Functions host, unless they are there.");
     processes::build(&folders::app_root()?, Profile::Own).await?;
     let started = Instant::now();
-    let mut story = Story::begin(options.devices, logs).await?;
+    let mut story = Story::begin(options, logs).await?;
     story.create().await?;
     story.connect().await?;
     story.change().await?;
     story.delete().await?;
-    story.promote("secondary", "the primary's region is to be serviced").await?;
+    story.lose_the_region().await?;
+    story.promote_by_force().await?;
     story.carry_on_elsewhere().await?;
-    story.promote("primary", "the primary's region is back").await?;
+    story.get_the_region_back().await?;
+    story.go_home().await?;
     let same = story.compare().await;
-    say(&format!("\nTold in {:.0} s.", started.elapsed().as_secs_f64()));
+    say(&format!("\nTold in {:.0} s. {NEXT}", started.elapsed().as_secs_f64()));
     if options.stay {
         stay::stay(&story.world, &story.pumps, story.fleet.len()).await?;
     }
     same
 }
 
+/// What to do with it now.
+const NEXT: &str = "\
+Next:
+  cargo lab -- --stay     the same, then stays up: break it yourself
+  cargo lab -- switch     is a write lost when roles change under traffic?
+  cargo lab -- bench      how fast, and what it costs
+  README.md, Quickstart   with two real hubs";
+
 impl Story {
-    async fn begin(devices: u32, logs: Option<PathBuf>) -> Result<Self, LabError> {
+    async fn begin(options: &StoryOptions, logs: Option<PathBuf>) -> Result<Self, LabError> {
+        scene("Two regions", ABOUT);
         let line = Line::start("two hubs, storage, the app");
         let mut world = World::start(logs).await?;
         world.set("HADR_ROUTER_VALID_SECONDS", VALID_FOR_SECONDS);
@@ -75,7 +96,8 @@ impl Story {
         let hubs = [&world.primary, &world.secondary];
         let roads = Roads::new(world.routers()?, world.http().clone(), &world.ca_file, hubs)?;
         line.done(&format!("router at {router}"));
-        let pumps = (1..=devices).map(Pump::new).collect();
-        Ok(Self { world, fleet: Fleet::default(), roads, pumps })
+        let pumps = (1..=options.devices).map(Pump::new).collect();
+        let pause = if options.fast { Duration::ZERO } else { PAUSE };
+        Ok(Self { world, fleet: Fleet::default(), roads, pumps, pause })
     }
 }

@@ -9,15 +9,31 @@ use super::watch::{contains, count, showing, until};
 use crate::error::LabError;
 use crate::hubs::{BULK_LIMIT, Hub, compare};
 use crate::operator;
-use crate::terminal::{Line, say};
+use crate::terminal::{Line, say, scene};
 
 /// One in so many devices is deleted.
 const DELETED_SHARE: usize = 4;
 
+/// What each scene is about.
+const CREATE: &str = "\
+With keys, with certificates, disabled, behind a gateway, with a module.
+The app hears of each, asks both hubs, and makes it on the secondary.";
+const CONNECT: &str = "\
+Each device asks the router by HTTP which hub it should connect to.";
+const CHANGE: &str = "\
+The back end changes tags and desired properties; devices obey and report.
+All three are copied, reported properties too.";
+const DELETE: &str = "\
+A quarter of the fleet goes. The app deletes only what the active hub said
+is deleted, and keeps a snapshot of each.";
+const COMPARE: &str = "\
+Field by field, keys included, by the hubs' own service API.";
+
 impl Story {
     /// Devices of every kind, and a module, on the primary.
     pub(super) async fn create(&mut self) -> Result<(), LabError> {
-        let line = Line::start("1  create on the primary");
+        self.scene("1  Devices are created on the primary", CREATE).await;
+        let line = Line::start("on the secondary");
         let hub = &self.world.primary;
         let gateway = hub.create(&cast::gateway()).await?;
         hub.create(&cast::behind(&gateway)).await?;
@@ -37,7 +53,8 @@ impl Story {
 
     /// The fleet is switched on: each device asks the router and connects.
     pub(super) async fn connect(&mut self) -> Result<(), LabError> {
-        let mut line = Line::start("   devices ask the router");
+        self.scene("2  The fleet is switched on", CONNECT).await;
+        let mut line = Line::start("the fleet");
         for pump in &self.pumps {
             self.fleet.switch_on(&pump.id, pump.key(), &self.roads);
         }
@@ -49,7 +66,8 @@ impl Story {
 
     /// Tags and desired properties by the service, reported properties by the devices.
     pub(super) async fn change(&mut self) -> Result<(), LabError> {
-        let mut line = Line::start("2  change twins");
+        self.scene("3  Twins change", CHANGE).await;
+        let mut line = Line::start("on the secondary");
         let (active, standby) = (&self.world.primary, &self.world.secondary);
         self.patch_all(active, 1).await?;
         self.obeyed(&mut line, active, 1).await?;
@@ -60,7 +78,8 @@ impl Story {
 
     /// A quarter of the fleet, and the device with the certificate.
     pub(super) async fn delete(&mut self) -> Result<(), LabError> {
-        let line = Line::start("3  delete");
+        self.scene("4  Devices are deleted", DELETE).await;
+        let line = Line::start("on the secondary");
         let leaving = self.pumps.split_off(self.pumps.len() - self.pumps.len() / DELETED_SHARE);
         for pump in &leaving {
             self.fleet.switch_off(&pump.id);
@@ -70,40 +89,10 @@ impl Story {
         self.replicated(line, [&self.world.primary, &self.world.secondary], |_| true).await
     }
 
-    /// The operator promotes a hub; devices notice on their own.
-    pub(super) async fn promote(&mut self, to: &str, reason: &str) -> Result<(), LabError> {
-        let number = if to == "secondary" { 4 } else { 6 };
-        let mut line = Line::start(&format!("{number}  promote the {to}"));
-        let arguments = ["promote", "--to", to, "--reason", reason];
-        let promotion = self.world.app(&arguments);
-        showing(&mut line, promotion, async || Ok(self.census())).await?;
-        let target = if to == "secondary" { &self.world.secondary } else { &self.world.primary };
-        showing(&mut line, self.fleet.gather(target), async || Ok(self.census())).await?;
-        line.done(&self.census());
-        let mut line = Line::start("   the other hub rejoins");
-        let counter = async || operator::is_in_sync(&self.world, to).await.map(usize::from);
-        until(&mut line, "hub in-sync", 1, counter).await?;
-        line.done("in-sync");
-        Ok(())
-    }
-
-    /// The same as before, on the other hub: everything flows back.
-    pub(super) async fn carry_on_elsewhere(&mut self) -> Result<(), LabError> {
-        let mut line = Line::start("5  change on the new active hub");
-        let (active, standby) = (&self.world.secondary, &self.world.primary);
-        let newcomer = Pump::new(900);
-        active.create(&newcomer.identity()).await?;
-        active.delete("gate-ca").await?;
-        self.patch_all(active, 2).await?;
-        self.obeyed(&mut line, active, 2).await?;
-        self.fleet.report(|id| json!({ "firmware": { "version": "2.0", "of": id } })).await?;
-        let changed = |entry: &Value| contains(entry, &obeying(2)) && contains(entry, &firmware("2.0"));
-        self.replicated(line, [active, standby], changed).await
-    }
-
     /// Both hubs, field by field, through the service API.
     pub(super) async fn compare(&self) -> Result<(), LabError> {
-        let line = Line::start("7  compare both hubs");
+        self.scene("10  Are both hubs equal?", COMPARE).await;
+        let line = Line::start("compared");
         self.world.settle().await?;
         let (primary, secondary) = (&self.world.primary, &self.world.secondary);
         let left = compare::snapshot(primary).await?;
@@ -119,16 +108,21 @@ impl Story {
         Err(LabError::Different(lines))
     }
 
+    /// Begins a scene, when there was time to look at the one before.
+    pub(super) async fn scene(&self, title: &str, about: &str) {
+        tokio::time::sleep(self.pause).await;
+        scene(title, about);
+    }
+
     /// How many devices are where.
-    fn census(&self) -> String {
+    pub(super) fn census(&self) -> String {
         let (primary, secondary) = (self.fleet.at(&self.world.primary), self.fleet.at(&self.world.secondary));
         let nowhere = self.fleet.len() - primary - secondary;
-        let moving = if nowhere == 0 { String::new() } else { format!(" · {nowhere} on the way") };
-        format!("devices: {primary} at primary · {secondary} at secondary{moving}")
+        format!("primary {primary} · secondary {secondary} · nowhere {nowhere}")
     }
 
     /// The service changes every twin of the fleet, and the module's.
-    async fn patch_all(&self, hub: &Hub, round: u32) -> Result<(), LabError> {
+    pub(super) async fn patch_all(&self, hub: &Hub, round: u32) -> Result<(), LabError> {
         let patch = json!({
             "tags": { "site": { "round": round, "tower": null } },
             "properties": { "desired": desired(round) },
@@ -143,7 +137,7 @@ impl Story {
     }
 
     /// Every device has applied what is desired and said so.
-    async fn obeyed(&self, line: &mut Line, hub: &Hub, round: u32) -> Result<(), LabError> {
+    pub(super) async fn obeyed(&self, line: &mut Line, hub: &Hub, round: u32) -> Result<(), LabError> {
         let counter = async || count(&self.world, hub, |entry| contains(entry, &obeying(round))).await;
         until(line, "devices have applied it", self.fleet.len(), counter).await
     }
@@ -157,7 +151,7 @@ impl Story {
     ) -> Result<(), LabError> {
         let world = &self.world;
         let wanted = count(world, active, &matches).await?;
-        let shown = |now: usize| format!("{now} of {wanted} on the {}", standby.name);
+        let shown = |now: usize| format!("{now} of {wanted}");
         let counters = async || Ok(shown(count(world, standby, &matches).await?));
         showing(&mut line, world.settle(), counters).await?;
         if count(world, standby, &matches).await? != wanted {
@@ -184,7 +178,7 @@ fn desired(round: u32) -> Value {
 }
 
 /// An identity that has applied the desired properties of this round, and whose tags are of it.
-fn obeying(round: u32) -> Value {
+pub(super) fn obeying(round: u32) -> Value {
     json!({ "twin": {
         "tags": { "site": { "round": round } },
         "properties": { "desired": desired(round), "reported": desired(round) },

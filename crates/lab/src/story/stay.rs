@@ -27,12 +27,14 @@ fn hubs(world: &World) -> String {
     format!(
         "Make a device on the primary, look for it on the secondary\n{}\n{}\n\n\
          The hubs, for any tool that takes a connection string and a certificate authority\n  \
-         authority  {}\n  primary    {}\n  secondary  {}\n",
+         authority  {}\n  primary    {}\n  secondary  {}\n  MQTT       on {} and {}\n",
         curl(world, primary, "-X PUT -H 'content-type: application/json' -d '{\"deviceId\":\"mine\"}'"),
         curl(world, secondary, ""),
         world.ca_file.display(),
         primary.connection_string,
         secondary.connection_string,
+        primary.mqtt_port,
+        secondary.mqtt_port,
     )
 }
 
@@ -49,11 +51,12 @@ fn router(router: &str, pump: &str) -> String {
 }
 
 fn command_line(world: &World) -> Result<String, LabError> {
-    let (settings, program) = (world.settings_for_a_shell()?, world.program().display());
+    let folder = world.command_line_for_a_shell()?;
     Ok(format!(
-        "The app's command line, in another terminal\n  . {}\n  {program} status\n  \
-         {program} promote --to secondary --reason 'trying it'\n  {program} owed list\n",
-        settings.display()
+        "The app's command line, in another terminal\n  cd {}\n  ./iot-hadr status\n  \
+         ./iot-hadr promote --to secondary --reason 'trying it'\n  ./iot-hadr pending list\n  \
+         . ./settings.sh     for programs of your own: settings, and whom to trust\n",
+        folder.display()
     ))
 }
 

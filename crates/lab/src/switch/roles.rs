@@ -96,23 +96,18 @@ impl<'a> Roles<'a> {
         Ok(promotion)
     }
 
-    /// What is refused because of what is pending is asked for again with leave. An older program, which compares before
-    /// it promotes, may never find two hubs under traffic equal, and is told to do without.
+    /// What is refused because of what is pending is asked for again with leave.
     async fn planned(&mut self, number: u32, to: &Hub) -> Result<Promotion, LabError> {
         let patience = self.options.in_sync_seconds.to_string();
         let ask = ["promote", "--to", &to.name, "--reason", "practice", "--drain-timeout-seconds", &patience];
         let with_leave = [&ask[..], &["--accept-pending"]].concat();
-        let older = [&ask[..], &["--skip-comparison", "--accept-owed"]].concat();
-        let mut promotion = self.called(number, to, &ask).await?;
-        let mut refusals = String::new();
-        for again in [with_leave, older] {
-            if promotion.answered.is_some() {
-                break;
-            }
-            refusals = format!("{refusals}refused: {}; ", last_line(&promotion.note));
-            promotion = self.called(number, to, &again).await?;
+        let promotion = self.called(number, to, &ask).await?;
+        if promotion.answered.is_some() {
+            return Ok(promotion);
         }
-        promotion.note = refusals + last_line(&promotion.note);
+        let refused = format!("refused: {}; ", last_line(&promotion.note));
+        let mut promotion = self.called(number, to, &with_leave).await?;
+        promotion.note = refused + last_line(&promotion.note);
         Ok(promotion)
     }
 
@@ -177,10 +172,9 @@ impl<'a> Roles<'a> {
     /// Waits until the former active hub is in-sync, and accepts the end of a forced rejoining as an operator would.
     async fn in_sync(&self, promotion: &mut Promotion) -> Result<(), LabError> {
         let deadline = Instant::now() + Duration::from_secs(self.options.in_sync_seconds);
-        let mut can_accept = promotion.forced;
         while Instant::now() < deadline {
-            if can_accept {
-                can_accept = operator::accept_rejoining(self.world).await?;
+            if promotion.forced {
+                operator::accept_rejoining(self.world).await?;
             }
             if operator::is_in_sync(self.world, &promotion.to).await? {
                 promotion.in_sync = Some(self.ledger.now());
