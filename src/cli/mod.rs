@@ -8,6 +8,8 @@
 //! | 2 | the command line itself is wrong |
 //! | 64 | bad settings |
 //! | 69 | storage gives no answer |
+//!
+//! `status` has codes of its own, for monitoring: 0, 1 and 2 for HEALTHY, DEGRADED and BROKEN.
 
 mod check;
 mod context;
@@ -36,6 +38,7 @@ pub use output::exit;
 pub use pending::PendingCommand;
 pub use promote::Promote;
 pub use rejoin::Rejoin;
+pub use status::StatusArguments;
 
 use crate::routing::HubRole;
 
@@ -51,12 +54,9 @@ pub enum Command {
         #[arg(long)]
         hubs_replaced: bool,
     },
-    /// Shows the record, both hubs, what is pending, dead letters, duties, and how far each partition is
-    Status {
-        /// One JSON document
-        #[arg(long)]
-        json: bool,
-    },
+    /// Says whether a failover would work, and shows the record, both hubs, what is pending, dead letters, duties, and how
+    /// far each partition is; exit code 0 when all is well, 1 when a failover would cost something, 2 when devices have no hub
+    Status(StatusArguments),
     /// Makes the other hub the active one
     Promote(Promote),
     /// Tries the settings against both hubs and storage, and says what is missing
@@ -80,7 +80,7 @@ pub async fn run(command: Command, context: &Context) -> u8 {
         Command::Init { active, hubs_replaced } => {
             init::run(context, active.map(HubRole::from), hubs_replaced).await
         }
-        Command::Status { json } => status::run(context, json).await,
+        Command::Status(arguments) => status::run(context, arguments).await,
         Command::Promote(arguments) => promote::run(context, arguments).await,
         Command::Check => check::run(context).await,
         Command::Rejoin(arguments) => rejoin::run(context, arguments).await,

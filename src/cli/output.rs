@@ -51,6 +51,14 @@ pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
+/// Things in storage are counted so far.
+pub(super) const COUNTED: usize = 10_000;
+
+/// A count that may have ended early.
+pub(super) fn counted(n: usize) -> String {
+    if n >= COUNTED { format!("{n} or more") } else { n.to_string() }
+}
+
 /// `[#####-----]`: how much of `all` is done; nothing done of nothing.
 pub(super) fn bar(done: usize, all: usize) -> String {
     const WIDTH: usize = 20;

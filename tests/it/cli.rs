@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::world::azurite::connection_string_for;
 use crate::world::{Options, World, storage};
 
 async fn quiet_world() -> World {
@@ -57,6 +58,38 @@ async fn status_shows_record_hubs_pending_dead_letters_and_how_far_each_partitio
         assert!(said.contains(word), "{word}: {status:?}");
     }
     assert!(said.lines().count() <= 40, "more than a screen: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitoring_is_told_in_one_word_and_by_exit_code_whether_a_failover_would_work() {
+    let mut world = World::start().await;
+    let state = async |world: &World| {
+        let (ran, document) = (world.app(&["status"]).await, world.app_json(&["status", "--json"]).await);
+        let first = ran.stdout.lines().next().unwrap_or_default().to_owned();
+        let reasons = document["health"]["reasons"].as_array().unwrap().len();
+        (ran.code, first, document["health"]["state"].as_str().unwrap().to_owned(), reasons)
+    };
+    let healthy = (0, "HEALTHY".to_owned(), "HEALTHY".to_owned(), 0);
+    world.eventually("duties are done", async || state(&world).await == healthy).await;
+    world.secondary.outage("refuse").await;
+    let why = "DEGRADED: the standby (secondary) does not answer";
+    assert_eq!(state(&world).await, (1, why.to_owned(), "DEGRADED".to_owned(), 1));
+    world.primary.outage("refuse").await;
+    let why = "BROKEN: the active hub (primary) does not answer";
+    assert_eq!(state(&world).await, (2, why.to_owned(), "BROKEN".to_owned(), 1));
+    world.primary.outage("off").await;
+    world.secondary.outage("off").await;
+    // Nobody listens on port 1.
+    for (name, value) in &mut world.environment {
+        if name == "AzureWebJobsStorage" {
+            *value = connection_string_for(1);
+        }
+    }
+    let (code, first, ..) = state(&world).await;
+    assert!(code == 2 && first.starts_with("BROKEN: storage"), "{code} {first}");
+    let ran = world.app(&["status", "--json"]).await;
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((ran.code, &document["hubs"]["secondary"]["reachable"]), (69, &json!(true)), "{document}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,3 +231,41 @@ async fn a_device_that_is_made_again_without_an_answer_before_its_deletion_is_he
     world.hand_over(&handler, "devicetwin", &[deleted]).await;
     assert!(world.secondary.device("x").await.is_none(), "{:?}", world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_anew_and_deleted_again_before_that_is_heard_is_not_made_from_its_life_before() {
+    let (world, handler) = with_a_copy("again", quick()).await;
+    world.promote("secondary", &[]).await;
+    let change = async |n: usize| {
+        world.primary.patch_twin("again", json!({"tags": {"n": n}})).await;
+        world.last_told(&world.primary, "again").await
+    };
+    let (late, later) = (change(1).await, change(2).await);
+    world.secondary.delete("again").await;
+    let deleted = world.last_told(&world.secondary, "again").await;
+    world.secondary.create("again").await;
+    world.hand_over(&handler, "devicetwin", &[late, deleted]).await;
+    world.secondary.delete("again").await;
+    world.secondary.forget_requests().await;
+    world.hand_over(&handler, "devicetwin", &[later]).await;
+    assert!(world.secondary.device("again").await.is_none(), "{:?}", world.pending().await);
+    assert_eq!(world.secondary.writes().await, Vec::<String>::new(), "nor was it there for a moment");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_made_again_by_who_cannot_look_at_it_then_goes_when_its_deletion_is_heard() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    let deleted = world.last_told(&world.secondary, "x").await;
+    // It is made, and neither it nor anything about it is read.
+    let unread = json!({"method": "GET", "pathContains": "/devices/x", "status": 503, "times": 1_000_000});
+    world.secondary.fault(unread).await;
+    let (_, answer) = handler.deliver("devicetwin", 0, &[late]).await;
+    assert!(world.secondary.device("x").await.is_some(), "nobody knows of the deletion yet: {answer}");
+    world.secondary.clear_faults().await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    world.eventually("it is deleted", async || world.secondary.device("x").await.is_none()).await;
+}

@@ -10,9 +10,6 @@ use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Stop, in_words};
 /// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
 const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
 
-/// Tries after which an identity of which nobody says who made it counts as a client's.
-const UNDECIDED: u32 = 4;
-
 /// Which life of an identity the active hub has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
@@ -65,6 +62,8 @@ impl Settling<'_, '_> {
             // The deletion that is heard here may be the app's own, which followed one on the former hub.
             None => active.own.deleted_for.or(active.deleted),
         };
+        // Where a client made it anew, the life before was over.
+        let last = last.max(active.remade);
         last.is_some_and(|last| former.created.is_none_or(|created| created <= last))
     }
 
@@ -193,11 +192,12 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        if active.own.made(None) && active.deleted.is_some() && self.note.attempts < UNDECIDED {
-            // Another process is about to say which life it made.
-            return Err(Stop::pending(Cause::contended()));
-        }
-        if active.own.made(generation) && !(active.own.made(None) && active.deleted.is_some()) {
+        // Who was about to make it and has not said which life that was: nobody else copies the keys.
+        let is_our_own = active.own.made(generation)
+            && (!active.own.made(None)
+                || active.deleted.is_none()
+                || self.work.has_equal_entries(self.id).await?);
+        if is_our_own {
             let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
             let is_over =
                 active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);

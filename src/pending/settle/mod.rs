@@ -131,7 +131,8 @@ impl Settling<'_, '_> {
 
     fn heard_former(&self) -> bool {
         let slot = self.note.slot(self.terms.former);
-        let deleted_here = self.note.slot(self.terms.active).deleted;
+        let active = self.note.slot(self.terms.active);
+        let deleted_here = active.deleted.max(active.remade);
         let newer = deleted_here.is_none_or(|deleted| slot.created.is_some_and(|created| created > deleted));
         newer && (slot.created.is_some() || !slot.open_writes().is_empty())
     }

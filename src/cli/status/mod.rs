@@ -1,14 +1,18 @@
-//! `iot-hadr status`.
+//! `iot-hadr status`: one line that says whether a failover would work, and below it what that is known from.
+
+mod health;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use clap::Args;
+use health::Health;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::listing::or_nothing;
-use super::output::{age, complain, exit, is_terminal, show, show_json, storage_failed};
+use super::output::{COUNTED, age, counted, exit, is_terminal, show, show_json, storage_failed};
 use super::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
@@ -19,14 +23,23 @@ use crate::routing::{
 
 /// For a hub to answer.
 const HUB_ANSWERS: Duration = Duration::from_secs(5);
-/// Pending notes and dead letters are counted so far.
-const COUNTED: usize = 10_000;
+/// How often `--watch` looks.
+const WATCH: Duration = Duration::from_secs(2);
+/// Clears a terminal and begins at its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
 /// Where notes go that cannot be read.
 const UNREADABLE: &str = "unreadable/";
 
+/// What was seen.
 struct Status {
-    record: Option<Stored>,
     hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
+    /// What storage has; the hubs are shown without it, too.
+    kept: Result<Kept, RecordError>,
+}
+
+/// What is in storage.
+struct Kept {
+    record: Option<Stored>,
     rejoining: Option<Progress>,
     pending: usize,
     /// Notes that could not be read.
@@ -38,27 +51,45 @@ struct Status {
     other_hubs: Option<String>,
 }
 
-pub(super) async fn run(context: &Context, json: bool) -> u8 {
-    let status = match look(context).await {
-        Ok(status) => status,
-        Err(error) => return storage_failed(&error),
-    };
-    if json {
-        show_json(&document(&status))
-    } else {
-        lines(&status, Timestamp::now(), is_terminal()).iter().for_each(|l| show(l))
-    }
-    if status.record.is_none() {
-        complain("there is no routing record; `iot-hadr init` makes one");
-    }
-    exit::DONE
+/// How `status` shows what it sees.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct StatusArguments {
+    /// One JSON document; exit code 0 whatever it says
+    #[arg(long)]
+    json: bool,
+    /// Again every two seconds, until Ctrl-C
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
 }
 
-async fn look(context: &Context) -> Result<Status, RecordError> {
-    let (record, primary, secondary, pending, unreadable, dead_letters, partitions, duties) = tokio::join!(
+pub(super) async fn run(context: &Context, StatusArguments { json, watch }: StatusArguments) -> u8 {
+    loop {
+        let status = look(context).await;
+        let now = Timestamp::now();
+        let health = Health::of(&status, now);
+        if json {
+            show_json(&document(&status, &health));
+            return status.kept.as_ref().err().map_or(exit::DONE, storage_failed);
+        }
+        let shown = std::iter::once(health.to_string()).chain(lines(&status, now, is_terminal()));
+        let clear = if watch && is_terminal() { CLEAR } else { "" };
+        show(&format!("{clear}{}", shown.collect::<Vec<_>>().join("\n")));
+        if !watch {
+            return health.exit_code();
+        }
+        tokio::time::sleep(WATCH).await;
+    }
+}
+
+async fn look(context: &Context) -> Status {
+    let (primary, secondary, kept) =
+        tokio::join!(hub(context, HubRole::Primary), hub(context, HubRole::Secondary), kept(context));
+    Status { hubs: [primary, secondary], kept }
+}
+
+async fn kept(context: &Context) -> Result<Kept, RecordError> {
+    let (record, pending, unreadable, dead_letters, partitions, duties) = tokio::join!(
         context.clients.records.read(),
-        hub(context, HubRole::Primary),
-        hub(context, HubRole::Secondary),
         pending(context),
         count(context, UNREADABLE),
         count(context, "dead-letters/"),
@@ -71,9 +102,8 @@ async fn look(context: &Context) -> Result<Status, RecordError> {
         Some(stored) => Progress::look(context, &stored.record).await?,
         None => None,
     };
-    Ok(Status {
+    Ok(Kept {
         record,
-        hubs: [primary, secondary],
         rejoining,
         pending: pending?,
         unreadable: unreadable?,
@@ -105,22 +135,33 @@ async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordErr
     Ok(or_nothing(routing::progress(&context.clients.store).await)?)
 }
 
-fn document(status: &Status) -> Value {
+fn document(status: &Status, health: &Health) -> Value {
     let hubs: BTreeMap<String, Value> = status
         .hubs
         .iter()
         .map(|(role, host, answer)| (role.to_string(), hub_document(host, answer)))
         .collect();
+    let mut document = match &status.kept {
+        Ok(kept) => kept_document(kept),
+        Err(error) => json!({"record": null, "storage": error.to_string()}),
+    };
+    if let Some(members) = document.as_object_mut() {
+        members.insert("hubs".to_owned(), json!(hubs));
+        members.insert("health".to_owned(), json!({"state": health.word(), "reasons": health.reasons()}));
+    }
+    document
+}
+
+fn kept_document(kept: &Kept) -> Value {
     json!({
-        "record": status.record.as_ref().map(|stored| &stored.record),
-        "hubs": hubs,
-        "rejoining": status.rejoining.as_ref().map(|progress| progress.document(status.pending)),
-        "pending": status.pending,
-        "unreadable": status.unreadable,
-        "deadLetters": status.dead_letters,
-        "partitions": status.partitions,
-        "duties": status.duties,
-        "otherHubs": status.other_hubs,
+        "record": kept.record.as_ref().map(|stored| &stored.record),
+        "rejoining": kept.rejoining.as_ref().map(|progress| progress.document(kept.pending)),
+        "pending": kept.pending,
+        "unreadable": kept.unreadable,
+        "deadLetters": kept.dead_letters,
+        "partitions": kept.partitions,
+        "duties": kept.duties,
+        "otherHubs": kept.other_hubs,
     })
 }
 
@@ -138,20 +179,25 @@ fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
 }
 
 fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
-    let mut lines = record_lines(status.record.as_ref(), now);
-    lines.extend(status.rejoining.iter().flat_map(|progress| progress.lines(now, bars)));
-    lines.extend(status.other_hubs.iter().map(|why| format!("WRONG         {why}")));
-    lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
+    let hubs = status.hubs.iter().map(|(role, host, answer)| match answer {
         Ok(counts) => {
             format!("{role:<14}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
         }
         Err(error) => format!("{role:<14}{host}: {error}"),
-    }));
-    lines.push(format!("{:<14}{}", "pending", counted(status.pending)));
-    lines.extend(unreadable_line(status.unreadable));
-    lines.push(format!("{:<14}{}", "dead letters", counted(status.dead_letters)));
-    lines.extend(status.duties.iter().map(|duty| duty_line(duty, now)));
-    lines.extend(partition_lines(&status.partitions, now));
+    });
+    let kept = match &status.kept {
+        Ok(kept) => kept,
+        Err(error) => return hubs.chain([format!("{:<14}{error}", "storage")]).collect(),
+    };
+    let mut lines = record_lines(kept.record.as_ref(), now);
+    lines.extend(kept.rejoining.iter().flat_map(|progress| progress.lines(now, bars)));
+    lines.extend(kept.other_hubs.iter().map(|why| format!("WRONG         {why}")));
+    lines.extend(hubs);
+    lines.push(format!("{:<14}{}", "pending", counted(kept.pending)));
+    lines.extend(unreadable_line(kept.unreadable));
+    lines.push(format!("{:<14}{}", "dead letters", counted(kept.dead_letters)));
+    lines.extend(kept.duties.iter().map(|duty| duty_line(duty, now)));
+    lines.extend(partition_lines(&kept.partitions, now));
     lines
 }
 
@@ -203,23 +249,24 @@ fn rejoining_line(record: &RoutingRecord) -> Option<String> {
 fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
     let name = format!("duty {}", duty.name);
     let Some(holder) = &duty.holder else { return format!("{name:<14}nobody; free for the next process") };
-    let lease = Duration::try_from_secs_f64(duty.lease_seconds).unwrap_or_default();
-    let silent = Duration::try_from(now.duration_since(duty.renewed_at)).unwrap_or_default();
-    let silence = match silent > lease + margin(lease) {
+    let silence = match is_silent(duty, now) {
         true => format!("; not heard of for {}", age(duty.renewed_at, now)),
         false => String::new(),
     };
     format!("{name:<14}{holder}, for {}{silence}", age(duty.since, now))
 }
 
+/// Whether nobody has it, or who has it says nothing any more.
+fn is_silent(duty: &DutyHolder, now: Timestamp) -> bool {
+    let lease = Duration::try_from_secs_f64(duty.lease_seconds).unwrap_or_default();
+    let silent = Duration::try_from(now.duration_since(duty.renewed_at)).unwrap_or_default();
+    duty.holder.is_none() || silent > lease + margin(lease)
+}
+
 fn unreadable_line(count: usize) -> Option<String> {
     let notes = if count == 1 { "note" } else { "notes" };
     (count > 0)
         .then(|| format!("{:<14}{} {notes} set aside under {UNREADABLE}", "unreadable", counted(count)))
-}
-
-fn counted(n: usize) -> String {
-    if n >= COUNTED { format!("{n} or more") } else { n.to_string() }
 }
 
 /// One line per event hub: how long ago its newest event was applied, and the partition that is
