@@ -38,6 +38,7 @@ mod promotion;
 mod registry;
 mod rejoining;
 mod reported;
+mod returning;
 mod router;
 mod schedules;
 mod sdk;

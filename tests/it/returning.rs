@@ -1,0 +1,48 @@
+//! A forced promotion back, while the rejoining of the first one still goes on.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::switching::{busy, hand_over_what_comes, is_in_sync, record, until_y_is_compared, with_a_copy};
+use crate::world::World;
+use crate::world::handler::Handler;
+
+/// Back to the primary hub, whose rejoining an operator accepts at once.
+async fn back(world: &World) {
+    world.promote("primary", &["--force"]).await;
+    let accepted = world.app(&["rejoin", "--accept"]).await;
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+}
+
+async fn told(world: &World, handler: &Handler, id: &str) {
+    let event = world.last_told(&world.secondary, id).await;
+    world.hand_over(handler, "devicetwin", &[event]).await;
+}
+
+/// A member of both hubs' twins, and the loss reports.
+async fn desired(world: &World, id: &str, name: &str) -> [Value; 2] {
+    [&world.primary.fleet().await, &world.secondary.fleet().await]
+        .map(|fleet| fleet[id]["desired"][name].clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_on_the_active_hub_while_a_comparison_closed_is_brought_over_when_that_hub_is_left() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    let of_y = world.last_told(&world.primary, "y").await;
+    world.hand_over(&handler, "devicetwin", &[of_y]).await;
+    until_y_is_compared(&world, &handler, 2500).await;
+    // Everybody knows that it closes: this is listed in the second half.
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    told(&world, &handler, "x").await;
+    back(&world).await;
+    world.primary.clear_faults().await;
+    let ended = hand_over_what_comes(&world, &handler, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(desired(&world, "x", "n").await, [json!(1), json!(1)], "{losses} {:?}", world.pending().await);
+}
