@@ -160,6 +160,12 @@ impl PendingNote {
         self.reason != Reason::Rejoining || self.epoch >= diverged
     }
 
+    /// Kept for a rejoining that is over for whoever finds the standby in sync in this epoch. One that is kept in a later
+    /// epoch decides still: it is who finds this that does not know of it yet.
+    pub(crate) fn is_of_an_ended_rejoining(&self, epoch: u64) -> bool {
+        self.reason == Reason::Rejoining && self.epoch <= epoch
+    }
+
     /// The event that left it so.
     pub(crate) fn place(&mut self, at: &Position) {
         if !at.log.is_empty() {

@@ -34,6 +34,7 @@ mod kill;
 mod lives;
 mod moved;
 mod notes;
+mod outdated;
 mod promotion;
 mod registry;
 mod rejoining;
