@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::switching::with_a_copy;
+use crate::switching::{busy, hand_over_what_comes, is_in_sync, record, until_closing, with_a_copy};
 use crate::world::news::quick;
 use crate::world::storage::container;
 
@@ -32,4 +32,43 @@ async fn who_still_thinks_that_the_standby_is_in_sync_forgets_nothing_that_is_ke
     let note =
         container(&world).get("pending/x.json").await.map(|note| String::from_utf8_lossy(&note).into_owned());
     assert!(world.secondary.device("x").await.is_none(), "its deletion was heard: {answer:?} {note:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_heard_under_one_record_is_not_acknowledged_under_another() {
+    let (world, one) = with_a_copy("x", busy()).await;
+    world.primary.create_module("x", "m").await;
+    world.hand_over_all(&one).await;
+    world.promote("secondary", &[]).await;
+    let two = world.handler("two").await;
+    let of_x = world.last_told(&world.primary, "x").await;
+    until_closing(&world, &one).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.patch_twin("x/m", json!({"tags": {"n": 1}})).await;
+    let tagged = world.last_told(&world.secondary, "x").await;
+    // The device comes first, and its hub takes its time; the module's event waits behind it.
+    world.secondary.forget_requests().await;
+    let slow = json!({"method": "GET", "pathContains": "/twins/x", "delayMs": 2000, "times": 1});
+    world.secondary.fault(slow).await;
+    let meanwhile = async {
+        world.eventually("it is asked", async || world.secondary.reads_of("x").await > 0).await;
+        two.process.signal("STOP");
+        assert!(hand_over_what_comes(&world, &one, 60, async || is_in_sync(&world).await).await);
+        world.promote("primary", &["--force"]).await;
+        two.process.signal("CONT");
+    };
+    let batch = [of_x, tagged];
+    let (answer, ()) = tokio::join!(two.deliver("devicetwin", 0, &batch), meanwhile);
+    if answer.0 != 200 {
+        world.hand_over(&two, "devicetwin", &batch).await;
+    }
+    let accepted = world.app(&["rejoin", "--accept"]).await;
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    let ended = hand_over_what_comes(&world, &one, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let n = [&world.primary.fleet().await, &world.secondary.fleet().await]
+        .map(|fleet| fleet["x/m"]["tags"]["n"].clone());
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(n, [json!(1), json!(1)], "{answer:?} {losses} {:?}", world.pending().await);
 }
