@@ -72,3 +72,17 @@ async fn what_was_heard_under_one_record_is_not_acknowledged_under_another() {
     let losses = world.app(&["losses", "list", "--json"]).await.stdout;
     assert_eq!(n, [json!(1), json!(1)], "{answer:?} {losses} {:?}", world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_given_up_of_a_hub_that_is_in_sync() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    let refusal = json!({"method": "PATCH", "pathContains": "/twins/x", "status": 400, "times": 1_000_000});
+    world.secondary.fault(refusal).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let event = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    assert_eq!(world.pending().await.len(), 1);
+    let given_up = world.app(&["rejoin", "--give-up", "x"]).await;
+    assert_ne!(given_up.code, 0, "{given_up:?}");
+    assert_eq!(world.pending().await.len(), 1, "it is not on the standby yet");
+}
