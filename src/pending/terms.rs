@@ -163,6 +163,16 @@ impl Terms {
         later.is_some() || !merged.is_empty()
     }
 
+    /// What the former hub has and the active one will not get.
+    pub(crate) fn left_behind(
+        &self,
+        note: &PendingNote,
+        former: &TwinDocument,
+        active: &TwinDocument,
+    ) -> Vec<Loss> {
+        self.merged(note, Former::Twin(former), active).given_up(active)
+    }
+
     /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.
     pub(super) fn reported_later(
         &self,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::switching::{busy, hand_over_what_comes, is_in_sync, record, until_y_is_compared, with_a_copy};
+use crate::switching::{
+    busy, hand_over_what_comes, is_in_sync, record, until_closing, until_y_is_compared, with_a_copy,
+};
 use crate::world::World;
 use crate::world::handler::Handler;
 
@@ -45,4 +47,26 @@ async fn what_changed_on_the_active_hub_while_a_comparison_closed_is_brought_ove
     tokio::time::sleep(Duration::from_secs(3)).await;
     let losses = world.app(&["losses", "list", "--json"]).await.stdout;
     assert_eq!(desired(&world, "x", "n").await, [json!(1), json!(1)], "{losses} {:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    until_closing(&world, &handler).await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    told(&world, &handler, "x").await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"stays": 1}}})).await;
+    world.eventually("in sync", async || is_in_sync(&world).await).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.hand_over_all(&handler).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    let both = desired(&world, "x", "stays").await;
+    assert!(
+        both == [json!(1), json!(1)] || losses.contains("stays"),
+        "{both:?} {losses} {:?}",
+        world.pending().await
+    );
 }
