@@ -70,3 +70,18 @@ async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_hel
         world.pending().await
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_a_client_leaves_out_of_a_whole_new_twin_on_the_former_hub_is_gone_on_both() {
+    let (mut world, handler) = with_a_copy("x", crate::world::news::quick()).await;
+    world.primary.patch_twin("x", json!({"tags": {"a": 1, "b": 1}})).await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    world.primary.replace_twin("x", json!({"tags": {"a": 2}, "properties": {"desired": {}}})).await;
+    let event = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    world.until_in_sync(handler).await;
+    let tags = [&world.primary.fleet().await, &world.secondary.fleet().await]
+        .map(|fleet| fleet["x"]["tags"].clone());
+    assert_eq!(tags, [json!({"a": 2}), json!({"a": 2})]);
+}
