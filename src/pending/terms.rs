@@ -65,6 +65,12 @@ impl Terms {
         Listed { epoch: self.diverged.epoch, closing, under: self.epoch }
     }
 
+    /// What the former hub's clients said while it was active is in no note, its twin alone shows it; and nobody looks
+    /// after the comparison does.
+    pub(super) fn needs_the_formers_twin(&self) -> bool {
+        self.closing && self.epoch > self.diverged.epoch
+    }
+
     pub(super) fn at(&self) -> At {
         At { now: Timestamp::now(), epoch: self.epoch }
     }

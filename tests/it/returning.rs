@@ -50,6 +50,35 @@ async fn what_changed_on_the_active_hub_while_a_comparison_closed_is_brought_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_between_two_promotions_is_waited_for_where_its_hub_says_nothing_of_it_at_the_end() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &["--force"]).await;
+    for id in ["x", "y"] {
+        world.secondary.patch_twin(id, json!({"properties": {"desired": {"n": 1}}})).await;
+        told(&world, &handler, id).await;
+    }
+    back(&world).await;
+    until_closing(&world, &handler).await;
+    let silent = json!({"method": "GET", "pathContains": "/twins/x", "status": 503, "times": 1_000_000});
+    world.secondary.fault(silent).await;
+    let named = async || {
+        let pending = world.pending().await;
+        desired(&world, "y", "n").await == [json!(1), json!(1)]
+            && pending.iter().any(|note| note["id"] == "x")
+    };
+    assert!(hand_over_what_comes(&world, &handler, 30, named).await, "{:?}", world.pending().await);
+    world.secondary.clear_faults().await;
+    world.app(&["pending", "retry"]).await;
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    assert!(ended, "{}", record(&world).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!(desired(&world, "x", "n").await, [json!(1), json!(1)], "{losses} {:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
     let (world, handler) = with_a_copy("x", busy()).await;
     world.promote("secondary", &[]).await;

@@ -99,7 +99,12 @@ impl Settling<'_, '_> {
             },
             (Some(active), Look::Unreachable(error)) => match self.note.slot(self.terms.former).deleted {
                 Some(_) => self.waits_for_the_former(in_words(&error)),
-                None => self.bring_over(Former::Silent, &active).await?,
+                None => match self.bring_over(Former::Silent, &active).await? {
+                    Settled::Done if self.terms.needs_the_formers_twin() => {
+                        self.waits_for_the_former(in_words(&error))
+                    }
+                    settled => settled,
+                },
             },
         };
         match settled {
