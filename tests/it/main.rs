@@ -32,6 +32,7 @@ mod handler;
 mod hub_names;
 mod kill;
 mod lives;
+mod modules;
 mod moved;
 mod notes;
 mod outdated;

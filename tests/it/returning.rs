@@ -79,6 +79,28 @@ async fn what_was_written_between_two_promotions_is_waited_for_where_its_hub_say
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_between_two_promotions_has_nothing_of_its_life_before() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.primary.patch_twin("x", json!({"tags": {"old": 1}, "properties": {"desired": {"old": 1}}})).await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &["--force"]).await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.secondary.delete("x").await;
+    let made = world.secondary.create("x").await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"new": 1}}})).await;
+    let lives = world.log("devicetwin", 0).await.split_off(before);
+    world.hand_over(&handler, "devicetwin", &lives).await;
+    back(&world).await;
+    let ended = hand_over_what_comes(&world, &handler, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.assert_hubs_equal().await;
+    let x = world.primary.fleet().await["x"].clone();
+    assert_eq!(x["authentication"]["symmetricKey"], made["authentication"]["symmetricKey"], "its keys");
+    assert_eq!((&x["tags"], &x["desired"]), (&json!({}), &json!({"new": 1})));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
     let (world, handler) = with_a_copy("x", busy()).await;
     world.promote("secondary", &[]).await;

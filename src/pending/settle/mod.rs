@@ -154,13 +154,23 @@ impl Settling<'_, '_> {
                 return Err(Stop::Again);
             }
         }
-        if self.entry_is_the_formers(former, active).await? {
-            self.work.copy_entry(self.id, active).await?;
-            let (role, entry) = (self.terms.active, former.device_etag.clone());
-            self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
-            return Err(Stop::Again);
+        if let Some(made) = self.later_life_there(former).await? {
+            // What is here is of the life before.
+            let role = self.terms.former;
+            self.change(|note| note.slot_mut(role).lives_since(made)).await?;
+            return self.copy_entry(former, active).await;
+        }
+        if self.entry_is_the_formers(former, active) {
+            return self.copy_entry(former, active).await;
         }
         self.bring_over(Former::Twin(former), active).await
+    }
+
+    async fn copy_entry(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
+        self.work.copy_entry(self.id, active).await?;
+        let (role, entry) = (self.terms.active, former.device_etag.clone());
+        self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
+        Err(Stop::Again)
     }
 
     /// Brings over what the two twins, and what was heard, say.
