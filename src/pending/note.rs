@@ -63,7 +63,7 @@ pub(crate) struct At {
 }
 
 /// How an attempt left an identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tried {
     /// Why it is not right.
     pub(crate) cause: Cause,

@@ -29,6 +29,43 @@ async fn told(world: &World, handler: &Handler, hub: &Hub) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_of_a_module_does_not_bring_its_device_back_that_the_active_hub_has_deleted() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    told(&world, &handler, &world.secondary).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(
+        world.secondary.device("x").await.is_none(),
+        "its deletion has been heard: {:?}",
+        world.pending().await
+    );
+    world.until_in_sync(handler).await;
+    let there = (world.primary.device("x").await.is_some(), world.secondary.device("x").await.is_some());
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_of_a_module_does_not_bring_it_back_to_a_device_that_a_client_made_again() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    for again in [false, true] {
+        match again {
+            false => world.secondary.delete("x").await,
+            true => drop(world.secondary.create("x").await),
+        }
+        told(&world, &handler, &world.secondary).await;
+    }
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    let back = has_module(&world.secondary).await;
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!((back, there), (false, (false, false)), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_module_made_again_on_the_former_hub_has_its_new_keys_on_both() {
     let (mut world, handler) = with_a_module().await;
     let before = world.log("devicetwin", 0).await.len();
