@@ -50,8 +50,10 @@ impl Listed {
         part.starts_with(&self.folder())
     }
 
+    /// Of its own for each record: what was listed while a comparison closed that a promotion has cut off is compared
+    /// with the first half of the next one.
     fn folder(self) -> String {
-        format!("{PREFIX}{:010}-{}/", self.epoch, u8::from(self.closing))
+        format!("{PREFIX}{:010}-{:010}-{}/", self.epoch, self.under, u8::from(self.closing))
     }
 }
 

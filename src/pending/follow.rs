@@ -57,7 +57,7 @@ async fn once(
     let at = At { now: Timestamp::now(), epoch: work.pass.lease.lease().epoch };
     let noted = store.change(id, |before| {
         // What was kept for a rejoining that is over says nothing of what follows.
-        let before = before.filter(|note| note.reason != Reason::Rejoining);
+        let before = before.filter(|note| !note.is_of_an_ended_rejoining(at.epoch));
         let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
         if is_first {
             note.slot_mut(source).drop_overtaken(target.as_ref());

@@ -63,7 +63,7 @@ pub(crate) struct At {
 }
 
 /// How an attempt left an identity.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tried {
     /// Why it is not right.
     pub(crate) cause: Cause,
@@ -158,6 +158,12 @@ impl PendingNote {
     /// Unless it was kept for a rejoining that is over, and the hubs diverged again since, in this epoch.
     pub(crate) fn is_of(&self, diverged: u64) -> bool {
         self.reason != Reason::Rejoining || self.epoch >= diverged
+    }
+
+    /// Kept for a rejoining that is over for whoever finds the standby in sync in this epoch. One that is kept in a later
+    /// epoch decides still: it is who finds this that does not know of it yet.
+    pub(crate) fn is_of_an_ended_rejoining(&self, epoch: u64) -> bool {
+        self.reason == Reason::Rejoining && self.epoch <= epoch
     }
 
     /// The event that left it so.

@@ -125,6 +125,9 @@ impl Pending {
     /// # Errors
     /// In words.
     pub async fn give_up(&self, id: &IdentityId, record: &RoutingRecord) -> Result<(), String> {
+        if record.promotion.is_some() || record.standby_state == StandbyState::InSync {
+            return Err("no hub is rejoining: what is pending is what the active hub says".to_owned());
+        }
         let Some((note, _)) = self.store.of(id).await.map_err(StorageError::in_words)? else {
             return Err("it is not pending".to_owned());
         };

@@ -150,6 +150,15 @@ impl Slot {
         self.writes.fold(heard.writes.clone());
     }
 
+    /// What this hub has was made then: what the other one has of a life before is gone here.
+    pub(crate) fn lives_since(&mut self, made: Timestamp) {
+        let before = self.writes.clone();
+        self.writes.begin_anew(made);
+        if self.writes != before {
+            self.decided = Decided::default();
+        }
+    }
+
     /// A client made the identity again: what was said before does not hold any more.
     pub(crate) fn begin_anew(&mut self, made: Timestamp) {
         self.writes.begin_anew(made);

@@ -65,6 +65,12 @@ impl Terms {
         Listed { epoch: self.diverged.epoch, closing, under: self.epoch }
     }
 
+    /// What the former hub's clients said while it was active is in no note, its twin alone shows it; and nobody looks
+    /// after the comparison does.
+    pub(super) fn needs_the_formers_twin(&self) -> bool {
+        self.closing && self.epoch > self.diverged.epoch
+    }
+
     pub(super) fn at(&self) -> At {
         At { now: Timestamp::now(), epoch: self.epoch }
     }
@@ -161,6 +167,16 @@ impl Terms {
         let mut merged = self.merged(note, Former::Twin(former), active);
         let later = self.reported_later(active, &mut merged, Timestamp::now());
         later.is_some() || !merged.is_empty()
+    }
+
+    /// What the former hub has and the active one will not get.
+    pub(crate) fn left_behind(
+        &self,
+        note: &PendingNote,
+        former: &TwinDocument,
+        active: &TwinDocument,
+    ) -> Vec<Loss> {
+        self.merged(note, Former::Twin(former), active).given_up(active)
     }
 
     /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.

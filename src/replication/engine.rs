@@ -130,6 +130,8 @@ impl Engine {
         let list = terms.list(pass.lease.lease().closing);
         let place = format!("{}-{}", batch.event_hub, batch.partition);
         self.pending.changed.add(list, &place, changed).await.map_err(StorageError::in_words)?;
+        // What was heard means something else under another record, and was perhaps noted where nobody looks any more.
+        pass.lease.for_write(pass.work_ends).await?;
         Ok(ended)
     }
 

@@ -143,7 +143,7 @@ impl<'a> InSync<'a> {
         let noted = self.pending.store.change(id, |before| {
             is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
             // What was kept for a rejoining that is over says nothing of what follows.
-            let before = before.filter(|note| note.reason != Reason::Rejoining);
+            let before = before.filter(|note| !note.is_of_an_ended_rejoining(at.epoch));
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             heard.iter().for_each(|heard| note.place(&heard.at));
             note.hear(source, heard, at.now, true);

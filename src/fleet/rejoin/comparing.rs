@@ -145,6 +145,12 @@ impl Comparing<'_> {
             (Look::Absent, _) => Ok(()),
             (Look::Present(active), Some(former)) if says_the_same(&active, &former) => Ok(()),
             (Look::Present(active), Some(former)) if terms.has_more(note, &former, &active) => {
+                if terms.compared {
+                    // Nothing is settled any more, and in sync it is overwritten.
+                    let losses = terms.left_behind(note, &former, &active);
+                    let named = self.pending.losses.add(id, terms.epoch, &losses).await;
+                    named.map_err(StorageError::in_words)?;
+                }
                 return Ok(Intent::Again);
             }
             (Look::Present(active), Some(former)) => {

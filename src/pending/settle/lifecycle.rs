@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::settling::{Settled, Settling};
+use crate::iothub::HubErrorKind;
 use crate::model::{IdentityDocument, TwinDocument};
 use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Stop, in_words};
 
@@ -83,9 +84,6 @@ impl Settling<'_, '_> {
     /// Whoever hears of a deletion from now on knows that what is there next may be of our own making. One that has been
     /// heard since the note was read is looked at first.
     async fn intend_to_create(&self) -> Result<(), Stop> {
-        if self.id.module.is_some() {
-            return Ok(());
-        }
         let (active, known) = (self.terms.active, self.note.slot(self.terms.active).deleted);
         let mut is_news = false;
         self.change(|note| {
@@ -100,9 +98,6 @@ impl Settling<'_, '_> {
     }
 
     async fn remember_creation(&mut self) -> Result<(), Stop> {
-        if self.id.module.is_some() {
-            return Ok(());
-        }
         let generation = match self.work.pass.target_identity(self.id).await {
             Look::Present(made) => made.generation_id().map(str::to_owned),
             _ => None,
@@ -160,9 +155,6 @@ impl Settling<'_, '_> {
     async fn has_a_later_life(&mut self, deleted: Timestamp) -> Result<bool, Stop> {
         let active = self.note.slot(self.terms.active);
         let said = active.created.is_some_and(|created| created > deleted) && active.own.created.is_none();
-        if self.id.module.is_some() {
-            return Ok(said);
-        }
         let entry = self.entry().await?;
         let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else {
             return Ok(said);
@@ -178,6 +170,10 @@ impl Settling<'_, '_> {
         match self.work.pass.target_identity(self.id).await {
             Look::Present(entry) => Ok(Some(entry)),
             Look::Absent => Err(Stop::Again),
+            // Of a disabled device's modules only events tell.
+            Look::Unreachable(error) if self.id.module.is_some() && error.kind == HubErrorKind::Denied => {
+                Ok(None)
+            }
             Look::Unreachable(error) => Err(Stop::target(&error)),
         }
     }
@@ -208,30 +204,32 @@ impl Settling<'_, '_> {
         Ok(made.filter(|made| *made >= since).map_or(Life::Same, Life::New))
     }
 
-    /// Whether the registry entry on the active hub is older than what the former one has: of a life before, or of
-    /// another status.
-    pub(super) async fn entry_is_the_formers(
+    /// Whether the status on the active hub is older than what the former one has.
+    pub(super) fn entry_is_the_formers(&self, former: &TwinDocument, active: &TwinDocument) -> bool {
+        if former.is_enabled() == active.is_enabled() {
+            return false;
+        }
+        let since = self.terms.since(self.terms.active);
+        let (theirs, ours) = (status_changed(former), status_changed(active));
+        let ours_is_a_clients = since.is_none_or(|since| ours.is_some_and(|ours| ours >= since));
+        !ours_is_a_clients || theirs > ours
+    }
+
+    /// When what the former hub has was made, if what is here is of a life before, and its entry was not copied yet.
+    pub(super) async fn later_life_there(
         &mut self,
         former: &TwinDocument,
-        active: &TwinDocument,
-    ) -> Result<bool, Stop> {
-        let since = self.terms.since(self.terms.active);
-        if former.is_enabled() != active.is_enabled() {
-            let (theirs, ours) = (status_changed(former), status_changed(active));
-            let ours_is_a_clients = since.is_none_or(|since| ours.is_some_and(|ours| ours >= since));
-            return Ok(!ours_is_a_clients || theirs > ours);
-        }
-        let Some(created) = self.note.slot(self.terms.former).created.filter(|_| self.id.module.is_none())
-        else {
-            return Ok(false);
-        };
+    ) -> Result<Option<Timestamp>, Stop> {
+        let Some(created) = self.note.slot(self.terms.former).created else { return Ok(None) };
         let own = self.note.slot(self.terms.active).own.clone();
         if own.entry.as_ref() == Some(&former.device_etag) {
-            return Ok(false);
+            return Ok(None);
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        Ok(!own.made(generation) && generation.and_then(made_at).is_some_and(|made| made < created))
+        let is_before =
+            !own.made(generation) && generation.and_then(made_at).is_some_and(|made| made < created);
+        Ok(is_before.then_some(created))
     }
 }
 

@@ -5,6 +5,7 @@
 //! tells the app's own writes from clients'.
 
 mod lifecycle;
+mod modules;
 mod settling;
 
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use self::lifecycle::Life;
 pub(crate) use self::settling::Settled;
-use self::settling::{Settling, blank};
+use self::settling::{Device, Settling};
 use super::losses::LossStore;
 use super::store::PendingStore;
 use super::terms::Terms;
@@ -37,19 +38,18 @@ pub(crate) async fn settle(
     terms: &Terms,
     may_create: bool,
 ) -> Result<Settled, Outcome> {
+    let mut device = Device::Unasked;
     for _ in 0..ROUNDS {
         work.take_place().await;
-        let mut settling = Settling {
-            work: &mut *work,
-            store,
-            losses,
-            id,
-            terms,
-            may_create,
-            note: blank(id, terms),
-            settled: (None, None),
-        };
-        match settling.once().await {
+        let mut settling = Settling::begin(&mut *work, store, losses, id, terms, may_create, device);
+        let ended = settling.once().await;
+        device = std::mem::take(&mut settling.device);
+        if device == Device::Asked {
+            let owner = id.owner();
+            device = Box::pin(settle(settling.work, store, losses, &owner, terms, may_create)).await?.into();
+            continue;
+        }
+        match ended {
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
             Err(Stop::At(Outcome::Pending(cause))) => {
@@ -58,8 +58,7 @@ pub(crate) async fn settle(
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
-    let note = blank(id, terms);
-    let mut settling = Settling { work, store, losses, id, terms, may_create, note, settled: (None, None) };
+    let mut settling = Settling::begin(work, store, losses, id, terms, may_create, device);
     settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 
@@ -85,7 +84,10 @@ impl Settling<'_, '_> {
         let settled = match (active, former) {
             (active, former) if given_up => self.is_given_up(active, former).await?,
             (None, Look::Absent) => Settled::Done,
-            (None, Look::Present(_)) => self.only_on_the_former().await?,
+            (None, Look::Present(_)) => match self.ends_with_its_device().await? {
+                Some(ended) => ended,
+                None => self.only_on_the_former().await?,
+            },
             (Some(_), Look::Absent) => self.gone_on_the_former().await?,
             (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
             (_, Look::Unreachable(error))
@@ -99,7 +101,12 @@ impl Settling<'_, '_> {
             },
             (Some(active), Look::Unreachable(error)) => match self.note.slot(self.terms.former).deleted {
                 Some(_) => self.waits_for_the_former(in_words(&error)),
-                None => self.bring_over(Former::Silent, &active).await?,
+                None => match self.bring_over(Former::Silent, &active).await? {
+                    Settled::Done if self.terms.needs_the_formers_twin() => {
+                        self.waits_for_the_former(in_words(&error))
+                    }
+                    settled => settled,
+                },
             },
         };
         match settled {
@@ -150,13 +157,23 @@ impl Settling<'_, '_> {
                 return Err(Stop::Again);
             }
         }
-        if self.entry_is_the_formers(former, active).await? {
-            self.work.copy_entry(self.id, active).await?;
-            let (role, entry) = (self.terms.active, former.device_etag.clone());
-            self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
-            return Err(Stop::Again);
+        if let Some(made) = self.later_life_there(former).await? {
+            // What is here is of the life before.
+            let role = self.terms.former;
+            self.change(|note| note.slot_mut(role).lives_since(made)).await?;
+            return self.copy_entry(former, active).await;
+        }
+        if self.entry_is_the_formers(former, active) {
+            return self.copy_entry(former, active).await;
         }
         self.bring_over(Former::Twin(former), active).await
+    }
+
+    async fn copy_entry(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
+        self.work.copy_entry(self.id, active).await?;
+        let (role, entry) = (self.terms.active, former.device_etag.clone());
+        self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
+        Err(Stop::Again)
     }
 
     /// Brings over what the two twins, and what was heard, say.

@@ -35,13 +35,47 @@ pub(super) struct Settling<'w, 'p> {
     pub(super) note: PendingNote,
     /// The twins that were settled, the active hub's and the former one's.
     pub(super) settled: (Option<TwinDocument>, Option<TwinDocument>),
+    /// Of a module.
+    pub(super) device: Device,
 }
 
-pub(super) fn blank(id: &IdentityId, terms: &Terms) -> PendingNote {
-    PendingNote::blank(id, terms.at())
+/// Whether a module's device has been settled first.
+#[derive(Debug, Default, PartialEq)]
+pub(super) enum Device {
+    /// Nothing asks for it so far.
+    #[default]
+    Unasked,
+    /// It must be.
+    Asked,
+    /// It has been.
+    Settled,
+    /// It cannot be now.
+    Pending(Tried),
 }
 
-impl Settling<'_, '_> {
+impl From<Settled> for Device {
+    fn from(settled: Settled) -> Self {
+        match settled {
+            Settled::Done => Self::Settled,
+            Settled::Pending(tried) => Self::Pending(tried),
+        }
+    }
+}
+
+impl<'w, 'p> Settling<'w, 'p> {
+    pub(super) fn begin(
+        work: &'w mut Work<'p>,
+        store: &'w PendingStore,
+        losses: &'w LossStore,
+        id: &'w IdentityId,
+        terms: &'w Terms,
+        may_create: bool,
+        device: Device,
+    ) -> Self {
+        let note = PendingNote::blank(id, terms.at());
+        Self { work, store, losses, id, terms, may_create, note, settled: (None, None), device }
+    }
+
     pub(super) fn waits_for_the_former(&self, why: String) -> Settled {
         let cause = Cause::new(Reason::Backlog, why);
         Settled::Pending(Tried { waits_for: Some(self.terms.former), ..cause.into() })

@@ -138,7 +138,9 @@ fn tags(
         })
     };
     let said = former.writes.tags.only(|path| prefixes(path).any(stands));
-    let theirs = view("tags", written(now, &said), None, former);
+    let mut there = written(now, &said);
+    there.retain(|name, _| !was_left_out(name, &said, former.writes, former_twin));
+    let theirs = view("tags", there, None, former);
     let ours = view("tags", before_ours(now, active), None, active);
     Meeting { name: "tags", theirs, ours, now }.settle()
 }
@@ -187,6 +189,18 @@ fn before_ours(now: &Object, active: Side<'_>) -> Object {
     };
     let is_of_one = |path: &Path| prefixes(path).any(overwritten);
     written(now, &writes.only(is_of_one))
+}
+
+/// Whether a tag is gone on the former hub because all of them were written anew without it.
+fn was_left_out(
+    name: &String,
+    said: &SectionWrites,
+    writes: &TwinWrites,
+    former_twin: Option<&TwinDocument>,
+) -> bool {
+    let path = std::slice::from_ref(name);
+    let is_there = former_twin.is_some_and(|twin| twin.tags.contains_key(name));
+    !is_there && !said.decides(path) && writes.tags.says(path, None)
 }
 
 /// As far along `path` as there are objects on the way.

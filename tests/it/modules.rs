@@ -1,0 +1,116 @@
+//! Lives of modules while the roles change: they have keys of their own, and end with their device.
+
+use serde_json::{Value, json};
+
+use crate::switching::with_a_copy;
+use crate::world::World;
+use crate::world::handler::Handler;
+use crate::world::hub::Hub;
+use crate::world::news::quick;
+
+/// Device `x` with module `m` on both hubs; the secondary one is active now.
+async fn with_a_module() -> (World, Handler) {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.primary.create_module("x", "m").await;
+    world.hand_over_all(&handler).await;
+    assert!(has_module(&world.secondary).await);
+    world.promote("secondary", &[]).await;
+    (world, handler)
+}
+
+async fn has_module(hub: &Hub) -> bool {
+    hub.fleet().await.contains_key("x/m")
+}
+
+/// The newest event that a hub told of the device or of its module.
+async fn told(world: &World, handler: &Handler, hub: &Hub) {
+    let event = world.last_told(hub, "x").await;
+    world.hand_over(handler, "devicetwin", &[event]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_of_a_module_does_not_bring_its_device_back_that_the_active_hub_has_deleted() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    told(&world, &handler, &world.secondary).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(
+        world.secondary.device("x").await.is_none(),
+        "its deletion has been heard: {:?}",
+        world.pending().await
+    );
+    world.until_in_sync(handler).await;
+    let there = (world.primary.device("x").await.is_some(), world.secondary.device("x").await.is_some());
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_event_of_a_module_does_not_bring_it_back_to_a_device_that_a_client_made_again() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    for again in [false, true] {
+        match again {
+            false => world.secondary.delete("x").await,
+            true => drop(world.secondary.create("x").await),
+        }
+        told(&world, &handler, &world.secondary).await;
+    }
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    let back = has_module(&world.secondary).await;
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!((back, there), (false, (false, false)), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_made_again_on_the_former_hub_has_its_new_keys_on_both() {
+    let (mut world, handler) = with_a_module().await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.primary.delete_module("x", "m").await;
+    let made = world.primary.create_module("x", "m").await;
+    let lives = world.log("devicetwin", 0).await.split_off(before);
+    world.hand_over(&handler, "devicetwin", &lives).await;
+    world.until_in_sync(handler).await;
+    let keys = |fleet: &std::collections::BTreeMap<String, Value>| {
+        fleet["x/m"]["authentication"]["symmetricKey"].clone()
+    };
+    let both = [keys(&world.primary.fleet().await), keys(&world.secondary.fleet().await)];
+    let new = &made["authentication"]["symmetricKey"];
+    assert!(
+        both == [new.clone(), new.clone()],
+        "the keys of its second life: {:?}",
+        both.map(|keys| keys == *new)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_is_made_again_before_its_deletion_is_heard_goes_when_that_is_heard() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete_module("x", "m").await;
+    let gone = world.last_told(&world.secondary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    world.hand_over(&handler, "devicetwin", &[gone]).await;
+    assert!(!has_module(&world.secondary).await, "{:?}", world.pending().await);
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_was_brought_over_in_a_second_life_and_is_deleted_there_stays_deleted() {
+    let (world, handler) = with_a_module().await;
+    world.primary.delete_module("x", "m").await;
+    told(&world, &handler, &world.primary).await;
+    assert!(!has_module(&world.secondary).await);
+    world.primary.create_module("x", "m").await;
+    told(&world, &handler, &world.primary).await;
+    assert!(has_module(&world.secondary).await);
+    world.secondary.delete_module("x", "m").await;
+    told(&world, &handler, &world.secondary).await;
+    assert!(!has_module(&world.secondary).await, "{:?}", world.pending().await);
+}
