@@ -25,6 +25,9 @@ use crate::host::{
 /// How much longer than its own deadline a function may take before it is cut off.
 const GRACE: Duration = Duration::from_secs(20);
 
+/// Largest event that a hub routes, with its properties, in bytes (documented: 256 KB).
+const MAX_EVENT: usize = 256 << 10;
+
 /// Answers the host on `listener` until the process is told to end.
 pub async fn run(config: Config, listener: TcpListener) -> Ended {
     let shutdown = config.shutdown;
@@ -40,7 +43,8 @@ pub async fn run(config: Config, listener: TcpListener) -> Ended {
 
 fn routes(machinery: &Arc<Machinery>) -> Router {
     let config = machinery.config();
-    let endpoint = Endpoint::new(config.invocation + GRACE, largest_batch(config.max_event_batch_size));
+    let endpoint =
+        Endpoint::new(config.invocation + GRACE, largest_batch(config.max_event_batch_size, MAX_EVENT));
     let shared = || Arc::clone(machinery);
 
     let app = shared();

@@ -12,9 +12,6 @@ use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::refusal;
 
-/// Largest event that an IoT Hub routes, with its properties, in bytes (documented: 256 KB).
-const MAX_EVENT: usize = 256 << 10;
-
 /// Bytes of a request for each byte of an event at most: base64 makes four of three of a body, and JSON in a JSON string makes two
 /// of one of the shortest properties, quotes included. What comes with every event besides (system properties, numbers,
 /// times: under 2 KB) has room in what base64 leaves of it.
@@ -36,9 +33,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 const MIB: usize = 1 << 20;
 
-/// The largest request of a batch of this many events, in bytes.
-pub fn largest_batch(events: usize) -> usize {
-    events.saturating_mul(MAX_EVENT * ON_THE_WIRE).max(SMALLEST_LIMIT)
+/// The largest request, in bytes, of a batch of this many events of this many bytes each, properties included.
+pub fn largest_batch(events: usize, event: usize) -> usize {
+    events.saturating_mul(event).saturating_mul(ON_THE_WIRE).max(SMALLEST_LIMIT)
 }
 
 /// Takes request bodies in, with a bound on memory: large bodies, for all partitions together, never have more bytes than one
