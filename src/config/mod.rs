@@ -5,6 +5,7 @@ mod clients;
 mod connection_kind;
 mod environment;
 mod event_hubs;
+mod files;
 mod host_json;
 mod host_settings;
 mod log_filter;
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use bad_settings::{BadSetting, BadSettings};
 pub use clients::{Clients, NoClients};
 pub use environment::Environment;
+pub use files::{ByHand, SOURCES, by_hand};
 use reader::Reader;
 
 use crate::iothub::{HubSettings, Tier};
