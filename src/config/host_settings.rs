@@ -9,11 +9,13 @@
 //! The real host goes on without a function whose connection it cannot use (read), but a `%SETTING%` that has no value
 //! ends it before any handler is started (observed): only `check` can name those in time.
 
+use std::time::Duration;
+
 use super::bad_settings::BadSetting;
 use super::connection_kind::unresolved_reference;
 use super::environment::{Environment, given};
 use super::event_hubs;
-use super::settings::{EVENT_HUBS, HUB1_NAME, HUB2_NAME, REGISTRY_GROUP, Setting, TWIN_GROUP};
+use super::settings::{EVENT_HUBS, HUB1_NAME, HUB2_NAME, INVOCATION, REGISTRY_GROUP, Setting, TWIN_GROUP};
 use crate::iothub::HubSettings;
 
 /// The part of a setting's name that makes it an identity's (documented).
@@ -63,6 +65,18 @@ fn group_fault(group: Option<&str>) -> Option<String> {
         (!is_name && group != "$Default").then(|| {
             format!("is no name of a consumer group: up to {MAX_GROUP} letters, digits, '-', '.' and '_', or $Default")
         })
+    })
+}
+
+/// A batch that may be worked on for longer than the host's patience with it allows.
+pub(super) fn time_fault(invocation: Duration, timeout: Duration) -> Option<BadSetting> {
+    (invocation > timeout / 2).then(|| {
+        let (invocation, timeout) = (invocation.as_secs(), timeout.as_secs());
+        let why = format!(
+            "is {invocation}, and functionTimeout in host.json {timeout} s: more than half of it, and a host that runs out of \
+             patience ends the handler for every partition"
+        );
+        BadSetting { name: INVOCATION.name, why }
     })
 }
 

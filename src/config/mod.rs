@@ -18,6 +18,7 @@ pub use bad_settings::{BadSetting, BadSettings};
 pub use clients::{Clients, NoClients};
 pub use environment::Environment;
 pub use files::{ByHand, SOURCES, by_hand};
+use host_json::HostJson;
 use reader::Reader;
 
 use crate::iothub::{HubSettings, Tier};
@@ -86,7 +87,7 @@ impl Config {
         let storage = reader.storage();
         let numbers = Numbers::read(&mut reader);
         let texts = (reader.container(), reader.log());
-        let soft = Soft::read(environment, hubs.as_ref());
+        let soft = Soft::read(environment, hubs.as_ref(), numbers.invocation);
         match (hubs, storage, reader.into_bad()) {
             (Some(hubs), Some(storage), bad) if bad.is_empty() => {
                 Ok(numbers.with(hubs, storage, texts, soft))
@@ -107,10 +108,15 @@ struct Soft {
 }
 
 impl Soft {
-    fn read(environment: &Environment, hubs: Option<&(HubSettings, HubSettings)>) -> Self {
-        let (max_event_batch_size, host_json) = host_json::max_event_batch_size(environment);
+    fn read(
+        environment: &Environment,
+        hubs: Option<&(HubSettings, HubSettings)>,
+        invocation: Duration,
+    ) -> Self {
+        let HostJson { max_event_batch_size, function_timeout, fault } = HostJson::read(environment);
         let mut faults = host_settings::faults(environment);
-        faults.extend(host_json);
+        faults.extend(fault);
+        faults.extend(function_timeout.and_then(|timeout| host_settings::time_fault(invocation, timeout)));
         let mut events_held = None;
         let called_the_same =
             hubs.and_then(|(primary, secondary)| host_settings::name_fault(environment, primary, secondary));

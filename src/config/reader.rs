@@ -67,6 +67,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn storage(&mut self) -> Option<Secret> {
+        if self.given(&settings::STORAGE).is_none() && self.is_by_identity(&settings::STORAGE) {
+            let why =
+                "is set for an identity, which only the host understands: this app needs a connection string";
+            self.complain(&settings::STORAGE, why.to_owned());
+            return None;
+        }
         let text = self.required(&settings::STORAGE)?;
         match Account::check(text) {
             Ok(()) => Some(Secret::new(text)),
@@ -165,6 +171,12 @@ impl<'a> Reader<'a> {
 
     fn given(&self, setting: &Setting) -> Option<&'a str> {
         given(self.environment, setting.name)
+    }
+
+    /// `NAME__…` settings, which Azure's own clients take together for a connection (documented).
+    fn is_by_identity(&self, setting: &Setting) -> bool {
+        let prefix = format!("{}__", setting.name);
+        self.environment.keys().any(|name| name.starts_with(&prefix))
     }
 
     fn complain(&mut self, setting: &Setting, why: String) {

@@ -122,6 +122,22 @@ fn what_only_the_host_reads_is_named_and_ends_nothing() {
 }
 
 #[test]
+fn a_batch_ends_within_half_of_the_hosts_patience_or_the_setting_is_named() {
+    let faults = |more: &[(&str, &str)]| Config::read(&environment(more)).unwrap().faults;
+    assert_eq!(faults(&[("HADR_INVOCATION_SECONDS", "300")]), [], "host.json says ten minutes");
+    let shorter = faults(&[("AzureFunctionsJobHost__functionTimeout", "00:05:00")]);
+    assert!(shorter.len() == 1 && shorter[0].name == "HADR_INVOCATION_SECONDS", "{shorter:?}");
+    assert_eq!(faults(&[("AzureFunctionsJobHost__functionTimeout", "-1")]), []);
+}
+
+#[test]
+fn a_storage_account_by_identity_is_refused_in_words_that_help() {
+    let by_identity = [("AzureWebJobsStorage", ""), ("AzureWebJobsStorage__accountName", "hadr")];
+    let bad = Config::read(&environment(&by_identity)).unwrap_err();
+    assert!(bad.to_string().contains("connection string"), "{bad}");
+}
+
+#[test]
 fn a_reference_that_was_not_resolved_is_called_that_in_every_setting() {
     for setting in settings::ALL {
         let value = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)";
