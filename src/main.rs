@@ -1,10 +1,11 @@
 //! Started by the Functions host as its custom handler, or by hand with a command.
 
 use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use iot_hadr::config::{BadSettings, Clients, Config, Environment};
+use iot_hadr::config::{self, BadSettings, Clients, Config, Environment};
 use iot_hadr::{app, cli, host};
 
 /// Where the host says which port it will ask.
@@ -27,6 +28,9 @@ const OS_ERROR: u8 = 71;
 struct Arguments {
     #[command(subcommand)]
     command: Option<cli::Command>,
+    /// Settings for a command: NAME=VALUE lines, which go before the environment
+    #[arg(long, value_name = "FILE", global = true)]
+    env_file: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -38,7 +42,7 @@ fn main() -> ExitCode {
         .collect();
     let port = environment.get(PORT).filter(|port| !port.is_empty());
     let code = match (arguments.command, port) {
-        (Some(command), _) => by_hand(command, &environment),
+        (Some(command), _) => by_hand(command, environment, arguments.env_file.as_deref()),
         (None, Some(port)) => as_handler(port, &environment),
         (None, None) => {
             // A reader that has gone is no failure.
@@ -66,8 +70,16 @@ fn as_handler(port: &str, environment: &Environment) -> u8 {
     })
 }
 
-fn by_hand(command: cli::Command, environment: &Environment) -> u8 {
-    with_settings(environment, |config| async move {
+fn by_hand(command: cli::Command, environment: Environment, env_file: Option<&Path>) -> u8 {
+    let found = match config::by_hand(environment, env_file, Path::new("")) {
+        Ok(found) => found,
+        Err(why) => {
+            eprintln!("{why}");
+            return BadSettings::EXIT_CODE;
+        }
+    };
+    found.notice.iter().for_each(|notice| eprintln!("{notice}"));
+    let code = with_settings(&found.environment, |config| async move {
         app::log_to_the_operator();
         match Clients::new(&config) {
             Ok(clients) => cli::run(command, &cli::Context { config, clients }).await,
@@ -76,7 +88,11 @@ fn by_hand(command: cli::Command, environment: &Environment) -> u8 {
                 UNAVAILABLE
             }
         }
-    })
+    });
+    if code == BadSettings::EXIT_CODE {
+        eprintln!("{}", config::SOURCES);
+    }
+    code
 }
 
 fn with_settings<W: Future<Output = u8>>(environment: &Environment, work: impl FnOnce(Config) -> W) -> u8 {

@@ -76,7 +76,7 @@ impl Machinery {
 
     pub(super) async fn registry_sync(&self, batch: EventBatch) -> Reply {
         let deadline = Deadline::after(self.config.invocation);
-        match self.works().await {
+        match self.works_for_events().await {
             Ok(works) => registry_sync(&works.engine, batch, deadline).await,
             Err(why) => Reply::Hold(why),
         }
@@ -84,7 +84,7 @@ impl Machinery {
 
     pub(super) async fn twin_sync(&self, batch: EventBatch) -> Reply {
         let deadline = Deadline::after(self.config.invocation);
-        match self.works().await {
+        match self.works_for_events().await {
             Ok(works) => twin_sync(&works.engine, batch, deadline).await,
             Err(why) => Reply::Hold(why),
         }
@@ -94,6 +94,14 @@ impl Machinery {
         match self.works().await {
             Ok(works) => &works.router,
             Err(_) => &self.alone,
+        }
+    }
+
+    /// Not while the settings do not say whose an event is: it would become a dead letter, and be acknowledged.
+    async fn works_for_events(&self) -> Result<&Works, String> {
+        match &self.config.events_held {
+            Some(why) => Err(why.clone()),
+            None => self.works().await,
         }
     }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::output::{exit, show};
+use crate::config::{BadSetting, Config};
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
 use crate::model::{DeviceId, ETag, IdentityId, Object, PROBE_PREFIX};
 use crate::routing::{HubRole, probe_identity};
@@ -31,7 +32,9 @@ pub(super) async fn run(context: &Context) -> u8 {
         hub(context.clients.hubs.get(HubRole::Primary), "iothub1"),
         hub(context.clients.hubs.get(HubRole::Secondary), "iothub2"),
     );
-    let findings: Vec<Finding> = storage.into_iter().chain(primary).chain(secondary).collect();
+    let settings = settings(&context.config);
+    let findings: Vec<Finding> =
+        settings.into_iter().chain(storage).chain(primary).chain(secondary).collect();
     for finding in &findings {
         match finding {
             Finding::Fine(text) => show(&format!("ok      {text}")),
@@ -43,6 +46,17 @@ pub(super) async fn run(context: &Context) -> u8 {
     } else {
         exit::REFUSED
     }
+}
+
+/// What ends nothing, and yet no event will come, or can be taken.
+fn settings(config: &Config) -> Vec<Finding> {
+    if config.faults.is_empty() {
+        let fine =
+            "settings: the connection to Event Hubs and both consumer groups, which the Functions host reads";
+        return vec![Finding::Fine(fine.to_owned())];
+    }
+    let wrong = |BadSetting { name, why }: &BadSetting| Finding::Wrong(format!("{name}: {why}"));
+    config.faults.iter().map(wrong).collect()
 }
 
 async fn storage(context: &Context) -> Vec<Finding> {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::listing::{Listing, One, or_nothing};
-use super::output::{age, complain, exit, show, show_json, storage_failed};
+use super::output::{age, complain, count, exit, show, show_columns, show_json, storage_failed};
 use crate::replication::{DeadLetter, DeadLetterStore};
 
 /// What to do with dead letters.
@@ -41,10 +41,11 @@ fn list(letters: &[DeadLetter], json: bool) -> u8 {
         return exit::DONE;
     }
     let now = Timestamp::now();
-    for letter in letters {
-        show(&format!("{}  {} ago  {}", letter.id, age(letter.since, now), letter.reason));
-    }
-    complain(&format!("{} dead letters", letters.len()));
+    let row = |letter: &DeadLetter| {
+        [letter.id.clone(), format!("{} ago", age(letter.since, now)), letter.reason.clone()]
+    };
+    show_columns(&letters.iter().map(row).collect::<Vec<_>>());
+    show(&count(letters.len(), "dead letter"));
     exit::DONE
 }
 

@@ -6,6 +6,7 @@ use super::context::Context;
 use super::operator::operator;
 use super::output::{complain, exit, show, storage_failed};
 use super::strangers;
+use crate::config::BadSetting;
 use crate::iothub::Deadline;
 use crate::routing::{self, Genesis, HubNames, HubRole, InitRequest, RoutingRecord, remember_probes};
 
@@ -35,10 +36,15 @@ pub(super) async fn run(context: &Context, active: Option<HubRole>, hubs_replace
         Err(error) => return storage_failed(&error),
     };
     if let Some(asked) = active.filter(|asked| *asked != record.active) {
-        complain(&format!("{asked} is not active: `iot-hadr promote --to {asked}` makes it so"));
+        complain(&format!(
+            "{asked} is not active: `iot-hadr promote --to {asked} --reason \"…\"` makes it so"
+        ));
         return exit::REFUSED;
     }
     let made = make_probes(context, record.active).await;
+    for BadSetting { name, why } in &context.config.faults {
+        complain(&format!("{name}: {why}"));
+    }
     if made == exit::DONE
         && let Some(notice) = strangers::notice(&context.clients.hubs, record.active).await
     {

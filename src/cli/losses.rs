@@ -5,8 +5,9 @@ use jiff::Timestamp;
 
 use super::context::Context;
 use super::listing::{Listing, or_nothing};
-use super::output::{age, complain, exit, show, show_json, storage_failed};
+use super::output::{age, count, exit, show, show_columns, show_json, storage_failed};
 use crate::pending::LossStore;
+use crate::reconcile::Loss;
 
 /// What to do with loss reports.
 #[derive(Debug, Clone, Subcommand)]
@@ -26,20 +27,20 @@ pub(super) async fn run(context: &Context, command: Losses) -> u8 {
         return exit::DONE;
     }
     let now = Timestamp::now();
-    for report in &reports {
-        for loss in &report.losses {
-            show(&format!(
-                "{}  {} ago  {} {}: active {}, former {}, kept {}",
-                report.identity,
-                age(report.at, now),
-                loss.section,
-                loss.path.join("."),
-                loss.active,
-                loss.former_active,
-                loss.kept
-            ));
-        }
-    }
-    complain(&format!("{} loss reports", reports.len()));
+    let rows = reports.iter().flat_map(|report| {
+        let line = |loss: &Loss| {
+            [
+                report.identity.to_string(),
+                format!("{} ago", age(report.at, now)),
+                format!("{} {}", loss.section, loss.path.join(".")),
+                format!("active {}", loss.active),
+                format!("former {}", loss.former_active),
+                format!("kept {}", loss.kept),
+            ]
+        };
+        report.losses.iter().map(line)
+    });
+    show_columns(&rows.collect::<Vec<_>>());
+    show(&count(reports.len(), "loss report"));
     exit::DONE
 }

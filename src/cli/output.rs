@@ -46,6 +46,31 @@ pub(super) fn storage_failed(error: &RecordError) -> u8 {
     }
 }
 
+/// Rows with their columns below each other; the last one may be of any length.
+pub(super) fn show_columns<const N: usize>(rows: &[[String; N]]) {
+    columns(rows).iter().for_each(|line| show(line));
+}
+
+/// As [`show_columns`] prints them.
+pub(super) fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `1 dead letter`, `2 dead letters`.
+pub(super) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Whether a person looks at what [`show`] prints.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
@@ -90,6 +115,16 @@ mod tests {
         let shown: Vec<String> =
             [0, 119, 120, 7199, 7200, 200_000].map(|s| span(Duration::from_secs(s))).into();
         assert_eq!(shown, ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]);
+    }
+
+    #[test]
+    fn columns_stand_below_each_other_and_nothing_is_behind_the_last() {
+        let rows = [["a", "bö", "c"], ["long", "b", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(columns(&rows), ["a     bö  c", "long  b"]);
+        assert_eq!(
+            (count(1, "loss report"), count(0, "loss report")),
+            ("1 loss report".into(), "0 loss reports".into())
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::listing::{Listing, One, or_nothing};
 use super::members::names;
-use super::output::{age, complain, exit, show, show_json, storage_failed};
+use super::output::{age, complain, exit, show, show_columns, show_json, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
 use crate::pending::{PendingNote, PendingStore, Retried, Slot};
@@ -63,23 +63,20 @@ async fn list(store: &PendingStore, json: bool, limit: usize) -> u8 {
         return exit::DONE;
     }
     let now = Timestamp::now();
-    for note in &notes {
-        show(&line(note, now));
-    }
-    complain(&format!("{} pending", notes.len()));
+    show_columns(&notes.iter().map(|note| row(note, now)).collect::<Vec<_>>());
+    show(&format!("{} pending", notes.len()));
     exit::DONE
 }
 
-fn line(note: &PendingNote, now: Timestamp) -> String {
-    format!(
-        "{}  {}  for {}, tried {}, {}  {}",
-        note.id,
-        note.reason,
-        age(note.since, now),
-        times(note.attempts),
-        next(note, now),
-        note.detail
-    )
+/// The identity as people write it; `show` and `retry` take it so.
+fn row(note: &PendingNote, now: Timestamp) -> [String; 5] {
+    [
+        note.identity.to_string(),
+        note.reason.to_string(),
+        format!("for {}", age(note.since, now)),
+        format!("tried {}, {}", times(note.attempts), next(note, now)),
+        note.detail.clone(),
+    ]
 }
 
 fn times(count: u32) -> String {
@@ -174,12 +171,17 @@ fn retried(outcome: Result<Retried, String>, json: bool) -> u8 {
     if json {
         show_json(&[numbers(done)]);
     } else {
-        show(&format!(
-            "{} tried, {} right now, {} still pending",
-            done.tried, done.resolved, done.still_pending
-        ));
+        show(&in_words(done));
     }
     if done.still_pending == 0 { exit::DONE } else { exit::REFUSED }
+}
+
+fn in_words(Retried { tried, resolved, still_pending }: Retried) -> String {
+    match (tried, still_pending) {
+        (0, 0) => "nothing is pending".to_owned(),
+        (0, waiting) => format!("none could be tried, {waiting} still pending"),
+        _ => format!("{tried} tried: {resolved} in order now, {still_pending} still pending"),
+    }
 }
 
 fn numbers(done: Retried) -> Value {
@@ -188,7 +190,7 @@ fn numbers(done: Retried) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     const NOW: &str = "2026-01-01T00:10:00Z";
@@ -208,13 +210,24 @@ mod tests {
     fn the_list_says_when_it_is_tried_next_and_which_hub_it_waits_for() {
         let now = NOW.parse().unwrap();
         assert_eq!(
-            line(&note(json!({"waitsFor": "primary"})), now),
-            "pump  backlog  for 10 min, tried 3 times, next in 40 s, waits for the primary hub  not brought over yet"
+            row(&note(json!({"waitsFor": "primary"})), now).join("  "),
+            "pump  backlog  for 10 min  tried 3 times, next in 40 s, waits for the primary hub  not brought over yet"
         );
-        let due = line(&note(json!({"nextTry": "2026-01-01T00:09:59Z", "attempts": 1})), now);
-        assert!(due.contains("tried once, due now  not brought"), "{due}");
+        let due = row(&note(json!({"nextTry": "2026-01-01T00:09:59Z", "attempts": 1})), now);
+        assert_eq!(due[3], "tried once, due now");
+        let id =
+            row(&note(json!({"id": "a%23b%2Fm", "identity": {"deviceId": "a#b", "moduleId": "m"}})), now);
+        assert_eq!(id[0], "a#b/m", "as it is written to the commands");
         let never = note(json!({"nextTry": Timestamp::MAX}));
         assert_eq!(next(&never, now), "not tried by itself");
+    }
+
+    #[test]
+    fn a_retry_says_what_came_of_it_also_of_nothing() {
+        let words = |tried, resolved, still_pending| in_words(Retried { tried, resolved, still_pending });
+        assert_eq!(words(0, 0, 0), "nothing is pending");
+        assert_eq!(words(3, 2, 1), "3 tried: 2 in order now, 1 still pending");
+        assert_eq!(words(0, 0, 4), "none could be tried, 4 still pending");
     }
 
     #[test]

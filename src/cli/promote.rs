@@ -87,7 +87,9 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
     let markers = Markers::new(active, record.active, context.clients.store.clone());
     let store = PendingStore::new(context.clients.store.clone());
     let at_most = if arguments.dry_run { LOOK } else { Duration::from_secs(arguments.drain_timeout_seconds) };
-    let waiting = |lag: &Lag| complain(&format!("waiting: {}", in_words(lag)));
+    let waiting = |lag: &Lag, left: Duration| {
+        complain(&format!("waiting, {} s more at most: {}", left.as_secs(), in_words(lag)));
+    };
     let changed = ChangedList::new(context.clients.store.clone());
     match drain(markers, &store, &changed, at_most, arguments.accept_pending, waiting).await {
         Ok(lag) if arguments.dry_run => {

@@ -2,6 +2,13 @@
 
 mod bad_settings;
 mod clients;
+mod connection_kind;
+mod environment;
+mod event_hubs;
+mod files;
+mod host_json;
+mod host_settings;
+mod log_filter;
 mod reader;
 pub mod settings;
 
@@ -9,7 +16,9 @@ use std::time::Duration;
 
 pub use bad_settings::{BadSetting, BadSettings};
 pub use clients::{Clients, NoClients};
-pub use reader::Environment;
+pub use environment::Environment;
+pub use files::{ByHand, SOURCES, by_hand};
+use host_json::HostJson;
 use reader::Reader;
 
 use crate::iothub::{HubSettings, Tier};
@@ -54,26 +63,69 @@ pub struct Config {
     pub shutdown: Duration,
     /// A filter of log lines, valid.
     pub log: String,
+    /// Events in a batch at most: host.json's.
+    pub max_event_batch_size: usize,
+    /// What is wrong and does not end the process: the router answers without it.
+    pub faults: Vec<BadSetting>,
+    /// Why no event can be taken, where that is so: batches are held until the settings are right.
+    pub events_held: Option<String>,
 }
 
 impl Config {
-    /// Reads the settings. An empty one counts as not set.
+    /// Reads the settings, and from host.json the size of a batch. An empty setting counts as not set.
+    ///
+    /// # Errors
+    /// All bad settings, with those that alone would not end the process.
     pub fn read(environment: &Environment) -> Result<Self, BadSettings> {
         let mut reader = Reader::new(environment);
         let primary = reader.hub(&settings::HUB1, &settings::HUB1_NAME, &settings::HUB1_MQTT_PORT);
         let secondary = reader.hub(&settings::HUB2, &settings::HUB2_NAME, &settings::HUB2_MQTT_PORT);
-        if let (Some(primary), Some(secondary)) = (&primary, &secondary) {
+        let hubs = primary.zip(secondary);
+        if let Some((primary, secondary)) = &hubs {
             reader.two_hubs(primary, secondary);
         }
         let storage = reader.storage();
         let numbers = Numbers::read(&mut reader);
-        let (container, log) = (reader.container(), reader.log());
-        match (primary, secondary, storage, reader.into_bad()) {
-            (Some(primary), Some(secondary), Some(storage), bad) if bad.is_empty() => {
-                Ok(numbers.with(primary, secondary, storage, container, log))
+        let texts = (reader.container(), reader.log());
+        let soft = Soft::read(environment, hubs.as_ref(), numbers.invocation);
+        match (hubs, storage, reader.into_bad()) {
+            (Some(hubs), Some(storage), bad) if bad.is_empty() => {
+                Ok(numbers.with(hubs, storage, texts, soft))
             }
-            (.., bad) => Err(BadSettings(bad)),
+            (.., mut bad) => {
+                bad.extend(soft.faults);
+                Err(BadSettings(bad))
+            }
         }
+    }
+}
+
+/// What never ends the process.
+struct Soft {
+    max_event_batch_size: usize,
+    faults: Vec<BadSetting>,
+    events_held: Option<String>,
+}
+
+impl Soft {
+    fn read(
+        environment: &Environment,
+        hubs: Option<&(HubSettings, HubSettings)>,
+        invocation: Duration,
+    ) -> Self {
+        let HostJson { max_event_batch_size, function_timeout, fault } = HostJson::read(environment);
+        let mut faults = host_settings::faults(environment);
+        faults.extend(fault);
+        faults.extend(function_timeout.and_then(|timeout| host_settings::time_fault(invocation, timeout)));
+        let mut events_held = None;
+        let called_the_same =
+            hubs.and_then(|(primary, secondary)| host_settings::name_fault(environment, primary, secondary));
+        if let Some((fault, by_a_setting)) = called_the_same {
+            // Hubs that are called the same by themselves are still told apart where events give the full host name.
+            events_held = by_a_setting.then(|| format!("{} {}", fault.name, fault.why));
+            faults.push(fault);
+        }
+        Self { max_event_batch_size, faults, events_held }
     }
 }
 
@@ -112,11 +164,10 @@ impl Numbers {
 
     fn with(
         self,
-        primary: HubSettings,
-        secondary: HubSettings,
+        (primary, secondary): (HubSettings, HubSettings),
         storage: Secret,
-        container: String,
-        log: String,
+        (container, log): (String, String),
+        soft: Soft,
     ) -> Config {
         let [primary_tier, secondary_tier] = self.tiers;
         Config {
@@ -138,6 +189,9 @@ impl Numbers {
             sweep_every: self.sweep_every,
             shutdown: self.shutdown,
             log,
+            max_event_batch_size: soft.max_event_batch_size,
+            faults: soft.faults,
+            events_held: soft.events_held,
         }
     }
 }

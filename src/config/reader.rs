@@ -1,11 +1,12 @@
 //! Reads settings one by one and remembers what is wrong with them.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
-
 use super::bad_settings::BadSetting;
+use super::connection_kind::{ConnectionKind, unresolved_reference};
+use super::environment::{Environment, given};
+use super::host_settings::is_the_hosts;
+use super::log_filter::log_filter;
 use super::settings::{self, Default, Setting};
 use crate::iothub::{HubSettings, Tier};
 use crate::model::Secret;
@@ -14,17 +15,21 @@ use crate::storage::Account;
 /// Longest container name, less the length of `-witness` (63 and these characters: documented).
 const MAX_CONTAINER: usize = 63 - 8;
 
-/// Environment variables.
-pub type Environment = BTreeMap<String, String>;
-
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
     bad: Vec<BadSetting>,
 }
 
 impl<'a> Reader<'a> {
+    /// A reference that was not resolved is called that, whatever setting it is in.
     pub(super) fn new(environment: &'a Environment) -> Self {
-        Self { environment, bad: Vec::new() }
+        let mut reader = Self { environment, bad: Vec::new() };
+        for setting in settings::ALL.iter().filter(|setting| !is_the_hosts(setting)) {
+            if let Some(why) = reader.given(setting).and_then(unresolved_reference) {
+                reader.complain(setting, why.to_owned());
+            }
+        }
+        reader
     }
 
     pub(super) fn into_bad(self) -> Vec<BadSetting> {
@@ -48,7 +53,7 @@ impl<'a> Reader<'a> {
                 Some(hub)
             }
             Err(why) => {
-                self.complain(connection, why.to_string());
+                self.complain(connection, of_another_kind(text, ConnectionKind::IotHub, why.to_string()));
                 None
             }
         }
@@ -62,11 +67,18 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn storage(&mut self) -> Option<Secret> {
+        if self.given(&settings::STORAGE).is_none() && self.is_by_identity(&settings::STORAGE) {
+            let why =
+                "is set for an identity, which only the host understands: this app needs a connection string";
+            self.complain(&settings::STORAGE, why.to_owned());
+            return None;
+        }
         let text = self.required(&settings::STORAGE)?;
         match Account::check(text) {
             Ok(()) => Some(Secret::new(text)),
             Err(why) => {
-                self.complain(&settings::STORAGE, why.to_string());
+                let why = of_another_kind(text, ConnectionKind::Storage, why.to_string());
+                self.complain(&settings::STORAGE, why);
                 None
             }
         }
@@ -87,11 +99,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn log(&mut self) -> String {
-        let filter = self.text(&settings::LOG);
-        if let Err(why) = EnvFilter::builder().parse(&filter) {
-            self.complain(&settings::LOG, format!("'{filter}' is no log filter: {why}"));
-        }
-        filter
+        let filter = log_filter(&self.text(&settings::LOG));
+        filter.unwrap_or_else(|why| {
+            self.complain(&settings::LOG, why);
+            String::new()
+        })
     }
 
     pub(super) fn tier(&mut self, setting: &Setting) -> Option<Tier> {
@@ -146,17 +158,36 @@ impl<'a> Reader<'a> {
 
     fn required(&mut self, setting: &Setting) -> Option<&'a str> {
         let value = self.value(setting);
-        if value.is_none() {
+        if self.given(setting).is_none() {
             self.complain(setting, "is not set".to_owned());
         }
         value
     }
 
+    /// A reference that was not resolved counts as none: it has been named.
     fn value(&self, setting: &Setting) -> Option<&'a str> {
-        self.environment.get(setting.name).map(|value| value.trim()).filter(|value| !value.is_empty())
+        self.given(setting).filter(|value| unresolved_reference(value).is_none())
+    }
+
+    fn given(&self, setting: &Setting) -> Option<&'a str> {
+        given(self.environment, setting.name)
+    }
+
+    /// `NAME__…` settings, which Azure's own clients take together for a connection (documented).
+    fn is_by_identity(&self, setting: &Setting) -> bool {
+        let prefix = format!("{}__", setting.name);
+        self.environment.keys().any(|name| name.starts_with(&prefix))
     }
 
     fn complain(&mut self, setting: &Setting, why: String) {
         self.bad.push(BadSetting { name: setting.name, why });
+    }
+}
+
+/// What a string that cannot be read is instead, where it is of another kind.
+fn of_another_kind(text: &str, wanted: ConnectionKind, why: String) -> String {
+    match ConnectionKind::of(text) {
+        Some(kind) if kind != wanted => kind.in_words().to_owned(),
+        _ => why,
     }
 }

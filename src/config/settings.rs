@@ -70,13 +70,13 @@ settings! {
     STORAGE = text("AzureWebJobsStorage", Default::Required,
         "Connection string of the storage account for the routing record, pending notes, loss reports, dead letters and snapshots");
     EVENT_HUBS = text("myEventHubReadConnectionAppSetting", Default::Required,
-        "Connection string of the Event Hubs namespace; read by the Functions host");
+        "Connection string of the Event Hubs namespace, without an EntityPath; read by the Functions host");
     REGISTRY_GROUP = text("HADR_REGISTRY_CONSUMER_GROUP", Default::Required,
         "Consumer group of registry-sync on the event hub registry; read by the Functions host");
     TWIN_GROUP = text("HADR_TWIN_CONSUMER_GROUP", Default::Required,
         "Consumer group of twin-sync on the event hub devicetwin; read by the Functions host");
     HUB1_NAME = text("HADR_HUB1_NAME", Default::Derived("first label of the host name"),
-        "The primary hub's name as events say it");
+        "The primary hub's name as events say it; not the secondary's");
     HUB2_NAME = text("HADR_HUB2_NAME", Default::Derived("first label of the host name"),
         "The secondary hub's name as events say it");
     HUB1_MQTT_PORT = number("HADR_HUB1_MQTT_PORT", 8883, 1..=65535, "port", "Port of the primary hub's device protocol");
@@ -103,5 +103,6 @@ settings! {
     SHUTDOWN = number("HADR_SHUTDOWN_SECONDS", 8, 0..=300, "seconds", "How long work in flight may go on after SIGTERM or SIGINT");
     CONTAINER = text("HADR_CONTAINER", Default::Text("iot-hadr"),
         "Blob container of the app; its witness is in another one, with -witness added to the name");
-    LOG = text("HADR_LOG", Default::Text("info"), "What is logged, as tracing's filters are written: info, warn, iot_hadr=debug");
+    LOG = text("HADR_LOG", Default::Text("Information"),
+        "What is logged: Trace, Debug, Information, Warning, Error, Critical or None, in any case; or a filter as tracing writes them: warn,iot_hadr=debug");
 }

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 use super::*;
 
@@ -8,11 +8,18 @@ fn hub(host: &str) -> String {
     format!("HostName={host};SharedAccessKeyName=hadr;SharedAccessKey={KEY}")
 }
 
+fn event_hubs(more: &str) -> String {
+    format!("Endpoint=sb://ns.example/;SharedAccessKeyName=listen;SharedAccessKey={KEY}{more}")
+}
+
 fn environment(more: &[(&str, &str)]) -> Environment {
     let base = [
         ("iothub1", hub("one.azure-devices.net")),
         ("iothub2", hub("two.azure-devices.net")),
         ("AzureWebJobsStorage", "UseDevelopmentStorage=true".to_owned()),
+        ("myEventHubReadConnectionAppSetting", event_hubs("")),
+        ("HADR_REGISTRY_CONSUMER_GROUP", "iot-hadr".to_owned()),
+        ("HADR_TWIN_CONSUMER_GROUP", "$Default".to_owned()),
     ];
     let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
     base.into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -23,13 +30,14 @@ fn names(bad: &BadSettings) -> Vec<&str> {
 }
 
 #[test]
-fn three_settings_are_enough() {
+fn six_settings_are_enough() {
     let config = Config::read(&environment(&[("HADR_MAX_IN_FLIGHT", " ")])).unwrap();
     assert_eq!((config.primary.name.as_str(), config.primary.mqtt_port), ("one", 8883));
     assert_eq!((config.max_in_flight, config.mqtt_sessions, config.deletes_per_hour), (64, 16, 100));
     assert_eq!((config.lease.as_secs(), config.record_refresh.as_secs()), (15, 3));
     assert_eq!((config.container.as_str(), config.log.as_str()), ("iot-hadr", "info"));
     assert_eq!((config.primary_tier, config.secondary_tier, config.left_to_owner), (None, None, 0.5));
+    assert_eq!((config.max_event_batch_size, config.faults, config.events_held), (200, vec![], None));
 }
 
 #[test]
@@ -86,11 +94,93 @@ fn everything_bad_is_named_at_once_and_no_secret_is_shown() {
 }
 
 #[test]
+fn what_only_the_host_reads_is_named_and_ends_nothing() {
+    let iot_hub = hub("one.azure-devices.net");
+    let with_path = event_hubs(";EntityPath=registry");
+    for (name, value, said) in [
+        ("myEventHubReadConnectionAppSetting", "", "is not set"),
+        ("myEventHubReadConnectionAppSetting", iot_hub.as_str(), "IoT Hub"),
+        ("myEventHubReadConnectionAppSetting", with_path.as_str(), "EntityPath"),
+        ("myEventHubReadConnectionAppSetting", "@Microsoft.KeyVault(SecretUri=https://v/)", "Key Vault"),
+        ("HADR_REGISTRY_CONSUMER_GROUP", " ", "is not set"),
+        ("HADR_TWIN_CONSUMER_GROUP", "@Microsoft.KeyVault(VaultName=v;SecretName=s)", "Key Vault"),
+        ("HADR_TWIN_CONSUMER_GROUP", "iot hadr", "no name"),
+        ("HADR_HUB1_NAME", "TWO", "HADR_HUB2_NAME"),
+        ("HADR_HUB2_NAME", "one", "HADR_HUB1_NAME"),
+    ] {
+        let config = Config::read(&environment(&[(name, value)])).unwrap();
+        let [fault] = &config.faults[..] else { panic!("{name}: {:?}", config.faults) };
+        assert!(fault.name == name && fault.why.contains(said) && !fault.why.contains(KEY), "{fault:?}");
+        let held = name.starts_with("HADR_HUB");
+        assert_eq!(config.events_held.is_some_and(|why| why.contains(name)), held, "{name}");
+    }
+    let identity = [
+        ("myEventHubReadConnectionAppSetting", ""),
+        ("myEventHubReadConnectionAppSetting__fullyQualifiedNamespace", "ns.servicebus.windows.net"),
+    ];
+    assert_eq!(Config::read(&environment(&identity)).unwrap().faults, []);
+}
+
+#[test]
+fn a_batch_ends_within_half_of_the_hosts_patience_or_the_setting_is_named() {
+    let faults = |more: &[(&str, &str)]| Config::read(&environment(more)).unwrap().faults;
+    assert_eq!(faults(&[("HADR_INVOCATION_SECONDS", "300")]), [], "host.json says ten minutes");
+    let shorter = faults(&[("AzureFunctionsJobHost__functionTimeout", "00:05:00")]);
+    assert!(shorter.len() == 1 && shorter[0].name == "HADR_INVOCATION_SECONDS", "{shorter:?}");
+    assert_eq!(faults(&[("AzureFunctionsJobHost__functionTimeout", "-1")]), []);
+}
+
+#[test]
+fn a_storage_account_by_identity_is_refused_in_words_that_help() {
+    let by_identity = [("AzureWebJobsStorage", ""), ("AzureWebJobsStorage__accountName", "hadr")];
+    let bad = Config::read(&environment(&by_identity)).unwrap_err();
+    assert!(bad.to_string().contains("connection string"), "{bad}");
+}
+
+#[test]
+fn a_reference_that_was_not_resolved_is_called_that_in_every_setting() {
+    for setting in settings::ALL {
+        let value = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)";
+        let faults = match Config::read(&environment(&[(setting.name, value)])) {
+            Ok(config) => config.faults,
+            Err(BadSettings(bad)) => bad,
+        };
+        let [fault] = &faults[..] else { panic!("{}: {faults:?}", setting.name) };
+        assert!(fault.name == setting.name && fault.why.contains("Key Vault"), "{fault:?}");
+    }
+}
+
+#[test]
+fn a_connection_string_in_the_place_of_another_is_called_what_it_is() {
+    for (name, value, said) in [
+        ("iothub1", event_hubs(""), "Event Hubs"),
+        ("iothub2", "UseDevelopmentStorage=true".to_owned(), "storage"),
+        ("AzureWebJobsStorage", hub("h"), "IoT Hub"),
+    ] {
+        let bad = Config::read(&environment(&[(name, &value)])).unwrap_err();
+        assert!(bad.to_string().contains(said) && names(&bad) == [name], "{bad}");
+    }
+}
+
+#[test]
+fn what_the_host_reads_is_named_together_with_what_ends_the_process() {
+    let bad = Config::read(&environment(&[
+        ("iothub2", ""),
+        ("myEventHubReadConnectionAppSetting", ""),
+        ("HADR_TWIN_CONSUMER_GROUP", ""),
+    ]))
+    .unwrap_err();
+    assert_eq!(names(&bad), ["iothub2", "myEventHubReadConnectionAppSetting", "HADR_TWIN_CONSUMER_GROUP"]);
+}
+
+#[test]
 fn one_hub_twice_is_refused_and_two_of_one_name_are_not() {
     let twice = environment(&[("iothub2", &hub("ONE.azure-devices.net"))]);
     assert_eq!(names(&Config::read(&twice).unwrap_err()), ["iothub2"]);
     let same_name = [("iothub1", &*hub("127.0.0.1:1")), ("iothub2", &*hub("127.0.0.1:2"))];
-    assert!(Config::read(&environment(&same_name)).is_ok(), "full host names still tell them apart");
+    let same_name = Config::read(&environment(&same_name)).unwrap();
+    assert_eq!(same_name.events_held, None, "full host names still tell them apart");
+    assert!(same_name.faults.iter().any(|fault| fault.name == "HADR_HUB1_NAME"), "but short ones do not");
 }
 
 #[test]

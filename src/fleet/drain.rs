@@ -15,6 +15,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// Between marks while some partitions are behind.
 const MARK_EVERY: Duration = Duration::from_secs(5);
 
+/// How often is said how long it may take still.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+
 /// For one round of marks.
 const MARKS: Duration = Duration::from_secs(30);
 
@@ -55,7 +58,7 @@ pub enum CannotDrain {
 }
 
 /// Marks the active hub's probes and waits until every known partition has passed the marks and nothing is pending, at
-/// most `at_most`. Gives how far it is then.
+/// most `at_most`. Gives how far it is then; `say` hears of it meanwhile, and how long is waited still at most.
 ///
 /// # Errors
 /// When the hub refuses the marks, or storage gives no answer.
@@ -65,12 +68,13 @@ pub async fn drain(
     changed: &ChangedList,
     at_most: Duration,
     accept_pending: bool,
-    say: impl Fn(&Lag),
+    say: impl Fn(&Lag, Duration),
 ) -> Result<Lag, CannotDrain> {
     // Until what an earlier rejoining left has been compared, also who waits for no event waits.
     let longest = if at_most.is_zero() { COMPARISON } else { at_most };
     let (since, until) = (Timestamp::now(), Instant::now() + longest);
-    let (mut marked, mut said) = (None::<Instant>, None);
+    let mut marked = None::<Instant>;
+    let mut said = None::<((usize, usize, bool), Duration)>;
     loop {
         let (behind, partitions) = markers.behind(since).await.map_err(CannotDrain::Storage)?;
         let pending = match store.count(COUNTED).await {
@@ -93,10 +97,11 @@ pub async fn drain(
             marked = Some(Instant::now());
         }
         marked.get_or_insert_with(Instant::now);
+        let left = until.saturating_duration_since(Instant::now());
         let shown = (lag.behind.len(), lag.pending, lag.comparing);
-        if said != Some(shown) {
-            say(&lag);
-            said = Some(shown);
+        if said.is_none_or(|(before, at)| before != shown || at.saturating_sub(left) >= SAY_EVERY) {
+            say(&lag, left);
+            said = Some((shown, left));
         }
         tokio::time::sleep(POLL).await;
     }

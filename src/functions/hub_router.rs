@@ -5,6 +5,7 @@
 //! never read a routing record does not guess: 503, and devices stay where they are.
 
 mod answers;
+mod asked;
 mod negotiation;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,14 +18,13 @@ use axum::http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use crate::host::{HttpCall, HttpOutput};
-use crate::model::DeviceId;
 use crate::routing::{Assignment, RouterView};
 pub use answers::Directory;
 use answers::{Answer, Answers};
+pub use asked::NAME;
 use negotiation::Form;
 
 /// How long the first callers wait for the first read of the routing record.
@@ -36,11 +36,11 @@ const ASK_AGAIN: &str = "10";
 /// Says so.
 const NOTHING_KNOWN: &str = "the routing record has not been read yet: stay where you are";
 
+/// Any other method gets this.
+const ONLY_GET: &str = "only GET and HEAD are answered here";
+
 /// The epoch of an answer, so that devices without a JSON parser never follow a lower one.
 const EPOCH: HeaderName = HeaderName::from_static("hadr-epoch");
-
-/// The function's folder and the first segment of its route.
-pub const NAME: &str = "hub-router";
 
 /// Answers devices.
 #[derive(Debug)]
@@ -52,6 +52,11 @@ pub struct HubRouter {
 }
 
 impl HubRouter {
+    /// Whether a forwarded call of this path is for this function: in any case, with any slashes, under any route prefix.
+    pub fn serves(path: &str) -> bool {
+        asked::is_ours(path)
+    }
+
     /// `view` is asked at every call, which costs nothing.
     pub fn new(view: RouterView, directory: Directory) -> Self {
         Self { view: Some(view), directory, warm: AtomicBool::new(false), answers: RwLock::default() }
@@ -111,11 +116,11 @@ fn forwarded(
 ) -> Response<Body> {
     let form = Form::wanted(headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()));
     if method != Method::GET && method != Method::HEAD {
-        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, form, "only GET is answered here");
+        let mut response = refused(StatusCode::METHOD_NOT_ALLOWED, form, ONLY_GET);
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    if let Err(why) = ids_of(uri) {
+    if let Err(why) = asked::by_uri(uri) {
         return refused(StatusCode::BAD_REQUEST, form, &why);
     }
     let Some(answers) = answers else {
@@ -154,41 +159,12 @@ fn refused(status: StatusCode, form: Form, why: &str) -> Response<Body> {
     response
 }
 
-/// Looks at the device ids of the path and of the query. The host unescapes the path before it
-/// passes a call on, so a `%` in it may be the id's own: what is no escape stays as it is.
-fn ids_of(uri: &axum::http::Uri) -> Result<(), String> {
-    let path = uri.path();
-    let in_path = path.find(NAME).and_then(|at| path.get(at + NAME.len() + 1..)).unwrap_or_default();
-    if !in_path.is_empty() {
-        check(&decoded(in_path)?)?;
-    }
-    for pair in uri.query().unwrap_or_default().split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if name.eq_ignore_ascii_case("deviceId") {
-            check(&decoded(value)?)?;
-        }
-    }
-    Ok(())
-}
-
-fn decoded(text: &str) -> Result<String, String> {
-    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| "deviceId: not UTF-8".to_owned())?;
-    Ok(decoded.into_owned())
-}
-
-fn check(id: &str) -> Result<(), String> {
-    id.parse::<DeviceId>().map(drop).map_err(|why| format!("deviceId: {why}"))
-}
-
 fn called(answers: Option<&Answers>, call: &HttpCall) -> HttpOutput {
     let form = Form::wanted(call.header("accept").into_iter());
-    let ids = call.params.iter().chain(&call.query);
-    let ids = ids.filter(|(name, _)| name.eq_ignore_ascii_case("deviceId")).filter_map(|(_, id)| id.as_str());
-    let bad = ids.map(check).find_map(Result::err);
     if call.method != "GET" && call.method != "HEAD" {
-        return output(405, form, error_body(form, "only GET is answered here"), vec![]);
+        return output(405, form, error_body(form, ONLY_GET), vec![]);
     }
-    if let Some(why) = bad {
+    if let Err(why) = asked::by_call(call) {
         return output(400, form, error_body(form, &why), vec![]);
     }
     let Some(answers) = answers else {

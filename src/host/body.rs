@@ -6,79 +6,157 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody};
 use axum::http::StatusCode;
 use axum::response::Response;
+use bytes::Bytes;
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::reply::refusal;
 
-/// Largest body that is taken, in bytes. A batch of the host is at most some hundreds of events of
-/// 256 KB each, a third more in base64; in practice a few MB.
-pub const MAX_BODY: usize = 64 << 20;
+/// Bytes of a request for each byte of an event at most: base64 makes four of three of a body, and JSON in a JSON string makes two
+/// of one of the shortest properties, quotes included. What comes with every event besides (system properties, numbers,
+/// times: under 2 KB) has room in what base64 leaves of it.
+const ON_THE_WIRE: usize = 2;
 
-/// A body above this many bytes is large: it waits for its turn.
-const LARGE: usize = 4 << 20;
+/// Bodies of this size are taken however small batches are: one event of an event hub has up to 20 MB (documented: with its large
+/// messages).
+const SMALLEST_LIMIT: usize = 64 * MIB;
 
-/// Large bodies in memory at one time, for all partitions together.
-const LARGE_AT_ONCE: usize = 2;
+/// A body above this many bytes is large: it waits for room.
+const LARGE: usize = 4 * MIB;
 
-/// How long a large body waits for its turn before the host is asked to bring it again.
+/// How long a large body waits for room, or for its own next bytes, before the host is asked to bring it again.
 const TURN: Duration = Duration::from_secs(30);
 
 /// How long a body that is too large is read on and thrown away, so that the sender, which does
 /// not read before it has sent, sees the answer and no reset.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Takes request bodies in, with a bound on memory. Cheap to clone.
+const MIB: usize = 1 << 20;
+
+/// The largest request, in bytes, of a batch of this many events of this many bytes each, properties included.
+pub fn largest_batch(events: usize, event: usize) -> usize {
+    events.saturating_mul(event).saturating_mul(ON_THE_WIRE).max(SMALLEST_LIMIT)
+}
+
+/// Takes request bodies in, with a bound on memory: large bodies, for all partitions together, never have more bytes than one
+/// of the largest. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Intake {
-    large: Arc<Semaphore>,
+    limit: usize,
+    /// In MiB.
+    room: Arc<Semaphore>,
+    /// One large body grows at a time: two that wait for each other's room would never end.
+    growing: Arc<Mutex<()>>,
 }
 
-impl Default for Intake {
-    fn default() -> Self {
-        Self { large: Arc::new(Semaphore::new(LARGE_AT_ONCE)) }
-    }
-}
-
-/// A body taken in. While it lives, a large one counts.
+/// A body taken in. While it lives, a large one has its room.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) bytes: Vec<u8>,
-    turn: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Intake {
-    /// Reads the body, chunked or not. 413 when it is too large, 503 when too many large ones are
-    /// being worked on, 400 when it breaks off.
-    pub(super) async fn take(&self, mut body: Body) -> Result<Taken, Response> {
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > MAX_BODY {
-            drain(body).await;
-            return Err(too_large());
-        }
-        let mut taken = Taken { bytes: Vec::with_capacity(announced.min(LARGE)), turn: None };
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| refusal(StatusCode::BAD_REQUEST, "the request body broke off"))?;
-            let Ok(data) = frame.into_data() else { continue };
-            let length = taken.bytes.len().saturating_add(data.len());
-            if length > MAX_BODY {
-                drop(taken);
-                drain(body).await;
-                return Err(too_large());
-            }
-            if length > LARGE && taken.turn.is_none() {
-                taken.turn = Some(self.turn().await?);
-            }
-            taken.bytes.extend_from_slice(&data);
-        }
-        Ok(taken)
+    /// `limit` is the largest body that is taken, in bytes.
+    pub fn new(limit: usize) -> Self {
+        let room = Arc::new(Semaphore::new(limit.div_ceil(MIB).min(Semaphore::MAX_PERMITS)));
+        Self { limit, room, growing: Arc::default() }
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, Response> {
-        let turn = Arc::clone(&self.large).acquire_owned();
-        match tokio::time::timeout(TURN, turn).await {
-            Ok(Ok(permit)) => Ok(permit),
+    /// Reads the body, chunked or not. 413 when it is too large, 503 when there is no room for it,
+    /// 400 when it breaks off.
+    pub(super) async fn take(&self, mut body: Body) -> Result<Taken, Response> {
+        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > self.limit {
+            return Err(self.too_large(body).await);
+        }
+        let mut growth = Growth::of(self);
+        growth.reach(announced).await?;
+        let mut bytes = Vec::with_capacity(announced);
+        while let Some(data) = next(&mut body, growth.is_large()).await? {
+            let length = bytes.len().saturating_add(data.len());
+            if length > self.limit {
+                drop((bytes, growth));
+                return Err(self.too_large(body).await);
+            }
+            growth.reach(length).await?;
+            if length > bytes.capacity() {
+                // Not doubled: that would take the room of the whole again.
+                bytes.reserve_exact(data.len().max(LARGE));
+            }
+            bytes.extend_from_slice(&data);
+        }
+        Ok(Taken { bytes, room: growth.room })
+    }
+
+    async fn too_large(&self, body: Body) -> Response {
+        drain(body, self.limit).await;
+        let why = format!(
+            "the request body is larger than {} MiB: with fewer events in a batch (maxEventBatchSize in host.json) it would fit",
+            self.limit / MIB
+        );
+        refusal(StatusCode::PAYLOAD_TOO_LARGE, &why)
+    }
+}
+
+/// The room of one body, from the first byte above [`LARGE`] on.
+struct Growth<'a> {
+    intake: &'a Intake,
+    alone: Option<OwnedMutexGuard<()>>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl<'a> Growth<'a> {
+    fn of(intake: &'a Intake) -> Self {
+        Self { intake, alone: None, room: None }
+    }
+
+    fn is_large(&self) -> bool {
+        self.room.is_some()
+    }
+
+    /// Room for a body of this length.
+    async fn reach(&mut self, length: usize) -> Result<(), Response> {
+        let has = self.room.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let missing = if length > LARGE { length.div_ceil(MIB).saturating_sub(has) } else { 0 };
+        if missing == 0 {
+            return Ok(());
+        }
+        match tokio::time::timeout(TURN, self.more(missing)).await {
+            Ok(Some(())) => Ok(()),
             _ => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "too many large batches at once")),
+        }
+    }
+
+    async fn more(&mut self, mebibytes: usize) -> Option<()> {
+        if self.alone.is_none() {
+            self.alone = Some(Arc::clone(&self.intake.growing).lock_owned().await);
+        }
+        let more =
+            Arc::clone(&self.intake.room).acquire_many_owned(u32::try_from(mebibytes).ok()?).await.ok()?;
+        match &mut self.room {
+            Some(room) => room.merge(more),
+            none => *none = Some(more),
+        }
+        Some(())
+    }
+}
+
+/// The next bytes; a large body that does not come on must not keep others waiting.
+async fn next(body: &mut Body, large: bool) -> Result<Option<Bytes>, Response> {
+    loop {
+        let frame =
+            if large { tokio::time::timeout(TURN, body.frame()).await } else { Ok(body.frame().await) };
+        match frame {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => {
+                return Err(refusal(StatusCode::BAD_REQUEST, "the request body broke off"));
+            }
         }
     }
 }
@@ -91,20 +169,15 @@ impl Taken {
 
     /// The bytes, and what to keep for as long as what was made of them lives.
     pub(super) fn split(self) -> (Vec<u8>, Option<OwnedSemaphorePermit>) {
-        (self.bytes, self.turn)
+        (self.bytes, self.room)
     }
 }
 
-fn too_large() -> Response {
-    let why = format!("the request body is larger than {} MiB", MAX_BODY >> 20);
-    refusal(StatusCode::PAYLOAD_TOO_LARGE, &why)
-}
-
-async fn drain(mut body: Body) {
+async fn drain(mut body: Body, limit: usize) {
     let rest = async {
-        let mut left = MAX_BODY;
+        let mut left = limit;
         while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
             if left == 0 {
                 return;
             }

@@ -4,12 +4,10 @@
 //! `binary`, the only lossless pair; the others arrive when somebody edits them, or calls the admin
 //! endpoint, and must not be a reason to lose an event.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::event_body::EventBody;
 use super::{BadInvocation, EventBatch, EventRecord, Invocation, nested};
 use crate::model::Object;
 
@@ -37,40 +35,28 @@ fn partition_context(metadata: &mut Object) -> Object {
     if first.is_empty() { nested::take_object(metadata, "TriggerPartitionContext") } else { first }
 }
 
-fn bodies(trigger: Value) -> Vec<Bytes> {
+fn bodies(trigger: Value) -> Vec<EventBody> {
     match trigger {
-        Value::String(text) => match serde_json::from_str(&text) {
-            Ok(Value::Array(elements)) => elements.into_iter().map(body).collect(),
-            Ok(Value::String(inner)) => vec![text_body(inner)],
-            // Base64 of one event, which may look like a JSON number or word, or text as it is.
-            _ => vec![text_body(text)],
-        },
-        Value::Array(elements) => elements.into_iter().map(body).collect(),
-        value => vec![body(value)],
+        Value::String(text) => nested_bodies(&text),
+        Value::Array(elements) => elements.into_iter().map(EventBody::of).collect(),
+        value => vec![EventBody::of(value)],
     }
 }
 
-fn body(element: Value) -> Bytes {
-    match element {
-        Value::String(text) => text_body(text),
-        value => value.to_string().into(),
+fn nested_bodies(text: &str) -> Vec<EventBody> {
+    // Element by element: a batch may be large, and must not be in memory once more as values.
+    if let Ok(bodies) = serde_json::from_str(text) {
+        return bodies;
     }
-}
-
-/// Base64 or the body's own text. JSON objects and arrays begin with a character that base64 does
-/// not have; what is neither JSON nor base64 stays as it is.
-fn text_body(text: String) -> Bytes {
-    if text.trim_start().starts_with(['{', '[']) {
-        return text.into();
-    }
-    match STANDARD.decode(&text) {
-        Ok(bytes) => bytes.into(),
-        Err(_) => text.into(),
+    match serde_json::from_str(text) {
+        Ok(Value::String(inner)) => vec![EventBody::of_text(&inner)],
+        // Base64 of one event, which may look like a JSON number or word, or text as it is.
+        _ => vec![EventBody::of_text(text)],
     }
 }
 
 /// Metadata arrays are parallel to the bodies; one that is missing or short leaves gaps.
-fn records(bodies: Vec<Bytes>, mut metadata: Object) -> Vec<EventRecord> {
+fn records(bodies: Vec<EventBody>, mut metadata: Object) -> Vec<EventRecord> {
     let mut take = |key| nested::take_array(&mut metadata, key).into_iter();
     let mut properties = take("PropertiesArray");
     let mut system = take("SystemPropertiesArray");
@@ -79,7 +65,7 @@ fn records(bodies: Vec<Bytes>, mut metadata: Object) -> Vec<EventRecord> {
     let mut alone = if bodies.len() == 1 { Alone::take(&mut metadata) } else { Alone::default() };
     bodies
         .into_iter()
-        .map(|body| {
+        .map(|EventBody(body)| {
             let alone = std::mem::take(&mut alone);
             let system = properties_or(system.next(), alone.system);
             EventRecord {

@@ -9,7 +9,9 @@ use super::{BadInvocation, Invocation, nested};
 pub struct HttpCall {
     /// Method, upper case; `GET` when the host does not say.
     pub method: String,
-    /// Query parameters, decoded.
+    /// The caller's own URL, its query as it was written.
+    pub url: String,
+    /// Query parameters, decoded; the values of one given twice are joined by a comma.
     pub query: Map<String, Value>,
     /// Route parameters, decoded.
     pub params: Map<String, Value>,
@@ -25,6 +27,7 @@ impl TryFrom<Invocation> for HttpCall {
         let method = nested::text(&call, "Method").to_ascii_uppercase();
         Ok(Self {
             method: if method.is_empty() { "GET".to_owned() } else { method },
+            url: nested::text(&call, "Url"),
             query: nested::take_object(&mut call, "Query"),
             params: nested::take_object(&mut call, "Params"),
             headers: nested::take_object(&mut call, "Headers"),
@@ -81,6 +84,7 @@ mod tests {
         assert_eq!(call.method, "POST");
         assert_eq!(call.params.get("id"), Some(&json!("dev1")));
         assert_eq!(call.query.get("mode"), Some(&json!("full")));
+        assert!(call.url.ends_with("?mode=full"), "{}", call.url);
         assert_eq!(call.header("accept"), Some("*/*"));
         assert_eq!(call.header("if-none-match"), None);
     }

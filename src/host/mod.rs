@@ -5,6 +5,7 @@
 
 mod body;
 mod endpoint;
+mod event_body;
 mod event_hub;
 mod http_trigger;
 mod invocation;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 
 use crate::model::Object;
 
-pub use body::{Intake, MAX_BODY};
+pub use body::{Intake, largest_batch};
 pub use endpoint::{Endpoint, event_hub_function, http_function, not_a_function};
 pub use http_trigger::{HttpCall, HttpOutput};
 pub use invocation::{BadInvocation, Invocation};

@@ -17,6 +17,9 @@ use crate::iothub::{Deadline, HubError};
 
 /// Between looks at the record.
 const POLL: Duration = Duration::from_millis(500);
+
+/// How often is said how long it still takes.
+const COUNTDOWN: Duration = Duration::from_secs(5);
 /// How long beyond the lease the second step is tried while storage gives no answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// For a hub to prove that it is there.
@@ -185,7 +188,13 @@ async fn finish_when_ripe(
     let left = watch.as_ref().map(|watch| watch.left(BootTime::now())).unwrap_or_default();
     say(&format!("epoch {epoch}: waiting {} s for every right to write to run out", left.as_secs() + 1));
     let give_up = Instant::now() + left + PATIENCE;
+    let mut said = left;
     loop {
+        let left = watch.as_ref().map(|watch| watch.left(BootTime::now())).unwrap_or_default();
+        if said.saturating_sub(left) >= COUNTDOWN && !left.is_zero() {
+            say(&format!("epoch {epoch}: {} s to go", left.as_secs() + 1));
+            said = left;
+        }
         let answer = match &watch {
             Some(ripe) if ripe.may_finish(BootTime::now()) => {
                 let done = finish(&begun.record, begun.written, authorship(&request.by, &request.reason))?;

@@ -1,8 +1,10 @@
 //! The command line, for the one who is on call.
 
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::world::azurite::connection_string_for;
+use crate::world::processes::program;
 use crate::world::{Options, World, storage};
 
 async fn quiet_world() -> World {
@@ -213,4 +215,79 @@ async fn status_shows_how_far_a_rejoining_is_and_the_dry_run_what_its_end_would_
     storage.end_rejoining().await;
     assert_eq!(world.app_json(&["status", "--json"]).await["rejoining"], Value::Null);
     assert!(world.app(&["rejoin", "--dry-run"]).await.stdout.contains("in sync: nothing to end"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_stand_in_columns_with_ids_as_people_write_them_and_their_count_on_stdout() {
+    let world = World::start().await;
+    for device in ["a", "edge#1"] {
+        world.primary.create(device).await;
+    }
+    world.settle().await;
+    let refusal = json!({"method": "PATCH", "pathContains": "/twins/", "status": 400, "times": 1000});
+    world.secondary.fault(refusal).await;
+    for device in ["a", "edge#1"] {
+        world.primary.patch_twin(device, json!({"tags": {"n": 1}})).await;
+    }
+    world.append("devicetwin", 0, b"nonsense", json!({})).await;
+    world.settle().await;
+    let pending = world.app(&["pending", "list"]).await;
+    let lines: Vec<&str> = pending.stdout.lines().collect();
+    assert!(lines.len() == 3 && lines[2] == "2 pending" && pending.stderr.is_empty(), "{pending:?}");
+    assert!(lines[0].starts_with("a       rejected  for ") && lines[1].starts_with("edge#1  rejected  for "));
+    assert_eq!(world.app(&["pending", "show", "edge#1"]).await.code, 0);
+    let letters = world.app(&["dead-letters", "list"]).await;
+    assert!(letters.stdout.ends_with("\n1 dead letter\n") && letters.stderr.is_empty(), "{letters:?}");
+    let losses = world.app(&["losses", "list"]).await;
+    assert!(losses.stdout == "0 loss reports\n" && losses.stderr.is_empty(), "{losses:?}");
+    world.secondary.clear_faults().await;
+    assert_eq!(world.app(&["pending", "retry"]).await.stdout, "2 tried: 2 in order now, 0 still pending\n");
+    assert_eq!(world.app(&["pending", "retry"]).await.stdout, "nothing is pending\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_suggests_is_accepted_and_a_promotion_counts_down() {
+    let world = World::with(Options {
+        environment: vec![("HADR_LEASE_SECONDS", "12".to_owned())],
+        host: false,
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let refused = world.app(&["init", "--active", "secondary"]).await;
+    let suggested = "promote --to secondary --reason";
+    assert!(refused.code == 1 && refused.stderr.contains(suggested), "{refused:?}");
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "…", "--force"]).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    assert!(promoted.stderr.lines().any(|line| line.ends_with(" s to go")), "{promoted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_of_a_command_may_be_in_a_file_and_where_they_are_not_it_says_where_they_could_be() {
+    let world = quiet_world().await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let app = world.folder.join("app");
+    std::fs::create_dir_all(&app).unwrap();
+    let run = async |arguments: &[&str]| {
+        let mut command = Command::new(program("iot-hadr"));
+        command.args(arguments).env_clear().env("SSL_CERT_FILE", world.variable("SSL_CERT_FILE"));
+        let output = command.current_dir(&app).kill_on_drop(true).output().await.unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = run(&["status"]).await;
+    assert_eq!(code, Some(64), "{said}");
+    for word in ["iothub1: is not set", "--env-file", "local.settings.json"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let lines: String = world.environment.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    std::fs::write(app.join("settings.env"), lines).unwrap();
+    let (code, said) = run(&["check", "--env-file", "settings.env"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    let values: serde_json::Map<String, Value> =
+        world.environment.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let local = json!({"IsEncrypted": false, "Values": values}).to_string();
+    std::fs::write(app.join("local.settings.json"), local).unwrap();
+    std::fs::write(app.join("host.json"), "{}").unwrap();
+    let (code, said) = run(&["check"]).await;
+    assert!(code == Some(0) && said.contains("local.settings.json"), "{code:?} {said}");
 }

@@ -1,10 +1,12 @@
 //! The process that the Functions host starts.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::world::handler::free_port;
+use crate::world::handler::{LATER, batch, free_port, twin_event, with_a_device};
 use crate::world::processes::{Process, program, root};
 use crate::world::{Options, World};
 
@@ -34,24 +36,83 @@ async fn every_form_of_invocation_is_answered_with_a_json_object() {
     assert!(seen >= 7, "only {seen} payloads");
 }
 
+/// The largest batch that host.json allows, of the largest events that a hub routes (256 KB with their properties).
+fn largest_batch(device: &str) -> Vec<Value> {
+    let host: Value = serde_json::from_slice(&std::fs::read(root().join("host.json")).unwrap()).unwrap();
+    let events = host["extensions"]["eventHubs"]["maxEventBatchSize"].as_u64().unwrap();
+    let event = |n: u64| {
+        // Quotes are what JSON in JSON makes most of.
+        let body = json!({"version": n, "tags": {"pad": "\"".repeat(100_000), "n": "x".repeat(47_000)}});
+        let mut event = twin_event("primary", device, &body, LATER, i64::try_from(n).unwrap());
+        event["properties"]["pad"] = "\"p\"".repeat(2_000).into();
+        event
+    };
+    (1..=events).map(event).collect()
+}
+
+/// The most memory that a process has had, in MiB.
+fn peak_memory(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn more_than_64_mebibytes_are_refused_and_less_are_read() {
-    let world = quiet_world().await;
+async fn the_largest_batch_that_host_json_allows_is_taken_in_bounded_memory() {
+    let world = with_a_device("large", Vec::new()).await;
+    let handler = world.handler("largest").await;
+    let events = largest_batch("large");
+    let body = batch("devicetwin", 0, &events).to_string();
+    assert!(body.len() > 64 << 20, "{} bytes: host.json allows less than it did", body.len());
+    let before = peak_memory(handler.process.id());
+    let send = async |body: String| {
+        let request = world.http.post(format!("{}/twin-sync", handler.url)).body(body);
+        let response = request.header("content-type", "application/json").send().await.unwrap();
+        (response.status(), response.text().await.unwrap())
+    };
+    // Two partitions at once.
+    for (status, said) in <[_; 2]>::from(tokio::join!(send(body.clone()), send(body))) {
+        assert_eq!(status, StatusCode::OK, "{said}");
+    }
+    world.assert_hubs_equal().await;
+    let grown = peak_memory(handler.process.id()) - before;
+    // What is made of a batch takes more than the batch; two of them do not take it at the same time.
+    assert!(grown < 300, "{grown} MiB for bodies of at most 100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_batch_comes_through_the_host() {
+    let world = World::start().await;
+    world.primary.create("large").await;
+    world.settle().await;
+    world.host_post("/pause").await;
+    for event in largest_batch("large") {
+        let body = BASE64_STANDARD.decode(event["body"].as_str().unwrap()).unwrap();
+        world.append("devicetwin", 0, &body, event["properties"].clone()).await;
+    }
+    world.host_post("/resume").await;
+    world.settle().await;
+    let positions = world.get_json(&format!("{}/positions", world.host_control)).await;
+    assert_eq!(positions["twin-sync"]["0"]["lastFailure"], Value::Null, "{positions}");
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_the_largest_batch_is_refused_in_words_that_help() {
+    let small = vec![("AzureFunctionsJobHost__extensions__eventHubs__maxEventBatchSize", "1".to_owned())];
+    let world = World::with(Options { host: false, environment: small, ..Options::default() }).await;
     let handler = world.handler("large").await;
     let send = |size: usize| {
         let body = reqwest::Body::from(vec![b' '; size]);
-        world
-            .http
-            .post(format!("{}/twin-sync", handler.url))
-            .header("content-type", "application/json")
-            .body(body)
-            .send()
+        let request = world.http.post(format!("{}/twin-sync", handler.url));
+        request.header("content-type", "application/json").body(body).send()
     };
     let response = send(65 * 1024 * 1024).await.unwrap();
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert!(response.json::<Value>().await.unwrap().is_object());
+    let refusal = response.json::<Value>().await.unwrap();
+    assert!(refusal["error"].as_str().unwrap().contains("maxEventBatchSize"), "{refusal}");
     let response = send(60 * 1024 * 1024).await.unwrap();
-    assert_ne!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST, "read, and no invocation");
     let (status, _) = handler.invoke("no-such-function", &json!({})).await;
     assert_eq!(status, 404);
 }

@@ -13,7 +13,8 @@
 //! | acknowledged before it was done; one bad event or device stopping the others; errors of the source ending the process | `failures`, `edges`, `handler` |
 //! | real devices kicked off by the copy of their own reported properties | `reported` |
 //! | two active hubs, stale writers, half promotions, a lost record | `promotion`, `schedules` |
-//! | a router without an answer | `router` |
+//! | a router without an answer, or one that a device cannot find | `router`, `door` |
+//! | settings that only the host reads, wrong in silence; batches that the host may send and the handler refuses | `host_settings`, `handler` |
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod accepted;
@@ -21,6 +22,7 @@ mod backlog;
 mod circles;
 mod cli;
 mod deletes;
+mod door;
 mod drift;
 mod duties;
 mod edges;
@@ -29,6 +31,7 @@ mod failures;
 mod floors;
 mod frozen;
 mod handler;
+mod host_settings;
 mod hub_names;
 mod kill;
 mod lives;

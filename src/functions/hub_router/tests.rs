@@ -100,6 +100,10 @@ fn every_id_that_the_service_allows_is_answered() {
         "/api/hub-router?deviceId=a%23b%3Fc%25",
         "/api/hub-router?DeviceID=a+b",
         "/v2/hub-router/hub-router",
+        "/api/Hub-Router/dev-1",
+        "/api/hub-router/dev-1/",
+        "/api/hub-router//dev-1",
+        "/hub-router/hub-router/dev-1",
     ] {
         assert_eq!(ask(&answers, uri, &[]).status(), 200, "{uri}");
     }
@@ -117,6 +121,9 @@ async fn a_bad_id_is_a_400_with_a_reason() {
         "/hub-router/%C3%A5",
         "/hub-router/%FF",
         "/hub-router/fine?deviceId=a%2Fb",
+        "/hub-router/a?deviceId=b",
+        "/hub-router?deviceId=a&deviceId=b",
+        "/hub-router?deviceId=dev%201",
         &long,
     ] {
         let response = ask(&answers, uri, &[]);

@@ -4,7 +4,6 @@ use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::percent_decode_str;
 
 use super::output::{self, failure};
 use super::path;
@@ -111,13 +110,9 @@ fn body(incoming: &Incoming) -> Option<String> {
     })
 }
 
+/// One value for each name: those of a name that is there again are joined by a comma.
 fn query(incoming: &Incoming) -> Vec<(String, String)> {
-    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-    let pairs = incoming.parts.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-    pairs
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(name, value)| (decode(name), decode(value)))
-        .collect()
+    path::joined(path::parameters(&incoming.parts.uri))
 }
 
 /// Names as the host writes them: each word with a capital.

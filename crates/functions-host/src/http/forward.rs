@@ -1,7 +1,7 @@
-//! Forwarding: the request goes to the handler as it came, with the path rebuilt.
+//! Forwarding: the request goes to the handler as it came, with path and query rebuilt.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Method, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
@@ -47,13 +47,18 @@ async fn exchange(
     decoded_path: &str,
 ) -> Result<Response, Failure> {
     let Incoming { parts, body } = incoming;
-    let target = format!("{}{}", path::forwarded(decoded_path), path::query(&parts.uri));
+    let asked_for_the_head = parts.method == Method::HEAD;
+    let target = format!("{}{}", path::forwarded(decoded_path), path::rebuilt_query(&parts.uri));
     let mut request = runner.caller.request(parts.method, &target, id).headers(passed_on(&parts.headers));
     if !body.is_empty() {
         request = request.body(body);
     }
     let reply = runner.caller.send(request).await?;
-    let (status, headers) = (reply.status(), passed_on(reply.headers()));
+    let (status, mut headers) = (reply.status(), passed_on(reply.headers()));
+    if let Some(length) = reply.headers().get(header::CONTENT_LENGTH).filter(|_| asked_for_the_head) {
+        // Of the body that a GET would have had (inferred).
+        headers.insert(header::CONTENT_LENGTH, length.clone());
+    }
     let body = reply.bytes().await.map_err(|error| Failure::Connection(error.to_string()))?;
     let mut response = (status, Body::from(body)).into_response();
     response.headers_mut().extend(headers);

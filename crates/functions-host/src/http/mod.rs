@@ -34,6 +34,10 @@ async fn answer(State(site): State<Arc<Site>>, request: Request) -> Response {
         Err(status) => return status.into_response(),
     };
     let path = path::decoded(incoming.parts.uri.path());
+    if path.contains('\0') {
+        // An empty answer of the web server's (observed).
+        return StatusCode::BAD_REQUEST.into_response();
+    }
     if let Some(rest) = path.strip_prefix("/admin/") {
         return admin::answer(&site, rest, &incoming).await;
     }

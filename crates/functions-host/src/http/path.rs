@@ -9,6 +9,21 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 const ESCAPED: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
 
+/// What .NET's `UrlEncoder` escapes, beside everything that is not ASCII.
+const ESCAPED_IN_QUERY: &AsciiSet = &ESCAPED
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'\'')
+    .add(b'+')
+    .add(b'/')
+    .add(b':')
+    .add(b'=')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']');
+
 /// The path as the web server hands it to the host: decoded once, except for `%2F`; dot segments are resolved.
 pub(super) fn decoded(raw: &str) -> String {
     let pieces = split_keeping(raw, &["%2F", "%2f"]);
@@ -88,14 +103,63 @@ pub(super) fn display_url(parts: &Parts, decoded_path: &str) -> String {
     format!("http://{host}{decoded_path}{}", query(&parts.uri))
 }
 
+/// The query as the host builds it anew from what it has parsed: a `+` is a space, a name that is there again (in any case)
+/// adds its value behind a comma. Observed; which characters are escaped is .NET's `UrlEncoder` (read).
+pub(super) fn rebuilt_query(uri: &Uri) -> String {
+    let values = joined(parameters(uri));
+    let escape = |text: &str| utf8_percent_encode(text, ESCAPED_IN_QUERY).to_string();
+    let pairs: Vec<_> =
+        values.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}
+
+/// Each name once, compared without case, its values behind each other with commas.
+pub(super) fn joined(parameters: impl Iterator<Item = (String, String)>) -> Vec<(String, String)> {
+    let mut values: Vec<(String, String)> = Vec::new();
+    for (name, value) in parameters {
+        match values.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            Some((_, known)) => *known = format!("{known},{value}"),
+            None => values.push((name, value)),
+        }
+    }
+    values
+}
+
+/// The parameters of the query, decoded, as often as they are given.
+pub(super) fn parameters(uri: &Uri) -> impl Iterator<Item = (String, String)> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let pairs = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(move |(name, value)| (decode(name), decode(value)))
+}
+
 /// `?query`, or nothing.
-pub(super) fn query(uri: &Uri) -> String {
+fn query(uri: &Uri) -> String {
     uri.query().filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default()
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_query_is_parsed_and_built_anew() {
+        let cases = [
+            ("/x", ""),
+            ("/x?", ""),
+            ("/x?deviceId=dev%231", "?deviceId=dev%231"),
+            ("/x?deviceId=dev+1", "?deviceId=dev%201"),
+            ("/x?deviceId=dev%2B1", "?deviceId=dev%2B1"),
+            ("/x?deviceId=a&code=1&DeviceId=b", "?deviceId=a,b&code=1"),
+            ("/x?deviceId", "?deviceId="),
+            ("/x?deviceId=a%2Cb@c", "?deviceId=a,b@c"),
+        ];
+        for (asked, sent) in cases {
+            assert_eq!(rebuilt_query(&asked.parse().unwrap()), sent, "{asked}");
+        }
+    }
 
     #[test]
     fn the_path_is_rebuilt_from_the_unescaped_display_url() {

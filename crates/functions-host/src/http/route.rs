@@ -24,9 +24,15 @@ impl Route {
         Self { segments: prefix.chain(own).collect() }
     }
 
-    /// Whether a decoded path fits, and what its parameters are.
+    /// Whether a decoded path fits, and what its parameters are. One slash at the end is forgiven, an empty segment is not
+    /// (observed).
     pub(super) fn matches(&self, path: &str) -> Option<Values> {
-        let mut given = path.split('/').filter(|text| !text.is_empty());
+        let inner = path.strip_prefix('/').unwrap_or(path);
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if path != "/" && inner.split('/').any(str::is_empty) {
+            return None;
+        }
+        let mut given = inner.split('/').filter(|text| !text.is_empty());
         let mut values = Values::new();
         for segment in &self.segments {
             match segment {
@@ -80,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_path_fits_its_template() {
-        let cases: [Case; 10] = [
+        let cases: [Case; 14] = [
             ("hub-router/{*deviceId}", "/api/hub-router", Some(&[])),
             ("hub-router/{*deviceId}", "/api/hub-router/a", Some(&[("deviceId", "a")])),
             ("hub-router/{*deviceId}", "/api/Hub-Router/a/b", Some(&[("deviceId", "a/b")])),
@@ -91,6 +97,10 @@ mod tests {
             ("devices/{id}", "/api/devices/x/y", None),
             ("devices", "/devices", None),
             ("devices", "/api/devices/", Some(&[])),
+            ("hub-router/{*deviceId}", "/api/hub-router/a/", Some(&[("deviceId", "a")])),
+            ("hub-router/{*deviceId}", "/api/hub-router//a", None),
+            ("hub-router/{*deviceId}", "/api/hub-router/a//", None),
+            ("hub-router/{*deviceId}", "//api/hub-router/a", None),
         ];
         for (template, path, expected) in cases {
             let expected = expected.map(|pairs| {

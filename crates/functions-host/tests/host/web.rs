@@ -71,6 +71,43 @@ async fn ids_with_reserved_characters_arrive_as_the_real_host_sends_them() {
 }
 
 #[tokio::test]
+async fn the_query_arrives_as_the_real_host_builds_it_anew() {
+    let mut world = World::start(Setup::default()).await;
+    for (asked, sent) in [
+        ("deviceId=dev+1", "deviceId=dev%201"),
+        ("deviceId=a&deviceId=b", "deviceId=a,b"),
+        ("deviceId=dev%231", "deviceId=dev%231"),
+    ] {
+        let request = world.client.get(format!("{}/api/hub-router?{asked}", world.http));
+        let (seen, _) = exchange(&mut world, request, "").await;
+        assert_eq!(seen.target, format!("/api/hub-router?{sent}"), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_matches_in_any_case_with_one_slash_at_its_end_and_is_forwarded_as_it_was_typed() {
+    let mut world = World::start(Setup::default()).await;
+    for path in ["/API/Hub-Router/dev-1", "/api/hub-router/dev-1/"] {
+        let request = world.client.get(format!("{}{path}", world.http));
+        assert_eq!(exchange(&mut world, request, "").await.0.target, path);
+    }
+    for (path, status) in [("/api/hub-router//dev-1", 404), ("/api/hub-router/a%00", 400)] {
+        let response = world.client.get(format!("{}{path}", world.http)).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{path}");
+        assert_eq!(response.text().await.unwrap(), "", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_forwarded_and_answered_without_a_body() {
+    let mut world = World::start(Setup::default()).await;
+    let request = world.client.head(format!("{}/api/hub-router/dev-1", world.http));
+    let (seen, response) = exchange(&mut world, request, "seven!!").await;
+    assert_eq!((seen.method.as_str(), response.status().as_u16()), ("HEAD", 200));
+    assert_eq!(response.text().await.unwrap(), "");
+}
+
+#[tokio::test]
 async fn a_chunked_body_is_dropped() {
     let mut world = World::start(Setup::default()).await;
     let address = world.http.trim_start_matches("http://").to_owned();
