@@ -12,6 +12,7 @@ use super::output::{age, complain, exit, is_terminal, show, show_json, storage_f
 use super::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
+use crate::replication::{UnknownHub, unknown_hubs};
 use crate::routing::{
     self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored,
     margin,
@@ -36,6 +37,8 @@ struct Status {
     duties: Vec<DutyHolder>,
     /// Which setting is about another hub than the record.
     other_hubs: Option<String>,
+    /// Hubs that events name, and that are neither of the two.
+    unknown_hubs: Vec<UnknownHub>,
 }
 
 pub(super) async fn run(context: &Context, json: bool) -> u8 {
@@ -55,13 +58,14 @@ pub(super) async fn run(context: &Context, json: bool) -> u8 {
 }
 
 async fn look(context: &Context) -> Result<Status, RecordError> {
-    let (record, primary, secondary, pending, unreadable, dead_letters, partitions, duties) = tokio::join!(
+    let (record, primary, secondary, pending, unreadable, dead_letters, unknown, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         hub(context, HubRole::Primary),
         hub(context, HubRole::Secondary),
         pending(context),
         count(context, UNREADABLE),
         count(context, "dead-letters/"),
+        unknown(context),
         progress(context),
         duties(context),
     );
@@ -81,6 +85,7 @@ async fn look(context: &Context) -> Result<Status, RecordError> {
         partitions: partitions?,
         duties: duties?,
         other_hubs,
+        unknown_hubs: unknown?,
     })
 }
 
@@ -95,6 +100,11 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
 
 async fn pending(context: &Context) -> Result<usize, RecordError> {
     Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED).await)?)
+}
+
+async fn unknown(context: &Context) -> Result<Vec<UnknownHub>, RecordError> {
+    let (config, store) = (&context.config, &context.clients.store);
+    Ok(or_nothing(unknown_hubs(store, &config.primary, &config.secondary, Timestamp::now()).await)?)
 }
 
 async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
@@ -121,6 +131,7 @@ fn document(status: &Status) -> Value {
         "partitions": status.partitions,
         "duties": status.duties,
         "otherHubs": status.other_hubs,
+        "unknownHubs": status.unknown_hubs,
     })
 }
 
@@ -141,6 +152,7 @@ fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
     let mut lines = record_lines(status.record.as_ref(), now);
     lines.extend(status.rejoining.iter().flat_map(|progress| progress.lines(now, bars)));
     lines.extend(status.other_hubs.iter().map(|why| format!("WRONG         {why}")));
+    lines.extend(status.unknown_hubs.iter().map(|hub| unknown_hub_line(hub, now)));
     lines.extend(status.hubs.iter().map(|(role, host, answer)| match answer {
         Ok(counts) => {
             format!("{role:<14}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
@@ -210,6 +222,10 @@ fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
         false => String::new(),
     };
     format!("{name:<14}{holder}, for {}{silence}", age(duty.since, now))
+}
+
+fn unknown_hub_line(hub: &UnknownHub, now: Timestamp) -> String {
+    format!("{:<14}{} (last heard of {} ago)", "WRONG", hub.in_words(), age(hub.last_heard, now))
 }
 
 fn unreadable_line(count: usize) -> Option<String> {

@@ -1,13 +1,14 @@
 //! From a batch of records to hints and dead letters.
 
 use super::batch::Placed;
-use super::dead_letter::DeadLetter;
+use super::dead_letter::{DeadLetter, ORIGIN_UNKNOWN};
 use super::origin;
+use super::unknown_hubs::shown;
 use jiff::Timestamp;
 
 use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
-use crate::iothub::notification;
+use crate::iothub::notification::{self, Hint};
 use crate::pending::Position;
 use crate::routing::Marker;
 
@@ -22,6 +23,8 @@ pub(crate) struct Intake {
     pub(crate) ignored: usize,
     /// Marks on the app's own identities: which hub, and what was marked.
     pub(crate) markers: Vec<Marker>,
+    /// The names of hubs that are neither of the two, as they may be shown; `None` where events name no hub.
+    pub(crate) unknown_hubs: Vec<Option<String>>,
 }
 
 /// Reads every record of a batch; a bad one harms only itself.
@@ -57,24 +60,33 @@ impl Intake {
             match element {
                 Err(why) => bad.push(why.0),
                 Ok(None) => self.ignored += 1,
-                Ok(Some(hint)) if hint.identity.device.is_probe() => {
-                    self.ignored += 1;
-                    let hub = origin::whose(hint.hub.as_deref(), primary, secondary);
-                    self.markers.extend(hub.and_then(|hub| Marker::read(hub, &hint.writes)));
-                }
                 Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
+                    None => bad.extend(self.of_an_unknown_hub(&hint)),
+                    Some(hub) if hint.identity.device.is_probe() => {
+                        self.ignored += 1;
+                        self.markers.extend(Marker::read(hub, &hint.writes));
+                    }
                     Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
-                    None => bad.push(origin_unknown(hint.hub.as_deref())),
                 },
             }
         }
         (!bad.is_empty()).then(|| bad.join("; "))
     }
-}
 
-fn origin_unknown(hub: Option<&str>) -> String {
-    match hub {
-        Some(hub) => format!("OriginUnknown: it is of hub {hub:?}, which is neither of the two configured"),
-        None => "OriginUnknown: it does not say of which hub it is".to_owned(),
+    /// Why such an event is kept; one about a probe is nothing to keep.
+    fn of_an_unknown_hub(&mut self, hint: &Hint) -> Option<String> {
+        let name = hint.hub.as_deref().map(shown);
+        let why = match &name {
+            Some(name) => format!("it is of hub {name:?}, which is neither of the two configured"),
+            None => "it does not say of which hub it is".to_owned(),
+        };
+        if !self.unknown_hubs.contains(&name) {
+            self.unknown_hubs.push(name);
+        }
+        if hint.identity.device.is_probe() {
+            self.ignored += 1;
+            return None;
+        }
+        Some(format!("{ORIGIN_UNKNOWN}{why}"))
     }
 }
