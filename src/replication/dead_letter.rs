@@ -14,9 +14,6 @@ use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "dead-letters/";
 
-/// What the reason of a letter begins with when its hub is not known.
-pub(super) const ORIGIN_UNKNOWN: &str = "OriginUnknown: ";
-
 /// An event that led nowhere, without the keys that stood in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -62,11 +59,6 @@ impl DeadLetter {
             properties: redacted_members(&record.properties),
             system_properties: redacted_members(&record.system),
         }
-    }
-
-    /// Whether all that is wrong with it is whose it is.
-    pub(super) fn is_of_an_unknown_hub(&self) -> bool {
-        self.reason.split("; ").all(|reason| reason.starts_with(ORIGIN_UNKNOWN))
     }
 }
 

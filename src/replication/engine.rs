@@ -7,9 +7,9 @@ use futures::stream::FuturesUnordered;
 use jiff::Timestamp;
 
 use super::batch::{DeviceWork, group};
-use super::dead_letter::{DeadLetter, DeadLetterStore};
+use super::dead_letter::DeadLetterStore;
 use super::in_sync::InSync;
-use super::intake::{Intake, intake};
+use super::intake::{Dead, Intake, intake};
 use super::outcome::{Ended, Ending, Tally};
 use super::rejoining::Rejoining;
 use super::unknown_hubs::UnknownHubs;
@@ -97,10 +97,10 @@ impl Engine {
     }
 
     /// Of events of a hub that is not known, the name is said once, and not each of them.
-    async fn keep(&self, dead: &[DeadLetter]) -> Result<(), String> {
-        for letter in dead {
+    async fn keep(&self, dead: &[Dead]) -> Result<(), String> {
+        for Dead { letter, is_of_an_unknown_hub } in dead {
             let is_new = self.dead_letters.keep(letter).await.map_err(StorageError::in_words)?;
-            if is_new && !letter.is_of_an_unknown_hub() {
+            if is_new && !is_of_an_unknown_hub {
                 tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
             }
         }

@@ -1,9 +1,10 @@
 //! From a batch of records to hints and dead letters.
 
 use super::batch::Placed;
-use super::dead_letter::{DeadLetter, ORIGIN_UNKNOWN};
+use super::dead_letter::DeadLetter;
 use super::origin;
 use super::unknown_hubs::shown;
+
 use jiff::Timestamp;
 
 use crate::host::{EventBatch, EventRecord};
@@ -17,8 +18,8 @@ use crate::routing::Marker;
 pub(crate) struct Intake {
     /// About identities, in order.
     pub(crate) hints: Vec<Placed>,
-    /// What can never be understood, one letter per event.
-    pub(crate) dead: Vec<DeadLetter>,
+    /// What can never be understood, one per event.
+    pub(crate) dead: Vec<Dead>,
     /// Hints about the app's own identities, and those that change nothing.
     pub(crate) ignored: usize,
     /// Marks on the app's own identities: which hub, and what was marked.
@@ -27,12 +28,31 @@ pub(crate) struct Intake {
     pub(crate) unknown_hubs: Vec<Option<String>>,
 }
 
+/// An event that leads nowhere.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    /// What is kept of it.
+    pub(crate) letter: DeadLetter,
+    /// All that is wrong with it is its hub, whose name is said apart.
+    pub(crate) is_of_an_unknown_hub: bool,
+}
+
+/// Why an event leads nowhere.
+#[derive(Default)]
+struct Bad {
+    reasons: Vec<String>,
+    of_unknown_hubs: usize,
+}
+
 /// Reads every record of a batch; a bad one harms only itself.
 pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubSettings) -> Intake {
     let mut intake = Intake::default();
     for record in &batch.records {
-        if let Some(reason) = intake.record(batch, record, primary, secondary) {
-            intake.dead.push(DeadLetter::new(batch, record, reason, Timestamp::now()));
+        let Bad { reasons, of_unknown_hubs } = intake.record(batch, record, primary, secondary);
+        if !reasons.is_empty() {
+            let is_of_an_unknown_hub = reasons.len() == of_unknown_hubs;
+            let letter = DeadLetter::new(batch, record, reasons.join("; "), Timestamp::now());
+            intake.dead.push(Dead { letter, is_of_an_unknown_hub });
         }
     }
     intake
@@ -46,22 +66,26 @@ impl Intake {
         record: &EventRecord,
         primary: &HubSettings,
         secondary: &HubSettings,
-    ) -> Option<String> {
-        let mut bad = Vec::new();
+    ) -> Bad {
+        let mut bad = Bad::default();
         let at = Position {
             log: format!("{}/{}", batch.event_hub, batch.partition),
             sequence: record.sequence_number,
         };
         let found = notification::parse(&record.body, &record.properties, &record.system);
         if found.is_empty() {
-            bad.push("it names no identity".to_owned());
+            bad.reasons.push("it names no identity".to_owned());
         }
         for element in found {
             match element {
-                Err(why) => bad.push(why.0),
+                Err(why) => bad.reasons.push(why.0),
                 Ok(None) => self.ignored += 1,
                 Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
-                    None => bad.extend(self.of_an_unknown_hub(&hint)),
+                    None => {
+                        let reason = self.of_an_unknown_hub(&hint);
+                        bad.of_unknown_hubs += usize::from(reason.is_some());
+                        bad.reasons.extend(reason);
+                    }
                     Some(hub) if hint.identity.device.is_probe() => {
                         self.ignored += 1;
                         self.markers.extend(Marker::read(hub, &hint.writes));
@@ -70,15 +94,17 @@ impl Intake {
                 },
             }
         }
-        (!bad.is_empty()).then(|| bad.join("; "))
+        bad
     }
 
     /// Why such an event is kept; one about a probe is nothing to keep.
     fn of_an_unknown_hub(&mut self, hint: &Hint) -> Option<String> {
         let name = hint.hub.as_deref().map(shown);
         let why = match &name {
-            Some(name) => format!("it is of hub {name:?}, which is neither of the two configured"),
-            None => "it does not say of which hub it is".to_owned(),
+            Some(name) => {
+                format!("OriginUnknown: it is of hub {name:?}, which is neither of the two configured")
+            }
+            None => "OriginUnknown: it does not say of which hub it is".to_owned(),
         };
         if !self.unknown_hubs.contains(&name) {
             self.unknown_hubs.push(name);
@@ -87,6 +113,6 @@ impl Intake {
             self.ignored += 1;
             return None;
         }
-        Some(format!("{ORIGIN_UNKNOWN}{why}"))
+        Some(why)
     }
 }

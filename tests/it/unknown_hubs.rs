@@ -84,15 +84,17 @@ async fn any_number_of_names_from_outside_is_said_and_kept_in_a_bound() {
     let handler = world.handler("many").await;
     let long = "x".repeat(100_000);
     for n in 0..60 {
-        let name = format!("stranger-{n}\nERROR {long}");
+        let name = format!("stranger-{n}; b\nERROR {long}");
         world.hand_over(&handler, "devicetwin", &changes(&name, n * 10..n * 10 + 2)).await;
     }
     let nameless = json!({"opType": "updateTwin", "deviceId": "d"});
     let mut event = changes("x", 900..901);
     event[0]["properties"] = nameless;
     world.hand_over(&handler, "devicetwin", &event).await;
-    let loud = handler_log("many").lines().filter(|line| line.contains("HADR_HUB1_NAME")).count();
-    assert!((1..=12).contains(&loud), "{loud}");
+    for word in ["HADR_HUB1_NAME", "ERROR"] {
+        let loud = handler_log("many").lines().filter(|line| line.contains(word)).count();
+        assert!((1..=12).contains(&loud), "{loud} {word}");
+    }
     let kept = container(&world).get(KEPT).await.unwrap();
     assert!(kept.len() < 16_000, "{}", kept.len());
     let status = world.app(&["status"]).await;

@@ -1,5 +1,5 @@
 //! What outranks what: the hub's stamps, the application properties, the body.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
