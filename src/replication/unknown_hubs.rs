@@ -76,6 +76,11 @@ pub(super) fn shown(name: &str) -> String {
     redacted(name).chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect()
 }
 
+/// The two configured names. Whatever was set as one is shown with the same care.
+fn expected(primary: &HubSettings, secondary: &HubSettings) -> [String; 2] {
+    [shown(&primary.name), shown(&secondary.name)]
+}
+
 /// Names that mean one hub.
 fn key(name: Option<&str>) -> Option<String> {
     name.map(origin::label)
@@ -102,7 +107,7 @@ enum Next {
 
 impl UnknownHubs {
     pub(super) fn new(container: Container, primary: &HubSettings, secondary: &HubSettings) -> Self {
-        let expected = [primary.name.clone(), secondary.name.clone()];
+        let expected = expected(primary, secondary);
         Self { container, expected, said: Mutex::default() }
     }
 
@@ -190,11 +195,10 @@ pub async fn unknown_hubs(
     let all = container.get(BLOB).await?.map(|blob| read(&blob.bytes)).unwrap_or_default();
     let is_unknown = |hub: &UnknownHub| origin::whose(hub.name.as_deref(), primary, secondary).is_none();
     let is_recent = |hub: &UnknownHub| now.duration_since(hub.last_heard) < OF_INTEREST;
-    let expected = [primary.name.clone(), secondary.name.clone()];
     Ok(all
         .into_iter()
         .filter(|hub| is_unknown(hub) && is_recent(hub))
-        .map(|hub| UnknownHub { expected: expected.clone(), ..hub })
+        .map(|hub| UnknownHub { expected: expected(primary, secondary), ..hub })
         .collect())
 }
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 use crate::world::handler::{Handler, LATER, grid_event, twin_event, with_a_device};
+use crate::world::news::quick;
+use crate::world::storage::container;
 
 /// A handler, and the device on both hubs.
 async fn copied(id: &str) -> (World, Handler) {
@@ -206,4 +208,30 @@ async fn what_an_unreadable_event_of_a_dead_hub_said_is_looked_at_when_the_hub_i
     assert_eq!(world.app(&["pending", "retry"]).await.code, 0);
     assert_eq!(world.secondary.twin("later").await.unwrap()["tags"]["n"], 1);
     assert!(world.pending().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_event_of_a_former_active_hub_makes_it_be_looked_at_there() {
+    let world = with_a_device("former", quick()).await;
+    let handler = world.handler("former").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("former", json!({"properties": {"desired": {"rate": 9}}})).await;
+    let told = with_body(world.last_told(&world.primary, "former").await, b"");
+    world.hand_over(&handler, "devicetwin", &[told]).await;
+    assert_eq!(world.secondary.twin("former").await.unwrap()["properties"]["desired"]["rate"], 9);
+    assert_eq!(world.dead_letters().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_an_enrichment_hides_is_looked_at_once_more_when_the_hub_does_not_show_it_yet() {
+    let (world, handler) = copied("other").await;
+    let stamps =
+        json!({"iothub-message-source": "deviceLifecycleEvents", "iothub-connection-device-id": "late"});
+    let hidden = with(twin_event("primary", "late", &json!({"version": 2}), LATER, 7), stamps, enriched());
+    assert_eq!(handler.deliver("devicetwin", 0, &[hidden]).await.0, 200);
+    assert!(container(&world).get("pending/late.json").await.is_some());
+    world.primary.create("late").await;
+    assert_eq!(world.app(&["pending", "retry", "late"]).await.code, 0);
+    assert!(world.secondary.device("late").await.is_some());
 }

@@ -2,13 +2,18 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::text::{self, REMOVED, is_name_of_a_key};
 use crate::model::Object;
 
-/// JSON inside strings is followed so deep.
+/// JSON inside strings, and text inside base64, is followed so deep.
 const LEVELS: u8 = 8;
+
+/// No key with its name is shorter in base64.
+const SHORTEST_BASE64: usize = 12;
 
 /// The text without keys.
 pub fn redacted(text: &str) -> Cow<'_, str> {
@@ -35,11 +40,15 @@ pub fn redacted_body(body: &[u8]) -> Option<String> {
 
 /// `None` when there is nothing to remove.
 fn without_keys(text: &str, levels: u8) -> Option<String> {
-    let document = if levels > 0 { document(text) } else { None };
-    if let Some(mut value) = document
-        && clear(&mut value, false, levels - 1)
-    {
-        return Some(value.to_string());
+    if let Some(below) = levels.checked_sub(1) {
+        if let Some(mut value) = document(text)
+            && clear(&mut value, false, below)
+        {
+            return Some(value.to_string());
+        }
+        if decoded(text).is_some_and(|inner| without_keys(&inner, below).is_some()) {
+            return Some(REMOVED.to_owned());
+        }
     }
     // Also of JSON: of two members of one name only the last is a value.
     text::without_keys(text)
@@ -49,6 +58,12 @@ fn without_keys(text: &str, levels: u8) -> Option<String> {
 fn document(text: &str) -> Option<Value> {
     let text = text.trim_start_matches('\u{feff}').trim();
     text.starts_with(['{', '[', '"']).then(|| serde_json::from_str(text).ok())?
+}
+
+/// What a text in base64 stands for, when that is a text as well.
+fn decoded(text: &str) -> Option<String> {
+    let bytes = (text.len() >= SHORTEST_BASE64).then(|| STANDARD.decode(text).ok())??;
+    String::from_utf8(bytes).ok()
 }
 
 /// Clears a value in place; whether anything was removed. Under the name of a key every text and number is one.

@@ -2,7 +2,7 @@
 //!
 //! A key is known by the name before it (`SharedAccessKey=…`, `"primaryKey": "…"`, `sig=…`), or by its own form: 32 or
 //! 64 bytes in base64, as the services make them, and PEM. It is looked for in JSON, in JSON inside strings, however
-//! deep (`json`), and in text that is neither (`text`).
+//! deep (`json`), in base64, and in text that is neither (`text`).
 
 mod json;
 mod text;

@@ -41,6 +41,9 @@ fn a_key_is_removed_by_the_name_before_it_and_all_else_stays() {
         ),
         ("no key: \"primaryKey\": \"abc\", more", "no key: \"primaryKey\": \"(removed)\", more"),
         ("{\\\"secondaryKey\\\":\\\"abc\\\",", "{\\\"secondaryKey\\\":\\\"(removed)\","),
+        ("Primary key: abc\nnext", "Primary key: (removed)\nnext"),
+        ("U2hhcmVkQWNjZXNzS2V5PWFiYw==", "(removed)"),
+        ("{\"body\":\"eyJwcmltYXJ5S2V5IjoiYWJjIn0=\"}", "{\"body\":\"(removed)\"}"),
         ("cut off {\"Shared\\u0041ccessKey\\u003dabc", "cut off {\"SharedAccessKey=(removed)"),
         ("-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n.", "(removed)\n."),
     ];
@@ -73,6 +76,8 @@ fn what_only_looks_a_little_like_a_key_stays() {
         "x-opt-partition-key: pump-17",
         "{\"partitionKey\":\"pump-17\",\"etag\":\"AAAAAAAAAAE=\",\"primaryKey\":\"\",\"secondaryKey\":null,\"sig\":true}",
         "design=good; signal=5",
+        "the primary key is lost; a monkey: x",
+        "{\"body\":\"eyJ2ZXJzaW9uIjozLCJ0YWdzIjp7fX0=\"}",
         "wörtlich \\u00e9 \\n",
     ] {
         assert_eq!(shown(text), text);

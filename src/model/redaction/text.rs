@@ -4,7 +4,7 @@
 pub const REMOVED: &str = "(removed)";
 
 /// What the name of a key ends with, in lower case and without `_`, `-` and `.`.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 16] = [
     "accesskey",
     "accountkey",
     "primarykey",
@@ -20,7 +20,11 @@ const KEYS: [&str; 15] = [
     "sastoken",
     "accesstoken",
     "password",
+    "secret",
 ];
+
+/// What may stand apart at the end of a name, as in "Primary key".
+const SECOND_WORD: &str = " key";
 
 /// A signature's name in a token and in a URL.
 const SIGNATURE: &str = "sig";
@@ -161,7 +165,10 @@ fn named_key(before: Option<u8>, rest: &str) -> Option<(usize, usize)> {
     if before.is_some_and(is_of_a_name) {
         return None;
     }
-    let name = length_while(rest, is_of_a_name);
+    let word = length_while(rest, is_of_a_name);
+    let second = rest.get(word..).and_then(|rest| rest.get(..SECOND_WORD.len()));
+    let is_two = second.is_some_and(|second| second.eq_ignore_ascii_case(SECOND_WORD));
+    let name = if is_two { word + SECOND_WORD.len() } else { word };
     if !is_name_of_a_key(rest.get(..name)?) {
         return None;
     }
