@@ -11,7 +11,7 @@ use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
 use crate::iothub::notification::{self, Hint};
 use crate::pending::Position;
-use crate::routing::Marker;
+use crate::routing::{HubRole, Marker};
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -47,8 +47,9 @@ struct Bad {
 /// Reads every record of a batch; a bad one harms only itself.
 pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubSettings) -> Intake {
     let mut intake = Intake::default();
+    let whose = |hint: &Hint| origin::whose(hint.hub.as_deref(), primary, secondary);
     for record in &batch.records {
-        let Bad { reasons, of_unknown_hubs } = intake.record(batch, record, primary, secondary);
+        let Bad { reasons, of_unknown_hubs } = intake.record(batch, record, whose);
         if !reasons.is_empty() {
             let is_of_an_unknown_hub = reasons.len() == of_unknown_hubs;
             let letter = DeadLetter::new(batch, record, reasons.join("; "), Timestamp::now());
@@ -64,37 +65,37 @@ impl Intake {
         &mut self,
         batch: &EventBatch,
         record: &EventRecord,
-        primary: &HubSettings,
-        secondary: &HubSettings,
+        whose: impl Fn(&Hint) -> Option<HubRole>,
     ) -> Bad {
         let mut bad = Bad::default();
         let at = Position {
             log: format!("{}/{}", batch.event_hub, batch.partition),
             sequence: record.sequence_number,
         };
-        let found = notification::parse(&record.body, &record.properties, &record.system);
-        if found.is_empty() {
-            bad.reasons.push("it names no identity".to_owned());
-        }
-        for element in found {
+        for element in notification::parse(&record.body, &record.properties, &record.system) {
             match element {
                 Err(why) => bad.reasons.push(why.0),
                 Ok(None) => self.ignored += 1,
-                Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
+                Ok(Some(hint)) => match whose(&hint) {
+                    Some(hub) => self.hint(hint, hub, &at),
                     None => {
                         let reason = self.of_an_unknown_hub(&hint);
                         bad.of_unknown_hubs += usize::from(reason.is_some());
                         bad.reasons.extend(reason);
                     }
-                    Some(hub) if hint.identity.device.is_probe() => {
-                        self.ignored += 1;
-                        self.markers.extend(Marker::read(hub, &hint.writes));
-                    }
-                    Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
                 },
             }
         }
         bad
+    }
+
+    fn hint(&mut self, hint: Hint, hub: HubRole, at: &Position) {
+        if hint.identity.device.is_probe() {
+            self.ignored += 1;
+            self.markers.extend(Marker::read(hub, &hint.writes));
+        } else {
+            self.hints.push(Placed { hint, hub, at: at.clone() });
+        }
     }
 
     /// Why such an event is kept; one about a probe is nothing to keep.

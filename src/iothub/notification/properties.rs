@@ -43,7 +43,8 @@ impl<'a> Properties<'a> {
 
     /// Whether Event Grid delivered it: it says so with every event (observed).
     pub(crate) fn is_from_event_grid(&self) -> bool {
-        self.application.keys().any(|name| name.to_ascii_lowercase().starts_with("aeg-"))
+        let is_its = |name: &String| name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aeg-"));
+        self.application.keys().any(is_its)
     }
 }
 
