@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::event_body::EventBody;
+use super::overwritten::{is_one_event, may_be_of_the_body};
 use super::{BadInvocation, EventBatch, EventRecord, Invocation, nested};
 use crate::model::Object;
 
@@ -17,13 +18,18 @@ impl TryFrom<Invocation> for EventBatch {
     fn try_from(mut invocation: Invocation) -> Result<Self, BadInvocation> {
         let trigger = invocation.take_trigger()?;
         let retry_count = invocation.retry_count();
+        let is_one = is_one_event(&trigger);
+        let bodies = bodies(trigger);
         let mut metadata = invocation.metadata;
+        if is_one && bodies.iter().any(|body| may_be_of_the_body(body)) {
+            metadata = Object::new();
+        }
         let partition = partition_context(&mut metadata);
         Ok(Self {
             event_hub: nested::text(&partition, "EventHubName"),
             partition: nested::text(&partition, "PartitionId"),
             consumer_group: nested::text(&partition, "ConsumerGroup"),
-            records: records(bodies(trigger), metadata),
+            records: records(bodies, metadata),
             retry_count,
         })
     }

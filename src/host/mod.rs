@@ -10,6 +10,7 @@ mod event_hub;
 mod http_trigger;
 mod invocation;
 mod nested;
+mod overwritten;
 mod reply;
 mod server;
 

@@ -3,6 +3,7 @@
 mod identity;
 mod ids;
 mod merge_patch;
+mod redaction;
 mod secret;
 mod twin;
 mod writes;
@@ -10,6 +11,7 @@ mod writes;
 pub use identity::IdentityDocument;
 pub use ids::{DeviceId, ETag, IdentityId, InvalidId, ModuleId, PROBE_PREFIX};
 pub use merge_patch::{apply, diff};
+pub use redaction::{REMOVED, redacted, redacted_body, redacted_members};
 pub use secret::Secret;
 pub use twin::{NotATwin, Revision, Section, TwinDocument};
 pub use writes::{Path, SectionWrites, TwinWrites, Written, member};

@@ -35,9 +35,10 @@ impl Placed {
         }
     }
 
-    /// Whether the event says that the identity was deleted.
+    /// Whether the event says that the identity was deleted, or does not say which of the two its lifecycle event is: if the
+    /// identity is gone now, it was that.
     pub(crate) fn is_deletion(&self) -> bool {
-        self.hint.kind == HintKind::Deleted
+        matches!(self.hint.kind, HintKind::Deleted | HintKind::Lifecycle)
     }
 
     /// Whether the event says that the identity was created.

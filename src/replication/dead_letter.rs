@@ -9,12 +9,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::host::{EventBatch, EventRecord};
-use crate::model::Object;
+use crate::model::{Object, redacted, redacted_body, redacted_members};
 use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "dead-letters/";
 
-/// An event that led nowhere.
+/// An event that led nowhere, without the keys that stood in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
@@ -30,7 +30,7 @@ pub struct DeadLetter {
     pub partition: String,
     /// Sequence number, where the host gave one.
     pub sequence_number: Option<i64>,
-    /// The body, when it is text.
+    /// The body, when it is text, or had a key in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
     /// The body in base64, when it is not text.
@@ -45,25 +45,29 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// Of one event; the id follows from where the event stood, so that keeping it twice is the same.
     pub(crate) fn new(batch: &EventBatch, record: &EventRecord, reason: String, since: Timestamp) -> Self {
-        let text = std::str::from_utf8(&record.body).ok().map(str::to_owned);
-        let body_base64 = text.is_none().then(|| STANDARD.encode(&record.body));
+        let (body, body_base64) = kept(&record.body);
+        let (event_hub, partition) = (redacted(&batch.event_hub), redacted(&batch.partition));
         Self {
-            id: format!(
-                "{}/{}/{}",
-                or_unknown(&batch.event_hub),
-                or_unknown(&batch.partition),
-                place(record)
-            ),
-            reason,
+            id: format!("{}/{}/{}", or_unknown(&event_hub), or_unknown(&partition), place(record)),
+            reason: redacted(&reason).into_owned(),
             since,
-            event_hub: batch.event_hub.clone(),
-            partition: batch.partition.clone(),
+            event_hub: event_hub.into_owned(),
+            partition: partition.into_owned(),
             sequence_number: record.sequence_number,
-            body: text,
+            body,
             body_base64,
-            properties: without_secrets(&record.properties),
-            system_properties: without_secrets(&record.system),
+            properties: redacted_members(&record.properties),
+            system_properties: redacted_members(&record.system),
         }
+    }
+}
+
+/// A body as text, or else in base64.
+fn kept(body: &[u8]) -> (Option<String>, Option<String>) {
+    match (redacted_body(body), std::str::from_utf8(body)) {
+        (Some(cleared), _) => (Some(cleared), None),
+        (None, Ok(text)) => (Some(text.to_owned()), None),
+        (None, Err(_)) => (None, Some(STANDARD.encode(body))),
     }
 }
 
@@ -95,21 +99,6 @@ fn place(record: &EventRecord) -> String {
         Some(sequence) => format!("{sequence:020}"),
         None => hex(&Sha256::digest(&record.body)),
     }
-}
-
-/// Properties whose value looks like a connection string or a token lose it.
-fn without_secrets(properties: &Object) -> Object {
-    let is_secret = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| text.contains("SharedAccessKey=") || text.contains("SharedAccessSignature"))
-    };
-    properties
-        .iter()
-        .map(|(name, value)| {
-            (name.clone(), if is_secret(value) { "(removed)".into() } else { value.clone() })
-        })
-        .collect()
 }
 
 /// Dead letters in storage. Cheap to clone.
@@ -210,7 +199,8 @@ mod tests {
         let text = letter(b"{\"a\":1}", Some(17));
         assert_eq!(text.id, "registry/2/00000000000000000017");
         assert_eq!((text.body.as_deref(), text.body_base64), (Some("{\"a\":1}"), None));
-        assert_eq!(text.properties, json!({"k": "(removed)", "n": 1}).as_object().cloned().unwrap());
+        let cleared = json!({"k": "HostName=h;SharedAccessKey=(removed)", "n": 1});
+        assert_eq!(Value::Object(text.properties), cleared);
         let bytes = letter(&[0xff, 0x00], None);
         assert_eq!((bytes.body, bytes.body_base64.as_deref()), (None, Some("/wA=")));
         assert_eq!(bytes.id, letter(&[0xff, 0x00], None).id);

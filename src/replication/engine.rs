@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use super::batch::{DeviceWork, group};
 use super::dead_letter::DeadLetterStore;
 use super::in_sync::InSync;
-use super::intake::{Intake, intake};
+use super::intake::{Dead, Intake, intake};
 use super::outcome::{Ended, Ending, Tally};
 use super::rejoining::Rejoining;
+use super::unknown_hubs::UnknownHubs;
 use crate::host::{EventBatch, Reply};
 use crate::iothub::{Deadline, Lane};
 use crate::pending::{Changed, Pending, Terms};
@@ -24,6 +25,7 @@ use crate::storage::StorageError;
 pub struct Engine {
     pending: Pending,
     dead_letters: DeadLetterStore,
+    unknown_hubs: UnknownHubs,
     progress: ProgressLog,
 }
 
@@ -31,8 +33,11 @@ impl Engine {
     /// Over these notes and what pays them off.
     pub fn new(pending: Pending) -> Self {
         let container = pending.reconciler.store.clone();
+        let hub = |role| pending.reconciler.hub(role).settings();
+        let unknown_hubs =
+            UnknownHubs::new(container.clone(), hub(HubRole::Primary), hub(HubRole::Secondary));
         let (dead_letters, progress) = (DeadLetterStore::new(container.clone()), ProgressLog::new(container));
-        Self { pending, dead_letters, progress }
+        Self { pending, dead_letters, unknown_hubs, progress }
     }
 
     /// Works a batch off; `Done` only when every record of it is applied, equal already, pending or a
@@ -64,14 +69,11 @@ impl Engine {
     async fn work_off(&self, batch: &EventBatch, deadline: Deadline) -> Result<(Tally, Vec<Marker>), String> {
         let shared = &self.pending.reconciler;
         let hub = |role| shared.hub(role).settings();
-        let Intake { hints, dead, ignored, markers } =
+        let Intake { hints, dead, ignored, markers, unknown_hubs } =
             intake(batch, hub(HubRole::Primary), hub(HubRole::Secondary));
         let lease = HeldLease::take(&shared.leases).await?;
-        for letter in &dead {
-            if self.dead_letters.keep(letter).await.map_err(StorageError::in_words)? {
-                tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
-            }
-        }
+        self.keep(&dead).await?;
+        self.unknown_hubs.heard(&unknown_hubs).await;
         let mut tally = Tally::default();
         (tally.dead, tally.ignored) = (dead.len(), ignored);
         let devices = group(hints);
@@ -92,6 +94,17 @@ impl Engine {
         };
         ended.iter().for_each(|one| tally.count(one));
         Ok((tally, markers))
+    }
+
+    /// Of events of a hub that is not known, the name is said once, and not each of them.
+    async fn keep(&self, dead: &[Dead]) -> Result<(), String> {
+        for Dead { letter, is_of_an_unknown_hub } in dead {
+            let is_new = self.dead_letters.keep(letter).await.map_err(StorageError::in_words)?;
+            if is_new && !is_of_an_unknown_hub {
+                tracing::error!(dead_letter = letter.id, reason = letter.reason, "an event leads nowhere");
+            }
+        }
+        Ok(())
     }
 
     async fn in_sync(&self, pass: &Pass<'_>, devices: Vec<DeviceWork>) -> Result<Vec<Ended>, String> {

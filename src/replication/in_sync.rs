@@ -86,7 +86,7 @@ impl<'a> InSync<'a> {
         match outcome {
             Outcome::Equal => Ending::Equal,
             Outcome::Written => Ending::Written,
-            Outcome::Absent => self.absent(id, &heard).await,
+            Outcome::Absent => self.absent(id, hints, &heard).await,
             // The event that says that it was deleted is on its way, or was here and could not be followed.
             Outcome::OnlyOnTarget => Ending::Equal,
             Outcome::SourceSilent(error) => match follow(work, &self.pending.store, id, &heard, &error).await
@@ -118,13 +118,13 @@ impl<'a> InSync<'a> {
 
     /// Absent on both. What was created or deleted moments ago is looked at once more: a hub may not show yet what it
     /// has created, and a create of another process may be under way when the deletion is heard.
-    async fn absent(&self, id: &IdentityId, heard: &[Heard]) -> Ending {
+    async fn absent(&self, id: &IdentityId, hints: &[&Placed], heard: &[Heard]) -> Ending {
         let now = Timestamp::now();
-        let is_recent = |heard: &&Heard| {
-            (heard.created || heard.deleted)
-                && heard.occurred.is_none_or(|occurred| now.duration_since(occurred) < RECENT)
+        let is_recent = |placed: &&Placed| {
+            (placed.is_creation() || placed.is_deletion())
+                && placed.hint.occurred.is_none_or(|occurred| now.duration_since(occurred) < RECENT)
         };
-        if !heard.iter().any(|heard| is_recent(&heard)) {
+        if !hints.iter().any(is_recent) {
             return Ending::Equal;
         }
         let cause = Cause::new(Reason::Announced, "looked at once more");

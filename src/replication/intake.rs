@@ -3,33 +3,57 @@
 use super::batch::Placed;
 use super::dead_letter::DeadLetter;
 use super::origin;
+use super::unknown_hubs::shown;
+
 use jiff::Timestamp;
 
 use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
-use crate::iothub::notification;
+use crate::iothub::notification::{self, Hint};
 use crate::pending::Position;
-use crate::routing::Marker;
+use crate::routing::{HubRole, Marker};
 
 /// What a batch says.
 #[derive(Debug, Default)]
 pub(crate) struct Intake {
     /// About identities, in order.
     pub(crate) hints: Vec<Placed>,
-    /// What can never be understood, one letter per event.
-    pub(crate) dead: Vec<DeadLetter>,
+    /// What can never be understood, one per event.
+    pub(crate) dead: Vec<Dead>,
     /// Hints about the app's own identities, and those that change nothing.
     pub(crate) ignored: usize,
     /// Marks on the app's own identities: which hub, and what was marked.
     pub(crate) markers: Vec<Marker>,
+    /// The names of hubs that are neither of the two, as they may be shown; `None` where events name no hub.
+    pub(crate) unknown_hubs: Vec<Option<String>>,
+}
+
+/// An event that leads nowhere.
+#[derive(Debug)]
+pub(crate) struct Dead {
+    /// What is kept of it.
+    pub(crate) letter: DeadLetter,
+    /// All that is wrong with it is its hub, whose name is said apart.
+    pub(crate) is_of_an_unknown_hub: bool,
+}
+
+/// Why an event leads nowhere.
+#[derive(Default)]
+struct Bad {
+    reasons: Vec<String>,
+    of_unknown_hubs: usize,
 }
 
 /// Reads every record of a batch; a bad one harms only itself.
 pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubSettings) -> Intake {
     let mut intake = Intake::default();
+    let whose = |hint: &Hint| origin::whose(hint.hub.as_deref(), primary, secondary);
     for record in &batch.records {
-        if let Some(reason) = intake.record(batch, record, primary, secondary) {
-            intake.dead.push(DeadLetter::new(batch, record, reason, Timestamp::now()));
+        let Bad { reasons, of_unknown_hubs } = intake.record(batch, record, whose);
+        if !reasons.is_empty() {
+            let is_of_an_unknown_hub = reasons.len() == of_unknown_hubs;
+            let letter = DeadLetter::new(batch, record, reasons.join("; "), Timestamp::now());
+            intake.dead.push(Dead { letter, is_of_an_unknown_hub });
         }
     }
     intake
@@ -41,40 +65,55 @@ impl Intake {
         &mut self,
         batch: &EventBatch,
         record: &EventRecord,
-        primary: &HubSettings,
-        secondary: &HubSettings,
-    ) -> Option<String> {
-        let mut bad = Vec::new();
+        whose: impl Fn(&Hint) -> Option<HubRole>,
+    ) -> Bad {
+        let mut bad = Bad::default();
         let at = Position {
             log: format!("{}/{}", batch.event_hub, batch.partition),
             sequence: record.sequence_number,
         };
-        let found = notification::parse(&record.body, &record.properties, &record.system);
-        if found.is_empty() {
-            bad.push("it names no identity".to_owned());
-        }
-        for element in found {
+        for element in notification::parse(&record.body, &record.properties, &record.system) {
             match element {
-                Err(why) => bad.push(why.0),
+                Err(why) => bad.reasons.push(why.0),
                 Ok(None) => self.ignored += 1,
-                Ok(Some(hint)) if hint.identity.device.is_probe() => {
-                    self.ignored += 1;
-                    let hub = origin::whose(hint.hub.as_deref(), primary, secondary);
-                    self.markers.extend(hub.and_then(|hub| Marker::read(hub, &hint.writes)));
-                }
-                Ok(Some(hint)) => match origin::whose(hint.hub.as_deref(), primary, secondary) {
-                    Some(hub) => self.hints.push(Placed { hint, hub, at: at.clone() }),
-                    None => bad.push(origin_unknown(hint.hub.as_deref())),
+                Ok(Some(hint)) => match whose(&hint) {
+                    Some(hub) => self.hint(hint, hub, &at),
+                    None => {
+                        let reason = self.of_an_unknown_hub(&hint);
+                        bad.of_unknown_hubs += usize::from(reason.is_some());
+                        bad.reasons.extend(reason);
+                    }
                 },
             }
         }
-        (!bad.is_empty()).then(|| bad.join("; "))
+        bad
     }
-}
 
-fn origin_unknown(hub: Option<&str>) -> String {
-    match hub {
-        Some(hub) => format!("OriginUnknown: it is of hub {hub:?}, which is neither of the two configured"),
-        None => "OriginUnknown: it does not say of which hub it is".to_owned(),
+    fn hint(&mut self, hint: Hint, hub: HubRole, at: &Position) {
+        if hint.identity.device.is_probe() {
+            self.ignored += 1;
+            self.markers.extend(Marker::read(hub, &hint.writes));
+        } else {
+            self.hints.push(Placed { hint, hub, at: at.clone() });
+        }
+    }
+
+    /// Why such an event is kept; one about a probe is nothing to keep.
+    fn of_an_unknown_hub(&mut self, hint: &Hint) -> Option<String> {
+        let name = hint.hub.as_deref().map(shown);
+        let why = match &name {
+            Some(name) => {
+                format!("OriginUnknown: it is of hub {name:?}, which is neither of the two configured")
+            }
+            None => "OriginUnknown: it does not say of which hub it is".to_owned(),
+        };
+        if !self.unknown_hubs.contains(&name) {
+            self.unknown_hubs.push(name);
+        }
+        if hint.identity.device.is_probe() {
+            self.ignored += 1;
+            return None;
+        }
+        Some(why)
     }
 }

@@ -31,7 +31,7 @@ fn is_called(settings: &HubSettings, hub: &str) -> bool {
 }
 
 /// The first label; an address has none, and is taken whole.
-fn label(name: &str) -> String {
+pub(crate) fn label(name: &str) -> String {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let label = name.split_once('.').filter(|_| !is_address).map_or(name, |(label, _)| label);
     label.to_ascii_lowercase()

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{Status, is_silent};
 use crate::cli::output::counted;
+use crate::replication::UnknownHub;
 use crate::routing::{Phase, StandbyState};
 
 /// The verdict, with every reason for it.
@@ -100,6 +101,7 @@ fn degraded(status: &Status, now: Timestamp) -> Vec<String> {
     if kept.unreadable > 0 {
         reasons.push(format!("{} set aside unreadable", counted(kept.unreadable)));
     }
+    reasons.extend(kept.unknown_hubs.iter().map(UnknownHub::in_words));
     let idle = kept.duties.iter().filter(|duty| is_silent(duty, now));
     reasons.extend(idle.map(|duty| format!("nobody does the duty {}", duty.name)));
     reasons

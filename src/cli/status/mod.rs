@@ -16,6 +16,7 @@ use super::output::{COUNTED, age, counted, exit, is_terminal, show, show_json, s
 use super::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
 use crate::pending::PendingStore;
+use crate::replication::{UnknownHub, unknown_hubs};
 use crate::routing::{
     self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored,
     margin,
@@ -49,6 +50,8 @@ struct Kept {
     duties: Vec<DutyHolder>,
     /// Which setting is about another hub than the record.
     other_hubs: Option<String>,
+    /// Hubs that events name, and that are neither of the two.
+    unknown_hubs: Vec<UnknownHub>,
 }
 
 /// How `status` shows what it sees.
@@ -88,11 +91,12 @@ async fn look(context: &Context) -> Status {
 }
 
 async fn kept(context: &Context) -> Result<Kept, RecordError> {
-    let (record, pending, unreadable, dead_letters, partitions, duties) = tokio::join!(
+    let (record, pending, unreadable, dead_letters, unknown, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         pending(context),
         count(context, UNREADABLE),
         count(context, "dead-letters/"),
+        unknown(context),
         progress(context),
         duties(context),
     );
@@ -111,6 +115,7 @@ async fn kept(context: &Context) -> Result<Kept, RecordError> {
         partitions: partitions?,
         duties: duties?,
         other_hubs,
+        unknown_hubs: unknown?,
     })
 }
 
@@ -125,6 +130,11 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
 
 async fn pending(context: &Context) -> Result<usize, RecordError> {
     Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED).await)?)
+}
+
+async fn unknown(context: &Context) -> Result<Vec<UnknownHub>, RecordError> {
+    let (config, store) = (&context.config, &context.clients.store);
+    Ok(or_nothing(unknown_hubs(store, &config.primary, &config.secondary, Timestamp::now()).await)?)
 }
 
 async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
@@ -162,6 +172,7 @@ fn kept_document(kept: &Kept) -> Value {
         "partitions": kept.partitions,
         "duties": kept.duties,
         "otherHubs": kept.other_hubs,
+        "unknownHubs": kept.unknown_hubs,
     })
 }
 
@@ -192,6 +203,7 @@ fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
     let mut lines = record_lines(kept.record.as_ref(), now);
     lines.extend(kept.rejoining.iter().flat_map(|progress| progress.lines(now, bars)));
     lines.extend(kept.other_hubs.iter().map(|why| format!("WRONG         {why}")));
+    lines.extend(kept.unknown_hubs.iter().map(|hub| unknown_hub_line(hub, now)));
     lines.extend(hubs);
     lines.push(format!("{:<14}{}", "pending", counted(kept.pending)));
     lines.extend(unreadable_line(kept.unreadable));
@@ -254,6 +266,10 @@ fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
         false => String::new(),
     };
     format!("{name:<14}{holder}, for {}{silence}", age(duty.since, now))
+}
+
+fn unknown_hub_line(hub: &UnknownHub, now: Timestamp) -> String {
+    format!("{:<14}{} (last heard of {} ago)", "WRONG", hub.in_words(), age(hub.last_heard, now))
 }
 
 /// Whether nobody has it, or who has it says nothing any more.

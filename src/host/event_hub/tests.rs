@@ -76,6 +76,28 @@ fn properties_that_the_body_overwrote_are_not_the_events_own() {
 }
 
 #[test]
+fn what_the_body_may_have_written_over_the_events_metadata_is_not_the_events_own() {
+    let stamps = json!({ "iothub-message-source": "twinChangeEvents" });
+    for name in ["SystemProperties", "systemproperties", "SystemPropertiesArray", "PartitionContext"] {
+        let mut body = json!({ "version": 3 });
+        body[name] =
+            if name.ends_with("Array") { json!(json!([stamps]).to_string()) } else { stamps.clone() };
+        let metadata =
+            json!({ "Properties": { "opType": "updateTwin" }, "SystemProperties": stamps, name: body[name] });
+        let one = of(json!(json!(body.to_string()).to_string()), metadata.clone());
+        let record = &one.records[0];
+        assert!(
+            record.properties.is_empty() && record.system.is_empty() && one.partition.is_empty(),
+            "{name}"
+        );
+        assert_eq!(body_of(record), body);
+        // In an array the host copies nothing.
+        let many = of(json!(json!([body.to_string()]).to_string()), metadata);
+        assert!(!many.records[0].system.is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn the_admin_endpoint_names_no_place_in_a_partition() {
     let batch = golden!("admin-invoke");
     assert_eq!((batch.event_hub.as_str(), batch.partition.as_str()), ("", ""));

@@ -6,7 +6,7 @@
 use super::hint::{Hint, HintKind, NotANotification};
 use super::members::{identity, not, timestamp, versions};
 use super::properties::{object, text};
-use crate::model::{Object, TwinWrites};
+use crate::model::{Object, TwinWrites, redacted};
 
 /// Whether this looks like an event of Event Grid, in either schema.
 pub(crate) fn is_event(members: &Object) -> bool {
@@ -34,7 +34,7 @@ pub(crate) fn hint(members: &Object) -> Result<Option<Hint>, NotANotification> {
     let time = text(data, "operationTimestamp").or_else(|| text(members, "eventTime"));
     Ok(Some(Hint {
         identity: identity(device, text(data, "moduleId"))?,
-        hub: text(data, "hubName").or_else(|| source_hub(members)).map(str::to_owned),
+        hub: text(data, "hubName").map(str::to_owned).or_else(|| source_hub(members)),
         kind,
         ordered: false,
         occurred: time.or_else(|| text(members, "time")).and_then(timestamp),
@@ -44,10 +44,12 @@ pub(crate) fn hint(members: &Object) -> Result<Option<Hint>, NotANotification> {
     }))
 }
 
-/// The last segment of `…/providers/Microsoft.Devices/IotHubs/{hub}`.
-fn source_hub(members: &Object) -> Option<&str> {
-    let resource = text(members, "topic").or_else(|| text(members, "source"))?;
-    resource.trim_end_matches('/').rsplit('/').next().filter(|name| !name.is_empty())
+/// The last segment of `…/providers/Microsoft.Devices/IotHubs/{hub}`. A key there would be cut where it has a slash, and
+/// its rest be known no more.
+fn source_hub(members: &Object) -> Option<String> {
+    let resource = redacted(text(members, "topic").or_else(|| text(members, "source"))?);
+    let name = resource.trim_end_matches('/').rsplit('/').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// `None` for what a hub or Event Grid itself tells and what changes no identity.
@@ -59,7 +61,7 @@ fn kind(event_type: &str) -> Result<Option<HintKind>, NotANotification> {
         Some(_) => Ok(None),
         None if name.starts_with("microsoft.eventgrid.") => Ok(None),
         None => {
-            let shown: String = event_type.chars().filter(|c| !c.is_control()).take(80).collect();
+            let shown: String = redacted(event_type).chars().filter(|c| !c.is_control()).take(80).collect();
             Err(NotANotification(format!("an Event Grid event of the type {shown}")))
         }
     }

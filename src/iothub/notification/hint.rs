@@ -13,6 +13,8 @@ pub enum HintKind {
     Created,
     /// Deleted.
     Deleted,
+    /// Created or deleted: the hub says so, and nothing says which of the two.
+    Lifecycle,
     /// Twin changed.
     Twin {
         /// The whole of tags and desired properties was replaced.

@@ -1,53 +1,18 @@
 //! Messages that a hub routed itself: twin changes, lifecycle, connection states.
 //!
-//! The body of an `updateTwin` is the patch as it was sent, with metadata; it names no device
-//! (documented). The ids come from the application properties, failing that from the system's.
+//! The body of an `updateTwin` is the patch as it was sent, with metadata; it names no device (documented). The ids come
+//! from the hub's stamps, and only where there are none from the application properties and the body.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::hint::{Hint, HintKind, NotANotification};
+use super::label::Label;
 use super::members::{identity, json, not, timestamp, versions};
-use super::properties::{Properties, object, text};
+use super::properties::{Properties, Stamp, object, text};
 use crate::model::{IdentityId, Object, SectionWrites, TwinWrites};
-
-/// What the properties say the message is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Label {
-    Created,
-    Deleted,
-    UpdateTwin,
-    ReplaceTwin,
-    /// A twin change event that does not say which.
-    SomeTwin,
-    /// A lifecycle event that does not say which.
-    SomeLifecycle,
-    Other,
-}
-
-/// By `opType`, then by schema and source. `None` when no property says anything.
-pub(crate) fn label(properties: &Properties<'_>) -> Option<Label> {
-    let op_type = properties.text("opType").and_then(|name| match name.to_ascii_lowercase().as_str() {
-        "updatetwin" => Some(Label::UpdateTwin),
-        "replacetwin" => Some(Label::ReplaceTwin),
-        "createdeviceidentity" | "createmoduleidentity" => Some(Label::Created),
-        "deletedeviceidentity" | "deletemoduleidentity" => Some(Label::Deleted),
-        _ => None,
-    });
-    let of = |name: &str| properties.text(name).map(str::to_ascii_lowercase);
-    op_type
-        .or_else(|| match of("iothub-message-schema")?.as_str() {
-            "twinchangenotification" => Some(Label::SomeTwin),
-            "devicelifecyclenotification" | "modulelifecyclenotification" => Some(Label::SomeLifecycle),
-            _ => None,
-        })
-        .or_else(|| match of("iothub-message-source")?.as_str() {
-            "twinchangeevents" => Some(Label::SomeTwin),
-            "devicelifecycleevents" => Some(Label::SomeLifecycle),
-            _ => Some(Label::Other),
-        })
-        .or_else(|| properties.text("opType").map(|_| Label::Other))
-}
 
 /// A message whose properties say what it is. Of one that changes nothing neither the body nor the ids are read.
 pub(crate) fn labelled(
@@ -61,17 +26,31 @@ pub(crate) fn labelled(
     let Value::Object(body) = json(body)? else { return Err(not("the body is not a JSON object")) };
     let at = time(properties);
     let (kind, writes) = match label {
-        Label::Created => (HintKind::Created, TwinWrites::default()),
-        Label::Deleted => (HintKind::Deleted, TwinWrites::default()),
         Label::ReplaceTwin => (HintKind::Twin { replaced: true }, replacement(&body, at)),
         // Only a replacement carries the twin's ETag.
         Label::SomeTwin if body.contains_key("etag") => {
             (HintKind::Twin { replaced: true }, replacement(&body, at))
         }
         Label::UpdateTwin | Label::SomeTwin => (HintKind::Twin { replaced: false }, patch(&body, at)),
-        Label::SomeLifecycle | Label::Other => (HintKind::Twin { replaced: false }, TwinWrites::default()),
+        label => (kind(Some(label)), TwinWrites::default()),
     };
     hint(kind, writes, &body, properties).map(Some)
+}
+
+/// What happened, as far as the properties alone say it.
+fn kind(label: Option<Label>) -> HintKind {
+    match label {
+        Some(Label::Created) => HintKind::Created,
+        Some(Label::Deleted) => HintKind::Deleted,
+        Some(Label::SomeLifecycle) => HintKind::Lifecycle,
+        _ => HintKind::Twin { replaced: false },
+    }
+}
+
+/// A message whose body cannot be understood, when its properties name the identity: a hint to look, and nothing of it is
+/// carried.
+pub(crate) fn without_body(label: Option<Label>, properties: &Properties<'_>) -> Option<Hint> {
+    hint(kind(label), TwinWrites::default(), &Object::new(), properties).ok()
 }
 
 /// A body without a word about what it is, as the host's admin trigger delivers it.
@@ -98,7 +77,7 @@ fn hint(
     let [version, reported_version] = versions(body);
     Ok(Hint {
         identity: who(body, properties)?,
-        hub: properties.text("hubName").or_else(|| properties.text("user-id")).map(str::to_owned),
+        hub: hub(properties).map(str::to_owned),
         kind,
         ordered: true,
         occurred: time(properties),
@@ -108,25 +87,50 @@ fn hint(
     })
 }
 
+/// When the hub did it, failing that when it sent the event.
 fn time(properties: &Properties<'_>) -> Option<Timestamp> {
-    let time = properties.text("operationTimestamp").or_else(|| properties.text("iothub-enqueuedtime"));
-    time.and_then(timestamp)
+    let sent = || match properties.stamp("iothub-enqueuedtime") {
+        Stamp::Text(time) => timestamp(time),
+        _ => None,
+    };
+    properties.application("operationTimestamp").and_then(timestamp).or_else(sent)
+}
+
+/// The hub's name is the user id of its own messages (documented), which the Functions host does not give as a text
+/// (observed), and may one day give as it gives bytes elsewhere: in base64.
+fn hub<'a>(properties: &Properties<'a>) -> Option<&'a str> {
+    let said = properties.application("hubName");
+    match properties.stamp("user-id") {
+        Stamp::Text(stamped) if said.is_none_or(|said| STANDARD.encode(said) != stamped) => Some(stamped),
+        _ => said,
+    }
 }
 
 fn who(body: &Object, properties: &Properties<'_>) -> Result<IdentityId, NotANotification> {
-    let named = |application: &str, system: &str| {
-        text(properties.application, application).or_else(|| text(properties.system, system))
-    };
-    let device = named("deviceId", "iothub-connection-device-id");
-    let module = named("moduleId", "iothub-connection-module-id");
-    let own = text(body, "deviceId");
+    let (device, module) = named(properties)?;
+    let (own, own_module) = (text(body, "deviceId"), text(body, "moduleId"));
     match (device, own) {
         (Some(device), Some(own)) if device != own => {
             Err(not("the properties and the body name two devices"))
         }
-        (Some(device), _) => identity(device, module.or_else(|| text(body, "moduleId"))),
-        (None, Some(own)) => identity(own, module.or_else(|| text(body, "moduleId"))),
+        (Some(device), _) => identity(device, module.or(own_module)),
+        (None, Some(own)) => identity(own, module.or(own_module)),
         (None, None) => Err(not("nothing names the device")),
+    }
+}
+
+/// Device and module as the properties name them. Where the hub stamped a device, it stamped its module too (documented),
+/// and the application properties are not read.
+fn named<'a>(properties: &Properties<'a>) -> Result<(Option<&'a str>, Option<&'a str>), NotANotification> {
+    let device = properties.stamp("iothub-connection-device-id");
+    let module = properties.stamp("iothub-connection-module-id");
+    match (device, module) {
+        (Stamp::Text(device), Stamp::Text(module)) => Ok((Some(device), Some(module))),
+        (Stamp::Text(device), Stamp::None) => Ok((Some(device), None)),
+        (Stamp::None, Stamp::None) => {
+            Ok((properties.application("deviceId"), properties.application("moduleId")))
+        }
+        _ => Err(not("the hub's stamp of device or module cannot be read")),
     }
 }
 

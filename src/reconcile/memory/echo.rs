@@ -80,6 +80,7 @@ impl Echoes {
         match hint.kind {
             HintKind::Created => entry.created,
             HintKind::Deleted => entry.deleted,
+            HintKind::Lifecycle => false,
             HintKind::Twin { .. } => {
                 let reported_only = hint.writes.tags.is_empty() && hint.writes.desired.is_empty();
                 hint.version.is_some_and(|version| version > 0 && entry.twin.contains(&low(version)))
