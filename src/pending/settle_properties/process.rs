@@ -253,7 +253,7 @@ impl Process {
                         return;
                     }
                     world.hub_mut(target).patch_reported(&patch, now);
-                    self.wrote.reported = Some(world.hub(target).twin().reported.version);
+                    self.wrote.reported.push(world.hub(target).twin().reported.version);
                 }
                 match self.terms {
                     Some(_) => Next::RememberBack,

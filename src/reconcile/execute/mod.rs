@@ -1,5 +1,6 @@
 //! Carrying out a plan, step by step, each write conditional and under a lease.
 
+mod apart;
 mod budget;
 mod bulk;
 mod delete;
@@ -11,7 +12,8 @@ pub(crate) use bulk::{Bulk, Coming};
 pub(crate) use probe::Probe;
 
 use super::outcome::Stop;
-use super::plan::Step;
+use super::parts::Refused;
+use super::plan::{self, Step};
 use super::work::Work;
 use crate::iothub::{HubError, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinDocument};
@@ -25,41 +27,65 @@ pub(crate) struct Basis<'a> {
     pub(crate) source_entry: Option<&'a ETag>,
 }
 
+/// What the steps came to.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    /// Both hubs must be observed again, because a step's whole effect is not proven.
+    pub(crate) look_again: bool,
+    /// What the target refuses; all else is there.
+    pub(crate) refused: Vec<Refused>,
+}
+
 impl Work<'_> {
-    /// Carries out the steps in order. `true` when both hubs must be observed again, because a
-    /// step's whole effect is not proven.
+    /// Carries out the steps in order.
     pub(crate) async fn execute(
         &mut self,
         id: &IdentityId,
         steps: Vec<Step>,
         basis: Basis<'_>,
-    ) -> Result<bool, Stop> {
-        let mut look_again = false;
+    ) -> Result<Executed, Stop> {
+        let mut executed = Executed::default();
         for step in steps {
-            look_again |= self.step(id, step, basis).await?;
+            let Executed { look_again, refused } = self.step(id, step, basis).await?;
+            executed.look_again |= look_again;
+            executed.refused.extend(refused);
         }
-        Ok(look_again)
+        Ok(executed)
     }
 
-    async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<bool, Stop> {
+    async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<Executed, Stop> {
         tracing::debug!(identity = %id, to = %self.pass.target_role(), step = step.in_a_word(), "step");
+        let mut executed = Executed::default();
         match step {
-            Step::Create { item } => self.create_device(id, item, basis).await,
-            Step::CreateAlone { body } => self.create_alone(id, &body, basis).await,
-            Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await,
-            Step::PatchTwin { patch, etag } => self.patch_twin(id, &patch, &etag).await.map(|_| false),
+            Step::Create { item } => executed.look_again = self.create_device(id, item, basis).await?,
+            Step::CreateAlone { body } => executed.look_again = self.create_alone(id, &body, basis).await?,
+            Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await?,
+            Step::PatchTwin { patch, etag } => {
+                executed.refused = self.patch_twin_apart(id, &patch, etag).await?;
+            }
             Step::PatchReported { patch, version } => {
-                self.patch_reported(id, &patch, version).await.map(|_| false)
+                executed.refused = self.patch_reported_apart(id, &patch, version).await?;
             }
             // A delete needs more than a plan: it is carried out where its conditions are checked.
-            Step::Delete { .. } => Err(Stop::Again),
+            Step::Delete { .. } => return Err(Stop::Again),
         }
+        Ok(executed)
     }
 
     async fn create_device(&mut self, id: &IdentityId, item: Object, basis: Basis<'_>) -> Result<bool, Stop> {
         // Whether a bulk create honours reported properties is unproven: look.
         let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
-        self.create(item).await?;
+        let alone = plan::without_twin(&item);
+        let is_whole = match self.create(item).await {
+            Ok(()) => true,
+            // Whatever it refuses of the twin: the device itself shall be there. Its twin follows in parts.
+            Err(stop) if self.whole => return Err(stop),
+            Err(stop) => {
+                stop.refusal()?;
+                self.create(alone).await?;
+                false
+            }
+        };
         self.made();
         let (shared, target) = (self.pass.shared, self.pass.target_role());
         shared.echoes.created(target, id);
@@ -67,7 +93,7 @@ impl Work<'_> {
             shared.pairs.made(id, self.pass.source_role, basis.source_entry);
         }
         self.writes += 1;
-        Ok(has_reported)
+        Ok(has_reported || !is_whole)
     }
 
     async fn create_alone(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
@@ -87,7 +113,7 @@ impl Work<'_> {
         body: &Object,
         etag: &ETag,
         basis: Basis<'_>,
-    ) -> Result<bool, Stop> {
+    ) -> Result<(), Stop> {
         self.step_aside();
         let (target, deadline) =
             self.pass.for_write(self.pass.target(), OperationClass::RegistryUpdate).await?;
@@ -98,7 +124,7 @@ impl Work<'_> {
             self.moved(id, |target| target.device_etag = etag);
         }
         self.remember(id, basis, updated.etag());
-        Ok(false)
+        Ok(())
     }
 
     /// Changes tags and desired of the target; its twin as it is then.
@@ -128,7 +154,7 @@ impl Work<'_> {
         let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
         self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
-        self.wrote.reported = Some(version);
+        self.wrote.reported.push(version);
         self.moved(id, |target| target.reported = version);
         Ok(version)
     }

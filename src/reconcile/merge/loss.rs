@@ -69,6 +69,27 @@ impl Loss {
         losses
     }
 
+    /// What the former active hub has and nobody can read, by its place.
+    pub(crate) fn of_unreadable(former: &TwinDocument, active: &TwinDocument) -> Vec<Self> {
+        let of = |path: &Path| {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            let (name, rest) = match names.as_slice() {
+                ["tags", rest @ ..] => ("tags", rest.len()),
+                ["properties", name @ ("desired" | "reported"), rest @ ..] => (*name, rest.len()),
+                _ => return None,
+            };
+            let path = path.get(path.len() - rest..)?.to_vec();
+            Some(Self {
+                section: name.to_owned(),
+                active: member(values(active, name), &path).cloned().unwrap_or_default(),
+                path,
+                former_active: Value::from("text that cannot be read"),
+                kept: "active".to_owned(),
+            })
+        };
+        former.unreadable.iter().filter_map(of).collect()
+    }
+
     /// What of these writes to the hub that is not active is there still, and not on the active one, where nothing was
     /// written later: what copying the active hub overwrites.
     pub(crate) fn of_overwritten(

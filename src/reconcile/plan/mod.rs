@@ -4,10 +4,11 @@ mod want;
 
 use serde_json::Value;
 
-pub(crate) use want::{Want, entries_visibly_differ, same_identity};
+pub(crate) use want::{Want, entries_visibly_differ, same_identity, without_twin};
 
 use super::outcome::{Cause, Reason};
-use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, TwinDocument, diff};
+use super::parts::{Scope, cause, unreadable, without};
+use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, Path, TwinDocument, diff};
 
 /// One conditional write.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,11 +100,19 @@ pub(crate) fn plan(
         (Some(target), Want::Absent) => {
             Plan { steps: vec![Step::Delete { etag: target.device_etag.clone() }], left: None }
         }
-        (None, Want::Source(twin)) => create(id, twin, registry),
-        (Some(target), Want::Source(twin)) => change(id, target, twin, registry),
-        (Some(target), Want::Twin(twin)) => change(id, target, twin, registry),
+        (None, Want::Source(twin)) => with_unreadable(create(id, twin, registry), twin),
+        (Some(target), Want::Source(twin)) => {
+            with_unreadable(change(id, target, (twin, &twin.unreadable), registry), twin)
+        }
+        (Some(target), Want::Twin(twin)) => change(id, target, (twin, &[]), registry),
         (None, Want::Twin(_)) => left(Reason::SourceUnreachable, "it is not on the target"),
     }
+}
+
+/// What the source's twin holds and nobody can read stays to be said.
+fn with_unreadable(mut plan: Plan, source: &TwinDocument) -> Plan {
+    plan.left = plan.left.or_else(|| cause(&unreadable(&source.unreadable)));
+    plan
 }
 
 fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan {
@@ -126,14 +135,21 @@ fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan 
     Plan { steps: vec![step], left: None }
 }
 
-fn change(id: &IdentityId, target: &TwinDocument, want: &TwinDocument, registry: Registry<'_>) -> Plan {
+/// `left_alone` are members that are neither written nor taken away.
+fn change(
+    id: &IdentityId,
+    target: &TwinDocument,
+    (want, left_alone): (&TwinDocument, &[Path]),
+    registry: Registry<'_>,
+) -> Plan {
     let mut plan = Plan::default();
     let enabled = plan_identity(&mut plan, id, target, registry);
-    let patch = twin_patch(target, want);
+    let patch = without(Scope::Twin, twin_patch(target, want), left_alone);
     if !patch.is_empty() {
         plan.steps.push(Step::PatchTwin { patch, etag: target.etag.clone() });
     }
-    plan_reported(&mut plan, target, want, enabled);
+    let reported = diff(&target.reported.values, &want.reported.values);
+    plan_reported(&mut plan, target, without(Scope::Reported, reported, left_alone), enabled);
     plan
 }
 
@@ -180,8 +196,7 @@ pub(crate) fn twin_patch(target: &TwinDocument, want: &TwinDocument) -> Object {
 
 /// Reported properties are written as the device: never beside the real one, and only where a
 /// device may connect.
-fn plan_reported(plan: &mut Plan, target: &TwinDocument, want: &TwinDocument, enabled: bool) {
-    let patch = diff(&target.reported.values, &want.reported.values);
+fn plan_reported(plan: &mut Plan, target: &TwinDocument, patch: Object, enabled: bool) {
     if patch.is_empty() {
         return;
     }

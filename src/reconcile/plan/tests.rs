@@ -112,6 +112,7 @@ fn hub() -> impl Strategy<Value = Hub> {
             desired: Section { values: desired, version: 1, metadata: Value::Null },
             reported: Section { values: reported, version: 1, metadata: Value::Null },
             other: [("status".to_owned(), status)].into_iter().collect(),
+            unreadable: Vec::new(),
         };
         Hub { identity, twin }
     })

@@ -35,6 +35,12 @@ pub(crate) fn bulk_item(
     item
 }
 
+/// The same device, its twin empty.
+pub(crate) fn without_twin(item: &Object) -> Object {
+    let of_identity = item.iter().filter(|(name, _)| !matches!(name.as_str(), "tags" | "properties"));
+    of_identity.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Members that travel and that bulk items are documented to have.
 const IN_BULK: [&str; 4] = ["authentication", "status", "statusReason", "capabilities"];
 
