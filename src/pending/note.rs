@@ -148,6 +148,11 @@ impl PendingNote {
         }
     }
 
+    /// It is tried at `by`, if not sooner.
+    pub(crate) fn is_due(&mut self, by: Timestamp) {
+        self.next_try = self.next_try.min(by);
+    }
+
     /// It is right as far as can be told now, and kept in mind until the rejoining ends.
     pub(crate) fn rests(&mut self, at: At) {
         (self.reason, self.detail) = (Reason::Rejoining, "kept until the rejoining ends".to_owned());

@@ -144,10 +144,15 @@ impl<'a> InSync<'a> {
             is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
             // What was kept for a rejoining that is over says nothing of what follows.
             let before = before.filter(|note| note.reason != Reason::Rejoining);
+            let was_trouble = before.as_ref().is_some_and(|note| note.reason.is_trouble());
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             heard.iter().for_each(|heard| note.place(&heard.at));
             note.hear(source, heard, at.now, true);
-            note.tried(&tried, at);
+            match was_trouble && !tried.cause.reason.is_trouble() {
+                // What is wrong with it stays so until it is looked at.
+                true => note.is_due(tried.not_before.unwrap_or(at.now)),
+                false => note.tried(&tried, at),
+            }
             Some(note)
         });
         if let Err(error) = noted.await {

@@ -44,4 +44,5 @@ mod sdk;
 mod switching;
 mod throttled;
 mod twins;
+mod values;
 mod world;
