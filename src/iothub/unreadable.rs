@@ -7,10 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use serde_json::Value;
 
-use crate::model::Path;
-
-/// Stands in the path of a member whose name is no text.
-const NO_NAME: &str = "\u{fffd}";
+use crate::model::{NO_NAME, Path};
 
 /// The document without the members that hold such text, or are named so, and the paths of these. Of an array, it is the
 /// member that the array is.

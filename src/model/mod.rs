@@ -11,7 +11,7 @@ pub use identity::IdentityDocument;
 pub use ids::{DeviceId, ETag, IdentityId, InvalidId, ModuleId, PROBE_PREFIX};
 pub use merge_patch::{apply, diff};
 pub use secret::Secret;
-pub use twin::{NotATwin, Revision, Section, TwinDocument};
+pub use twin::{NO_NAME, NotATwin, Revision, Section, TwinDocument};
 pub use writes::{Path, SectionWrites, TwinWrites, Written, member};
 
 /// A JSON object.

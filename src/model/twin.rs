@@ -5,6 +5,9 @@ use serde_json::Value;
 
 use super::{ETag, Object, Path, TwinWrites};
 
+/// Stands in the path of a member whose name is no text.
+pub const NO_NAME: &str = "\u{fffd}";
+
 /// One half of a twin's properties.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Section {

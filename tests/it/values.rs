@@ -234,6 +234,39 @@ async fn a_device_with_half_a_surrogate_pair_in_its_twin_is_made_all_the_same_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_registry_entry_of_which_a_member_is_refused_is_there_with_its_keys_and_follows_when_it_is_disabled()
+ {
+    let world = with_a_device("d", quick()).await;
+    let entry = async |members: Value| {
+        let mut entry = world.primary.device("d").await.unwrap();
+        entry.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        world.primary.clear_faults().await;
+        let path = "/devices/d";
+        let fault =
+            json!({"method": "GET", "pathContains": path, "status": 200, "body": entry, "times": 1000});
+        world.primary.fault(fault).await;
+    };
+    let long = "x ".repeat(100);
+    entry(json!({ "statusReason": long })).await;
+    let handler = world.handler("entry").await;
+    world.hand_over_all(&handler).await;
+    let keys = world.primary.fleet().await["d"]["authentication"].clone();
+    assert_eq!(world.secondary.fleet().await["d"]["authentication"], keys);
+    assert!(world.refused("d").await.starts_with("/identity: statusReason"), "{:?}", world.pending().await);
+    world.primary.clear_faults().await;
+    world.primary.update("d", json!({"status": "disabled"})).await;
+    entry(json!({ "statusReason": long })).await;
+    world.primary.patch_twin("d", json!({"tags": {"site": "B"}})).await;
+    deliver_last(&world, &handler, "d").await;
+    let copy = world.secondary.fleet().await["d"].clone();
+    assert_eq!((&copy["status"], &copy["tags"]), (&json!("disabled"), &json!({"site": "B"})));
+    assert!(world.refused("d").await.starts_with("/identity: statusReason"));
+    world.secondary.forget_requests().await;
+    deliver_last(&world, &handler, "d").await;
+    assert!(world.secondary.writes().await.is_empty(), "{:?}", world.secondary.writes().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_former_hub_said_is_brought_over_but_for_the_refused_value_which_an_operator_gives_up() {
     let (world, handler) = with_a_copy("d", busy()).await;
     world

@@ -4,6 +4,7 @@ mod apart;
 mod budget;
 mod bulk;
 mod delete;
+mod identity;
 mod probe;
 mod snapshot;
 
@@ -13,7 +14,7 @@ pub(crate) use probe::Probe;
 
 use super::outcome::Stop;
 use super::parts::Refused;
-use super::plan::{self, Step};
+use super::plan::Step;
 use super::work::Work;
 use crate::iothub::{HubError, OperationClass};
 use crate::model::{ETag, IdentityId, Object, TwinDocument};
@@ -59,7 +60,9 @@ impl Work<'_> {
         match step {
             Step::Create { item } => executed.look_again = self.create_device(id, item, basis).await?,
             Step::CreateAlone { body } => executed.look_again = self.create_alone(id, &body, basis).await?,
-            Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await?,
+            Step::UpdateIdentity { body, etag, is_urgent } => {
+                executed.refused = self.update_identity(id, (&body, is_urgent), &etag, basis).await?;
+            }
             Step::PatchTwin { patch, etag } => {
                 executed.refused = self.patch_twin_apart(id, &patch, etag).await?;
             }
@@ -70,61 +73,6 @@ impl Work<'_> {
             Step::Delete { .. } => return Err(Stop::Again),
         }
         Ok(executed)
-    }
-
-    async fn create_device(&mut self, id: &IdentityId, item: Object, basis: Basis<'_>) -> Result<bool, Stop> {
-        // Whether a bulk create honours reported properties is unproven: look.
-        let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
-        let alone = plan::without_twin(&item);
-        let is_whole = match self.create(item).await {
-            Ok(()) => true,
-            // Whatever it refuses of the twin: the device itself shall be there. Its twin follows in parts.
-            Err(stop) if self.whole => return Err(stop),
-            Err(stop) => {
-                stop.refusal()?;
-                self.create(alone).await?;
-                false
-            }
-        };
-        self.made();
-        let (shared, target) = (self.pass.shared, self.pass.target_role());
-        shared.echoes.created(target, id);
-        if basis.source.is_some() {
-            shared.pairs.made(id, self.pass.source_role, basis.source_entry);
-        }
-        self.writes += 1;
-        Ok(has_reported || !is_whole)
-    }
-
-    async fn create_alone(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
-        self.step_aside();
-        let (target, deadline) =
-            self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
-        let created = self.answered(target.create_identity(id, body, deadline).await)?;
-        self.made();
-        self.pass.shared.echoes.created(self.pass.target_role(), id);
-        self.remember(id, basis, created.etag());
-        Ok(true)
-    }
-
-    async fn update_identity(
-        &mut self,
-        id: &IdentityId,
-        body: &Object,
-        etag: &ETag,
-        basis: Basis<'_>,
-    ) -> Result<(), Stop> {
-        self.step_aside();
-        let (target, deadline) =
-            self.pass.for_write(self.pass.target(), OperationClass::RegistryUpdate).await?;
-        let updated = target.update_identity(id, body, etag, deadline).await;
-        self.take_place().await;
-        let updated = self.answered(updated)?;
-        if let Some(etag) = updated.etag() {
-            self.moved(id, |target| target.device_etag = etag);
-        }
-        self.remember(id, basis, updated.etag());
-        Ok(())
     }
 
     /// Changes tags and desired of the target; its twin as it is then.

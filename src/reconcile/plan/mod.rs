@@ -4,11 +4,11 @@ mod want;
 
 use serde_json::Value;
 
-pub(crate) use want::{Want, entries_visibly_differ, same_identity, without_twin};
+pub(crate) use want::{Want, entries_visibly_differ, essentials, same_identity, without_twin};
 
 use super::outcome::{Cause, Reason};
-use super::parts::{Scope, cause, unreadable, without};
-use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, Path, TwinDocument, diff};
+use super::parts::{Part, Scope, cause, unreadable, without};
+use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, NO_NAME, Object, Path, TwinDocument, diff};
 
 /// One conditional write.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +30,8 @@ pub(crate) enum Step {
         body: Object,
         /// The registry ETag it was planned on.
         etag: ETag,
+        /// What it cannot be without differs: its keys, whether it is enabled.
+        is_urgent: bool,
     },
     /// Change tags and desired, both in one write.
     PatchTwin {
@@ -145,12 +147,37 @@ fn change(
     let mut plan = Plan::default();
     let enabled = plan_identity(&mut plan, id, target, registry);
     let patch = without(Scope::Twin, twin_patch(target, want), left_alone);
+    let patch = removing(patch, target, want, left_alone);
     if !patch.is_empty() {
         plan.steps.push(Step::PatchTwin { patch, etag: target.etag.clone() });
     }
     let reported = diff(&target.reported.values, &want.reported.values);
     plan_reported(&mut plan, target, without(Scope::Reported, reported, left_alone), enabled);
     plan
+}
+
+/// What nobody can read on the target, and is not wanted, goes.
+fn removing(patch: Object, target: &TwinDocument, want: &TwinDocument, left_alone: &[Path]) -> Object {
+    let is_gone = |path: &&Path| {
+        let wanted = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["tags", rest @ ..] => value(&want.tags, rest),
+            ["properties", "desired", rest @ ..] => value(&want.desired.values, rest),
+            _ => return false,
+        };
+        wanted.is_none() && !left_alone.contains(path) && !path.iter().any(|name| name == NO_NAME)
+    };
+    let gone: Vec<&Path> = target.unreadable.iter().filter(is_gone).collect();
+    if gone.is_empty() {
+        return patch;
+    }
+    let mut parts = Scope::Twin.parts(&patch);
+    parts.extend(gone.into_iter().map(|path| Part { path: path.clone(), value: Value::Null }));
+    Scope::Twin.patch(&parts)
+}
+
+fn value<'v>(members: &'v Object, path: &[&str]) -> Option<&'v Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(members.get(*first)?, |value, name| value.get(*name))
 }
 
 /// Plans the registry entry, always before the twin: a device that is being disabled must stop
@@ -162,7 +189,8 @@ fn plan_identity(plan: &mut Plan, id: &IdentityId, target: &TwinDocument, regist
             match there.etag() {
                 Some(etag) if has_keys(source) => {
                     let body = want::identity_body(id, source, scopes, Some(there));
-                    plan.steps.push(Step::UpdateIdentity { body, etag });
+                    let is_urgent = !want::same_essentials(source, there, scopes);
+                    plan.steps.push(Step::UpdateIdentity { body, etag, is_urgent });
                     source.is_enabled()
                 }
                 _ => {
