@@ -191,9 +191,7 @@ impl Work<'_> {
 /// What is refused by name, and what is left for later.
 fn ends_with(refused: &[Refused], left: Option<Cause>) -> Result<(), Stop> {
     let cause = match (parts::cause(refused), left) {
-        (Some(refused), Some(left)) => {
-            Some(Cause::new(refused.reason, format!("{}; {}", refused.detail, left.detail)))
-        }
+        (Some(refused), Some(left)) => Some(refused.and(left)),
         (refused, left) => refused.or(left),
     };
     cause.map_or(Ok(()), |cause| Err(Stop::pending(cause)))

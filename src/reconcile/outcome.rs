@@ -179,12 +179,21 @@ pub(crate) struct Cause {
     pub(crate) reason: Reason,
     /// In words.
     pub(crate) detail: String,
+    /// Members that are refused, as JSON pointers from the twin's root.
+    pub(crate) refused: Vec<String>,
 }
 
 impl Cause {
     /// A reason with particulars.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), refused: Vec::new() }
+    }
+
+    /// With another one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.detail = format!("{}; {}", self.detail, other.detail);
+        self.refused.extend(other.refused);
+        self
     }
 
     /// The work's time was over.

@@ -152,7 +152,8 @@ pub(crate) fn cause(refused: &[Refused]) -> Option<Cause> {
     if let Some(more) = refused.len().checked_sub(NAMED).filter(|more| *more > 0) {
         named.push(format!("and {more} more"));
     }
-    (!named.is_empty()).then(|| Cause::new(Reason::Rejected, named.join("; ")))
+    let refused = refused.iter().map(|one| pointer(&one.part.path)).collect();
+    (!named.is_empty()).then(|| Cause { refused, ..Cause::new(Reason::Rejected, named.join("; ")) })
 }
 
 /// Members that hold no readable text.
@@ -166,7 +167,8 @@ pub(crate) fn unreadable(paths: &[Path]) -> Vec<Refused> {
     paths.iter().map(refused).collect()
 }
 
-fn pointer(path: &[String]) -> String {
+/// A path as a JSON pointer, without what may be a key.
+pub(crate) fn pointer(path: &[String]) -> String {
     let name = |name: &String| format!("/{}", tidy(name).replace('~', "~0").replace('/', "~1"));
     path.iter().map(name).collect()
 }

@@ -159,7 +159,7 @@ impl<'a> InSync<'a> {
             return Ending::Held(format!("storage: {error:?}"));
         }
         if is_news && tried.cause.reason.is_trouble() {
-            let Cause { reason, detail } = &tried.cause;
+            let Cause { reason, detail, .. } = &tried.cause;
             tracing::warn!(identity = %id, %reason, detail, "pending");
         }
         Ending::pending(&tried.cause)

@@ -303,6 +303,10 @@ async fn what_the_former_hub_said_is_brought_over_but_for_the_refused_value_whic
     assert!(ended.await, "{} {:?}", record(&world).await, world.pending().await);
     assert!(world.pending().await.is_empty());
     world.assert_hubs_equal().await;
-    let losses = world.app_json(&["losses", "list", "--json"]).await.to_string();
-    assert!(losses.contains(&WIDE.to_string()), "{losses}");
+    let reports = world.app_json(&["losses", "list", "--json"]).await;
+    let losses = reports.as_array().unwrap().iter().flat_map(|report| report["losses"].as_array().unwrap());
+    let mut named: Vec<_> = losses.map(|loss| (loss["section"].clone(), loss["path"].clone())).collect();
+    named.sort_by_key(|(section, path)| (section.to_string(), path.to_string()));
+    let expected = ["desired", "desired", "tags"].map(|section| (json!(section), json!(["wide"])));
+    assert_eq!(named, expected, "just what was given up: {reports}");
 }
