@@ -14,11 +14,14 @@ const REMEMBERED: usize = 10_000;
 /// Values remembered per identity.
 const VALUES: usize = 32;
 
+/// What stands for a value of a member, and why it is refused.
+type Value = (NonZeroU64, Arc<str>);
+
 /// Bounded memory of refused values.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     prints: Fingerprints,
-    entries: Mutex<Bounded<Vec<(NonZeroU64, Arc<str>)>>>,
+    entries: Mutex<Bounded<Vec<Value>>>,
 }
 
 impl Default for Refusals {
@@ -64,14 +67,14 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
     #[test]
     fn a_refusal_is_of_one_value_of_one_member_on_one_hub() {
         let (refusals, id) = (Refusals::default(), "d".parse().unwrap());
-        let part = |name: &str, value: Value| Part { path: vec!["tags".to_owned(), name.to_owned()], value };
+        let part = |name: &str, value: serde_json::Value| Part { path: vec!["tags".to_owned(), name.to_owned()], value };
         let refused = Refused { part: part("a", json!(1)), why: "no".into() };
         refusals.remember(HubRole::Secondary, &id, &refused);
         let of = |hub, part| refusals.of(hub, &id, &part);
