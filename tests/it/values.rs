@@ -297,7 +297,7 @@ async fn what_the_former_hub_said_is_brought_over_but_for_the_refused_value_whic
         assert_eq!(note["reason"], "rejected");
         assert!(note["detail"].as_str().unwrap().starts_with(path), "{note}");
     }
-    let accepted = world.app(&["rejoin", "--accept", "--give-up", "d", "--give-up", "made"]).await;
+    let accepted = world.app(&["rejoin", "--accept", "--give-up-refused"]).await;
     assert_eq!(accepted.code, 0, "{accepted:?}");
     let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await);
     assert!(ended.await, "{} {:?}", record(&world).await, world.pending().await);

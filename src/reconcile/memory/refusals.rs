@@ -74,7 +74,10 @@ mod tests {
     #[test]
     fn a_refusal_is_of_one_value_of_one_member_on_one_hub() {
         let (refusals, id) = (Refusals::default(), "d".parse().unwrap());
-        let part = |name: &str, value: serde_json::Value| Part { path: vec!["tags".to_owned(), name.to_owned()], value };
+        let part = |name: &str, value: serde_json::Value| Part {
+            path: vec!["tags".to_owned(), name.to_owned()],
+            value,
+        };
         let refused = Refused { part: part("a", json!(1)), why: "no".into() };
         refusals.remember(HubRole::Secondary, &id, &refused);
         let of = |hub, part| refusals.of(hub, &id, &part);
