@@ -21,7 +21,7 @@ impl TryFrom<Invocation> for EventBatch {
         let is_one = is_one_event(&trigger);
         let bodies = bodies(trigger);
         let mut metadata = invocation.metadata;
-        if is_one && bodies.iter().any(|body| may_be_of_the_body(body)) {
+        if is_one && bodies.iter().any(|body| may_be_of_the_body(&body.0)) {
             metadata = Object::new();
         }
         let partition = partition_context(&mut metadata);

@@ -98,11 +98,8 @@ impl HubClient {
 
     fn options(&self, id: &IdentityId) -> MqttOptions {
         let settings = self.settings();
-        let mut resource = format!("{}/devices/{}", settings.host_name, id.device);
-        if let Some(module) = &id.module {
-            resource.push_str(&format!("/modules/{module}"));
-        }
-        let token = self.signer().device(&resource, unix_seconds());
+        // The hub's own token, as the .NET client's: how a hub wants `@ # % +` of an id to be written in one is not known.
+        let token = self.signer().service(unix_seconds());
         let username = format!("{}/{id}/?api-version={API_VERSION}", settings.host_name);
         let mut options = MqttOptions::new(id.to_string(), (settings.host(), settings.mqtt_port));
         options
@@ -211,8 +208,11 @@ fn ended(error: &ConnectionError, connected: bool, reachability: &Reachability) 
 /// missing permission, a disabled device, and with 2 for a bad id (read in the official clients).
 fn refused(code: ConnectReturnCode) -> Failure {
     let kind = match code {
-        ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized => Denied,
-        ConnectReturnCode::BadClientId | ConnectReturnCode::RefusedProtocolVersion => Rejected,
+        // Not `Rejected`: no value is refused.
+        ConnectReturnCode::BadUserNamePassword
+        | ConnectReturnCode::NotAuthorized
+        | ConnectReturnCode::BadClientId
+        | ConnectReturnCode::RefusedProtocolVersion => Denied,
         ConnectReturnCode::ServiceUnavailable | ConnectReturnCode::Success => Unavailable,
     };
     let error = HubError::new(kind, format!("the connection as the device was refused: {code:?}"));

@@ -25,6 +25,7 @@ mod retry;
 mod sas;
 mod throttle;
 mod twins;
+mod unreadable;
 mod wire;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use bulk::{BulkItem, MAX_BULK_ITEMS};
 pub use client::{HubClient, Limits};
 pub use connection_string::{BadConnectionString, HubSettings};
 pub use deadline::Deadline;
+pub(crate) use error::tidy;
 pub use error::{HubError, HubErrorKind};
 pub use network::{Network, NetworkError};
 pub use query::{Page, Statistics};

@@ -3,12 +3,12 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::{Call, HubClient, members};
+use super::client::{Call, HubClient};
 use super::throttle::OperationClass;
 use super::throttle::OperationClass::{
     RegistryCreate, RegistryDelete, RegistryList, RegistryRead, RegistryUpdate,
 };
-use super::wire::{about, array, identity_path, malformed, modules_path};
+use super::wire::{about, array, identity_path, malformed, modules_path, readable_object};
 use super::{Deadline, HubError};
 use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object};
 
@@ -74,8 +74,12 @@ impl HubClient {
         deadline: Deadline,
     ) -> Result<IdentityDocument, HubError> {
         let answer = self.send(call, deadline).await?;
-        let members = members(&answer)?;
+        let (members, unreadable) = readable_object(&answer.body)?;
         about(&members, id)?;
+        // A partial one would rotate keys.
+        if unreadable.iter().any(|path| path.first().is_some_and(|name| name == "authentication")) {
+            return Err(malformed("the answer holds an authentication that is no text"));
+        }
         Ok(IdentityDocument::new(members))
     }
 }

@@ -41,7 +41,7 @@ fn digest(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// A policy's key, and its token for the service API.
+/// A policy's key, and its token for the hub.
 pub(crate) struct Signer {
     host_name: String,
     policy: String,
@@ -54,7 +54,8 @@ impl Signer {
         Self { host_name: host_name.to_owned(), policy: policy.to_owned(), key, service: Mutex::new(None) }
     }
 
-    /// The token for the service API, signed anew only when the last one is near its end.
+    /// The token for the whole hub, for the service API and to connect with as any device (documented, and how the
+    /// official .NET client does it), signed anew only when the last one is near its end.
     /// `now` is in Unix seconds.
     pub(crate) fn service(&self, now: u64) -> Arc<Secret> {
         let mut kept = self.service.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,11 +68,6 @@ impl Signer {
         let token = Arc::new(sign(&self.host_name, &self.key, Some(&self.policy), expiry));
         *kept = Some((expiry, token.clone()));
         token
-    }
-
-    /// A token to connect with as a device or module. `resource` is `host/devices/{id}`.
-    pub(crate) fn device(&self, resource: &str, now: u64) -> Secret {
-        sign(resource, &self.key, Some(&self.policy), now + LIFETIME)
     }
 }
 

@@ -3,11 +3,11 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::{Answer, Call, HubClient, members};
+use super::client::{Answer, Call, HubClient};
 use super::throttle::OperationClass::{TwinRead, TwinWrite};
-use super::wire::{about, malformed, twin_path};
+use super::wire::{about, malformed, readable_object, twin_path};
 use super::{Deadline, HubError};
-use crate::model::{ETag, IdentityId, Object, TwinDocument};
+use crate::model::{ETag, IdentityId, Object, Path, TwinDocument};
 
 impl HubClient {
     /// GET twin of a device or module. Always current (documented), unlike a query.
@@ -32,11 +32,19 @@ impl HubClient {
 }
 
 fn twin_of(id: &IdentityId, answer: &Answer) -> Result<TwinDocument, HubError> {
-    let members = members(answer)?;
+    let (members, unreadable) = readable_object(&answer.body)?;
     about(&members, id)?;
     // Without `properties` it would be read as an empty twin, and an empty twin would be copied.
-    if !members.get("properties").is_some_and(Value::is_object) {
+    let is_section = |path: &Path| match path.as_slice() {
+        [whole] => whole == "tags" || whole == "properties",
+        [properties, half] => properties == "properties" && (half == "desired" || half == "reported"),
+        _ => false,
+    };
+    if !members.get("properties").is_some_and(Value::is_object) || unreadable.iter().any(is_section) {
         return Err(malformed("the answer is a twin without properties"));
     }
-    TwinDocument::from_json(members).map_err(|error| malformed(error.0))
+    let mut twin = TwinDocument::from_json(members).map_err(|error| malformed(error.0))?;
+    twin.unreadable =
+        unreadable.into_iter().filter(|path| !path.iter().any(|name| name == "$metadata")).collect();
+    Ok(twin)
 }

@@ -6,7 +6,8 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use super::error::{HubError, HubErrorKind, tidy};
-use crate::model::{DeviceId, IdentityId, Object};
+use super::unreadable;
+use crate::model::{DeviceId, IdentityId, Object, Path};
 
 /// The version that the official service clients use.
 pub(crate) const API_VERSION: &str = "2021-04-12";
@@ -47,14 +48,27 @@ fn segment(id: &str, encoded: String) -> Result<String, HubError> {
     }
 }
 
-/// The members of a JSON object; anything else is [`HubErrorKind::Malformed`].
-pub(crate) fn object(body: &[u8]) -> Result<Object, HubError> {
-    serde_json::from_slice(body).map_err(|_| malformed("the answer is not a JSON object"))
+/// The members of a JSON object, and the paths of those that hold no readable text and are left out; anything else is
+/// [`HubErrorKind::Malformed`].
+pub(crate) fn readable_object(body: &[u8]) -> Result<(Object, Vec<Path>), HubError> {
+    match unreadable::parse(body) {
+        Ok((Value::Object(members), unreadable)) => Ok((members, unreadable)),
+        _ => Err(malformed("the answer is not a JSON object")),
+    }
 }
 
-/// The elements of a JSON array; anything else is [`HubErrorKind::Malformed`].
+/// The members of a JSON object, without those that hold no readable text.
+pub(crate) fn object(body: &[u8]) -> Result<Object, HubError> {
+    readable_object(body).map(|(members, _)| members)
+}
+
+/// The elements of a JSON array, without members that hold no readable text; anything else is
+/// [`HubErrorKind::Malformed`].
 pub(crate) fn array(body: &[u8]) -> Result<Vec<Value>, HubError> {
-    serde_json::from_slice(body).map_err(|_| malformed("the answer is not a JSON array"))
+    match unreadable::parse(body) {
+        Ok((Value::Array(elements), _)) => Ok(elements),
+        _ => Err(malformed("the answer is not a JSON array")),
+    }
 }
 
 /// An answer must be about what was asked: a proxy or a cache in between may say something else.

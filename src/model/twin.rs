@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ETag, Object, TwinWrites};
+use super::{ETag, Object, Path, TwinWrites};
+
+/// Stands in the path of a member whose name is no text.
+pub const NO_NAME: &str = "\u{fffd}";
 
 /// One half of a twin's properties.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +36,9 @@ pub struct TwinDocument {
     pub reported: Section,
     /// Everything else the document says (`status`, `connectionState`, `capabilities`, …).
     pub other: Object,
+    /// Paths, from the document's root, of members that hold no readable text (half a surrogate pair). They are nowhere
+    /// else in here: nobody can tell what they are, or write them.
+    pub unreadable: Vec<Path>,
 }
 
 /// Where a twin and its registry entry stand: whoever writes either moves it.
@@ -67,11 +73,20 @@ impl TwinDocument {
         let etag = text(&members, "etag").map(ETag::new).ok_or(NotATwin("a twin has an etag"))?;
         let device_etag = text(&members, "deviceEtag").map(ETag::new).unwrap_or_else(|| ETag::new(""));
         let version = members.get("version").and_then(Value::as_u64).unwrap_or_default();
-        let tags = object(members.remove("tags"));
+        let tags = without_nulls(object(members.remove("tags")));
         let mut properties = object(members.remove("properties"));
         let desired = section(object(properties.remove("desired")));
         let reported = section(object(properties.remove("reported")));
-        Ok(Self { etag, device_etag, version, tags, desired, reported, other: members })
+        Ok(Self {
+            etag,
+            device_etag,
+            version,
+            tags,
+            desired,
+            reported,
+            other: members,
+            unreadable: Vec::new(),
+        })
     }
 
     /// `enabled` unless the hub says otherwise.
@@ -107,7 +122,18 @@ fn section(mut members: Object) -> Section {
     let version = members.remove("$version").and_then(|v| v.as_u64()).unwrap_or_default();
     let metadata = members.remove("$metadata").unwrap_or_default();
     members.retain(|name, _| !name.starts_with('$'));
-    Section { values: members, version, metadata }
+    Section { values: without_nulls(members), version, metadata }
+}
+
+/// Members that are `null` are none: no patch can make them, and a hub that shows some says nothing by it.
+fn without_nulls(mut members: Object) -> Object {
+    members.retain(|_, value| !value.is_null());
+    for value in members.values_mut() {
+        if let Value::Object(inner) = value {
+            *inner = without_nulls(std::mem::take(inner));
+        }
+    }
+    members
 }
 
 #[cfg(test)]
@@ -144,6 +170,17 @@ mod tests {
         let twin = pump();
         assert!(!twin.is_enabled() && twin.is_connected());
         assert_eq!(twin.other.get("deviceId"), Some(&json!("pump-17")));
+    }
+
+    #[test]
+    fn members_that_are_null_are_no_members_however_deep_and_arrays_are_left_as_they_are() {
+        let twin =
+            twin(json!({"etag": "e", "tags": {"gone": null, "a": {"b": null, "c": [null, {"d": null}]}},
+            "properties": {"desired": {"x": {"y": {"z": null}}}, "reported": {"r": null}}}))
+            .unwrap();
+        assert_eq!(Value::Object(twin.tags), json!({"a": {"c": [null, {"d": null}]}}));
+        assert_eq!(Value::Object(twin.desired.values), json!({"x": {"y": {}}}));
+        assert!(twin.reported.values.is_empty());
     }
 
     #[test]

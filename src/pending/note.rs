@@ -26,6 +26,10 @@ pub struct PendingNote {
     pub reason: Reason,
     /// In words, without secrets.
     pub detail: String,
+    /// Members that a hub refuses, or that cannot be read, as JSON pointers from the twin's root; `/identity` is its
+    /// registry entry. All else is right, unless the detail says more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// Since when it is not right.
     pub since: Timestamp,
     /// When it was last tried.
@@ -87,6 +91,7 @@ impl PendingNote {
             identity: identity.clone(),
             reason: Reason::NotReached,
             detail: String::new(),
+            refused: Vec::new(),
             since: at.now,
             last_tried: at.now,
             attempts: 0,
@@ -138,6 +143,7 @@ impl PendingNote {
             self.attempts = 0;
         }
         (self.reason, self.detail) = (tried.cause.reason, tried.cause.detail.clone());
+        self.refused.clone_from(&tried.cause.refused);
         (self.last_tried, self.epoch, self.waits_for) = (at.now, at.epoch, tried.waits_for);
         if let Some(known) = tried.not_before {
             self.next_try = known;
@@ -148,10 +154,16 @@ impl PendingNote {
         }
     }
 
+    /// It is tried at `by`, if not sooner.
+    pub(crate) fn is_due(&mut self, by: Timestamp) {
+        self.next_try = self.next_try.min(by);
+    }
+
     /// It is right as far as can be told now, and kept in mind until the rejoining ends.
     pub(crate) fn rests(&mut self, at: At) {
         (self.reason, self.detail) = (Reason::Rejoining, "kept until the rejoining ends".to_owned());
         (self.attempts, self.waits_for, self.epoch) = (0, None, at.epoch);
+        self.refused.clear();
         (self.last_tried, self.next_try) = (at.now, Timestamp::MAX);
     }
 

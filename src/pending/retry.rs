@@ -132,7 +132,12 @@ impl Pending {
             return Err("it is not pending".to_owned());
         };
         let said = note.slot(record.standby);
-        let mut losses = Loss::of_writes(&said.open_writes());
+        let open = said.open_writes();
+        let mut losses = match note.refused.is_empty() {
+            true => Loss::of_writes(&open),
+            // All else is with the active hub.
+            false => Loss::of_refused(&open, &note.refused),
+        };
         if said.deleted.is_some() {
             losses.push(Loss::of_lifecycle("deleted"));
         }

@@ -99,6 +99,20 @@ impl PendingStore {
         }
     }
 
+    /// Identities of which a hub refuses something.
+    pub async fn rejected(&self) -> Result<Vec<IdentityId>, StorageError> {
+        let (mut found, mut next) = (Vec::new(), None);
+        loop {
+            let page = self.page(next.as_deref()).await?;
+            let rejected = page.entries.iter().filter(|entry| entry.reason == Some(Reason::Rejected));
+            found.extend(rejected.filter_map(|entry| IdentityId::from_path_segment(&entry.id)));
+            next = page.next;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// One by its id, with its ETag. One that cannot be read stands for itself: whose it is, its name says.
     pub async fn get(&self, id: &str) -> Result<Option<(PendingNote, ETag)>, StorageError> {
         let Some(blob) = self.container.get(&blob_name(id)).await? else { return Ok(None) };

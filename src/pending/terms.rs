@@ -133,7 +133,9 @@ impl Terms {
             let decided = slot.decided.under(self.epoch);
             Side { writes: &slot.writes, own: &slot.own, since: self.since(hub), decided }
         };
-        merge(former, side(self.former), active, side(self.active))
+        let merged = merge(former, side(self.former), active, side(self.active));
+        // What cannot be read is neither gone nor anything else.
+        merged.without(former.twin().map_or(&[], |twin| &twin.unreadable))
     }
 
     /// The active hub, whose twin this is, has what was heard of the former one in `seen`, and what its twin showed, where

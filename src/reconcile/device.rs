@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::execute::Basis;
 use super::observe::{Entries, Look};
 use super::outcome::{Cause, Outcome, Reason, Stop};
+use super::parts::{self, Refused};
 use super::plan::{self, Registry, Step, Want, plan};
 use super::work::{Ask, Work};
 use crate::iothub::{HubError, HubErrorKind, OperationClass};
@@ -17,6 +18,10 @@ impl Work<'_> {
     /// Makes the target what the source says, and says how that ended.
     pub(crate) async fn reconcile(&mut self, id: &IdentityId, ask: Ask) -> Outcome {
         self.begin_identity();
+        self.whole = ask.whole;
+        if self.pass.tries_again() {
+            self.pass.shared.refusals.forget(self.pass.target_role(), id);
+        }
         for round in 0..ROUNDS {
             if self.pass.is_over() {
                 return Outcome::Pending(Cause::not_reached());
@@ -175,11 +180,21 @@ impl Work<'_> {
         let plan = plan(id, target, &Want::Source(source), entries.registry());
         let source_entry = entries.source().and_then(IdentityDocument::etag);
         let basis = Basis { source: Some(source), source_entry: source_entry.as_ref() };
-        if self.execute(id, plan.steps, basis).await? {
+        let executed = self.execute(id, plan.steps, basis).await?;
+        if executed.look_again {
             return Err(Stop::Again);
         }
-        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+        ends_with(&executed.refused, plan.left)
     }
+}
+
+/// What is refused by name, and what is left for later.
+fn ends_with(refused: &[Refused], left: Option<Cause>) -> Result<(), Stop> {
+    let cause = match (parts::cause(refused), left) {
+        (Some(refused), Some(left)) => Some(refused.and(left)),
+        (refused, left) => refused.or(left),
+    };
+    cause.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
 }
 
 /// A short wait with jitter, longer each round.
@@ -197,8 +212,8 @@ impl Work<'_> {
         wanted: TwinDocument,
     ) -> Result<(), Stop> {
         let plan = plan(id, Some(target), &Want::Twin(Box::new(wanted)), Registry::Assumed);
-        self.execute(id, plan.steps, Basis { source: None, source_entry: None }).await?;
-        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+        let executed = self.execute(id, plan.steps, Basis { source: None, source_entry: None }).await?;
+        ends_with(&executed.refused, plan.left)
     }
 
     /// Makes the target's registry entry the source's; its twin stays as it is.
@@ -259,10 +274,17 @@ impl Work<'_> {
             }
             (Some(target), Look::Present(source)) => {
                 let plan = plan(id, Some(&target), &Want::Source(&source), Registry::Assumed);
-                let alike = plan.steps.is_empty()
-                    && plan.left.is_none()
-                    && !plan::entries_visibly_differ(&source, &target);
-                let is_equal = alike && (!was_remade || self.has_equal_entries(id).await?);
+                let (plan, refused) = self.without_refused(id, plan);
+                let alike = plan.steps.is_empty() && !plan::entries_visibly_differ(&source, &target);
+                let alike = alike && (!was_remade || self.has_equal_entries(id).await?);
+                let left = ends_with(&refused, plan.left).err();
+                if let (true, Some(Stop::At(Outcome::Pending(cause)))) = (alike, &left)
+                    && cause.reason == Reason::Rejected
+                {
+                    // As equal as it can be.
+                    return Ok(Some(cause.clone().into()));
+                }
+                let is_equal = alike && left.is_none();
                 let cause = Cause::new(Reason::Drift, "somebody else changed it on the standby");
                 Ok((!is_equal).then_some(Difference { cause, twins: Some((source, target)) }))
             }

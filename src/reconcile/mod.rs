@@ -3,7 +3,7 @@
 //! Knows no event, no note and no batch: it returns an `Outcome`, and what of that must be durable is its caller's
 //! business. In reading order: a `Reconciler` is what a process has once, a `Pass` is one piece of work under one
 //! write lease, a `Work` is one device in it; `device` and `modules` are the rounds, `observe`, `plan` and `execute`
-//! their steps; `merge` (pure) says which of two hubs said last what a member is; `memory` saves reads and nothing else.
+//! their steps; `parts` (pure) finds what a hub refuses of a patch; `merge` (pure) says which of two hubs said last what a member is; `memory` saves reads and nothing else.
 
 mod device;
 mod execute;
@@ -13,6 +13,7 @@ mod merge;
 mod modules;
 mod observe;
 mod outcome;
+mod parts;
 mod pass;
 mod plan;
 mod reconciler;
@@ -25,6 +26,7 @@ pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
 pub(crate) use outcome::{Cause, Outcome, Stop, in_words};
+pub(crate) use parts::{Refused, Scope, Search, cause, unreadable};
 pub(crate) use pass::Pass;
 pub use reconciler::{Parts, Reconciler};
 pub(crate) use work::{Ask, Work};

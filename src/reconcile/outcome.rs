@@ -50,6 +50,17 @@ impl Stop {
         Self::At(Outcome::Pending(cause))
     }
 
+    /// Why the target refuses what it was sent.
+    ///
+    /// # Errors
+    /// The stop itself when it is no refusal.
+    pub(crate) fn refusal(self) -> Result<String, Self> {
+        match self {
+            Self::At(Outcome::Pending(cause)) if cause.reason == Reason::Rejected => Ok(cause.detail),
+            stop => Err(stop),
+        }
+    }
+
     /// What a failed call to the target means.
     pub(crate) fn target(error: &HubError) -> Self {
         match error.kind {
@@ -79,7 +90,7 @@ pub enum Reason {
     Throttled,
     /// 401 or 403 for this identity.
     Denied,
-    /// The target refuses the write and will refuse it again.
+    /// The target refuses some values, or the identity itself, and will refuse them again; or they cannot be sent.
     Rejected,
     /// An answer that cannot be understood.
     Malformed,
@@ -168,12 +179,21 @@ pub(crate) struct Cause {
     pub(crate) reason: Reason,
     /// In words.
     pub(crate) detail: String,
+    /// Members that are refused, as JSON pointers from the twin's root.
+    pub(crate) refused: Vec<String>,
 }
 
 impl Cause {
     /// A reason with particulars.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), refused: Vec::new() }
+    }
+
+    /// With another one.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.detail = format!("{}; {}", self.detail, other.detail);
+        self.refused.extend(other.refused);
+        self
     }
 
     /// The work's time was over.

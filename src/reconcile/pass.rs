@@ -80,6 +80,11 @@ impl<'a> Pass<'a> {
         &self.target
     }
 
+    /// Whether what the target refused before is tried again: not for an event, but when what is pending is.
+    pub(crate) fn tries_again(&self) -> bool {
+        self.lane == Lane::Background
+    }
+
     /// Whether there is no time left to begin anything.
     pub(crate) fn is_over(&self) -> bool {
         self.work_ends.left() <= Duration::from_millis(50)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::execute::{Budget, Bulk, Probe};
-use super::memory::{Echoes, KnownPairs, Locks};
+use super::memory::{Echoes, KnownPairs, Locks, Refusals};
 use crate::iothub::HubClient;
 use crate::routing::{HubRole, LeaseKeeper};
 use crate::storage::Container;
@@ -46,6 +46,7 @@ pub struct Shared {
     pub(crate) budget: Budget,
     pub(crate) echoes: Echoes,
     pub(crate) pairs: KnownPairs,
+    pub(crate) refusals: Refusals,
     pub(crate) locks: Locks,
 }
 
@@ -69,6 +70,7 @@ impl Reconciler {
             budget: Budget::new(parts.store.clone(), parts.deletes_per_hour),
             echoes: Echoes::default(),
             pairs: KnownPairs::default(),
+            refusals: Refusals::default(),
             locks: Locks::default(),
             primary: parts.primary,
             secondary: parts.secondary,

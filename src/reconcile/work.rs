@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::execute::{Bulk, Coming};
 use super::merge::Wrote;
 use super::outcome::{Cause, Outcome, Stop};
+use super::parts::{Part, Refused};
 use super::pass::Pass;
 use crate::iothub::OperationClass;
 use crate::model::{IdentityId, Revision, TwinDocument};
@@ -24,6 +25,8 @@ pub(crate) struct Ask {
     pub(crate) create_only: bool,
     /// The device alone: whoever asks looks after its modules.
     pub(crate) alone: bool,
+    /// A device is made with its whole twin or not at all: not first without, where the twin is refused.
+    pub(crate) whole: bool,
 }
 
 /// Work on one device: its place in flight, and what happened so far.
@@ -40,6 +43,10 @@ pub(crate) struct Work<'a> {
     pub(crate) source_read: bool,
     /// The versions that the writes returned.
     pub(crate) wrote: Wrote,
+    /// What the target was found to refuse of this identity.
+    refused: Vec<Refused>,
+    /// See [`Ask::whole`].
+    pub(super) whole: bool,
     expected: Option<(IdentityId, Option<Revision>)>,
 }
 
@@ -55,6 +62,8 @@ impl<'a> Work<'a> {
             writes: 0,
             source_read: false,
             wrote: Wrote::default(),
+            refused: Vec::new(),
+            whole: false,
             expected: None,
         }
     }
@@ -91,6 +100,34 @@ impl<'a> Work<'a> {
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
         (self.writes, self.source_read, self.wrote) = (0, false, Wrote::default());
+        self.refused.clear();
+    }
+
+    /// What of these parts is worth sending; the others the target is known to refuse.
+    pub(crate) fn worth_sending(&self, id: &IdentityId, parts: Vec<Part>) -> (Vec<Part>, Vec<Refused>) {
+        let (mut worth, mut refused) = (Vec::new(), Vec::new());
+        for part in parts {
+            match self.known_refusal(id, &part) {
+                Some(one) => refused.push(one),
+                None => worth.push(part),
+            }
+        }
+        (worth, refused)
+    }
+
+    fn known_refusal(&self, id: &IdentityId, part: &Part) -> Option<Refused> {
+        let found = self.refused.iter().find(|one| one.part == *part).cloned();
+        let remembered = || self.pass.shared.refusals.of(self.pass.target_role(), id, part);
+        found.or_else(|| if self.pass.tries_again() { None } else { remembered() })
+    }
+
+    /// The target refused these.
+    pub(crate) fn refuses(&mut self, id: &IdentityId, refused: &[Refused]) {
+        for one in refused {
+            self.pass.shared.refusals.remember(self.pass.target_role(), id, one);
+            tracing::debug!(identity = %id, why = %one.why, "a value is refused");
+        }
+        self.refused.extend_from_slice(refused);
     }
 
     /// Gives the place in flight back, so that others go on while this work waits for its turn at a registry, whose

@@ -144,17 +144,22 @@ impl<'a> InSync<'a> {
             is_news = before.as_ref().is_none_or(|note| note.reason != tried.cause.reason);
             // What was kept for a rejoining that is over says nothing of what follows.
             let before = before.filter(|note| !note.is_of_an_ended_rejoining(at.epoch));
+            let was_trouble = before.as_ref().is_some_and(|note| note.reason.is_trouble());
             let mut note = before.unwrap_or_else(|| PendingNote::blank(id, at));
             heard.iter().for_each(|heard| note.place(&heard.at));
             note.hear(source, heard, at.now, true);
-            note.tried(&tried, at);
+            match was_trouble && !tried.cause.reason.is_trouble() {
+                // What is wrong with it stays so until it is looked at.
+                true => note.is_due(tried.not_before.unwrap_or(at.now)),
+                false => note.tried(&tried, at),
+            }
             Some(note)
         });
         if let Err(error) = noted.await {
             return Ending::Held(format!("storage: {error:?}"));
         }
         if is_news && tried.cause.reason.is_trouble() {
-            let Cause { reason, detail } = &tried.cause;
+            let Cause { reason, detail, .. } = &tried.cause;
             tracing::warn!(identity = %id, %reason, detail, "pending");
         }
         Ending::pending(&tried.cause)

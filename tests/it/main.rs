@@ -53,4 +53,5 @@ mod switching;
 mod throttled;
 mod twins;
 mod unknown_hubs;
+mod values;
 mod world;

@@ -23,7 +23,9 @@ use super::output::{complain, exit, is_terminal, show, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
 use crate::pending::{LossStore, PendingStore};
-use crate::routing::{HubRole, RecordError, RoutingRecord, Stored, accept_rejoin, authorship, probe_present};
+use crate::routing::{
+    HubRole, RecordError, RoutingRecord, StandbyState, Stored, accept_rejoin, authorship, probe_present,
+};
 
 /// Pending identities named in the plan.
 const SHOWN: usize = 20;
@@ -49,6 +51,9 @@ pub struct Rejoin {
     /// What the former active hub said of this identity and could not be brought over goes to a loss report
     #[arg(long, value_name = "DEVICE[/MODULE]")]
     give_up: Vec<IdentityId>,
+    /// The same for the values that the active hub refuses (pending as `rejected`), of all identities
+    #[arg(long)]
+    give_up_refused: bool,
 }
 
 pub(super) async fn run(context: &Context, arguments: Rejoin) -> u8 {
@@ -64,7 +69,14 @@ pub(super) async fn run(context: &Context, arguments: Rejoin) -> u8 {
         complain(&why);
         return exit::REFUSED;
     }
-    for id in arguments.give_up.iter().filter(|_| !arguments.dry_run) {
+    let mut given_up = arguments.give_up.clone();
+    if arguments.give_up_refused && stored.record.standby_state == StandbyState::Rejoining {
+        match or_nothing(PendingStore::new(context.clients.store.clone()).rejected().await) {
+            Ok(rejected) => given_up.extend(rejected),
+            Err(error) => return storage_failed(&error.into()),
+        }
+    }
+    for id in given_up.iter().filter(|_| !arguments.dry_run) {
         if let Err(why) = context.pending().give_up(id, &stored.record).await {
             complain(&format!("{id}: {why}"));
             return exit::REFUSED;

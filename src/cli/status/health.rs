@@ -101,7 +101,8 @@ fn degraded(status: &Status, now: Timestamp) -> Vec<String> {
     if kept.unreadable > 0 {
         reasons.push(format!("{} set aside unreadable", counted(kept.unreadable)));
     }
-    reasons.extend(kept.unknown_hubs.iter().map(UnknownHub::in_words));
+    let unknown = kept.unknown_hubs.iter().filter(|hub| hub.name.is_some());
+    reasons.extend(unknown.map(UnknownHub::in_words));
     let idle = kept.duties.iter().filter(|duty| is_silent(duty, now));
     reasons.extend(idle.map(|duty| format!("nobody does the duty {}", duty.name)));
     reasons

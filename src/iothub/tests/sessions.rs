@@ -46,11 +46,21 @@ async fn a_patch_is_one_session_that_subscribes_first_and_says_goodbye() {
     assert_eq!(connect[7], 0b1100_0010, "user name, password, clean session");
     assert!(has(connect, "pump-17/m"));
     assert!(has(connect, "127.0.0.1:1/pump-17/m/?api-version=2021-04-12"));
-    assert!(has(connect, "SharedAccessSignature sr=127.0.0.1%3A1%2Fdevices%2Fpump-17%2Fmodules%2Fm&sig="));
+    assert!(has(connect, "SharedAccessSignature sr=127.0.0.1%3A1&sig="));
     assert!(has(connect, "&skn=hadr"));
     assert!(has(&packets[1].1, "$iothub/twin/res/#"));
     assert!(has(&packets[2].1, "$iothub/twin/PATCH/properties/reported/?$rid=1&$version=7"));
     assert!(has(&packets[2].1, r#"{"fw":"1.3","old":null}"#));
+}
+
+#[tokio::test]
+async fn the_token_is_the_hubs_whatever_characters_the_device_has_in_its_id() {
+    let broker = Broker::start(&[APPLIED]).await;
+    let id: IdentityId = "a@b#c%d+e?f".parse().unwrap();
+    broker.client(Limits::default()).patch_reported(&id, &patch(), 7, soon()).await.unwrap();
+    let connect = broker.received().remove(0).remove(0).1;
+    assert!(has(&connect, "SharedAccessSignature sr=127.0.0.1%3A1&sig="));
+    assert!(has(&connect, "127.0.0.1:1/a@b#c%d+e?f/?api-version=2021-04-12"));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::settling::{Settled, Settling};
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, TwinDocument};
-use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Stop, in_words};
+use crate::model::{IdentityDocument, SectionWrites, TwinDocument};
+use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Reason, Stop, in_words};
 
 /// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
 const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
@@ -24,13 +24,25 @@ pub(super) enum Life {
 
 impl Settling<'_, '_> {
     /// Created there and not yet here, or deleted here.
-    pub(super) async fn only_on_the_former(&mut self) -> Result<Settled, Stop> {
+    pub(super) async fn only_on_the_former(&mut self, former: &TwinDocument) -> Result<Settled, Stop> {
         if !self.may_create || self.was_deleted_here() || self.former_has_our_copy().await? {
             return Ok(Settled::Done);
         }
         self.intend_to_create().await?;
-        let ask = Ask { compare_registry: true, create_only: true, ..Ask::default() };
-        let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
+        let ask = Ask { compare_registry: true, create_only: true, whole: true, ..Ask::default() };
+        let mut outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
+        if matches!(&outcome, Outcome::Pending(cause) if cause.reason == Reason::Rejected) {
+            // Made alone, its twin follows as any change there does. Tags follow what was heard, and nobody may have heard
+            // of these.
+            let (role, tags) = (self.terms.former, SectionWrites::from_patch(&former.tags, None));
+            self.change(|note| {
+                let mut all = tags.clone();
+                all.fold(std::mem::take(&mut note.slot_mut(role).writes.tags));
+                note.slot_mut(role).writes.tags = all;
+            })
+            .await?;
+            outcome = Box::pin(self.work.reconcile(self.id, Ask { whole: false, ..ask })).await;
+        }
         // An answer that says that it is there may be of our own create: its keys tell.
         let is_made = match &outcome {
             Outcome::Equal => self.work.has_equal_entries(self.id).await?,

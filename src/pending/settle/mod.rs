@@ -7,6 +7,7 @@
 mod lifecycle;
 mod modules;
 mod settling;
+mod writing;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,8 +19,8 @@ use super::losses::LossStore;
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
-use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, Wrote, in_words};
+use crate::model::{IdentityId, Object, TwinDocument};
+use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, cause, in_words, unreadable};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
@@ -38,10 +39,13 @@ pub(crate) async fn settle(
     terms: &Terms,
     may_create: bool,
 ) -> Result<Settled, Outcome> {
+    if work.pass.tries_again() {
+        work.pass.shared.refusals.forget(work.pass.target_role(), id);
+    }
     let mut device = Device::Unasked;
     for _ in 0..ROUNDS {
         work.take_place().await;
-        let mut settling = Settling::begin(&mut *work, store, losses, id, terms, may_create, device);
+        let mut settling = Settling::new(&mut *work, store, losses, id, terms, may_create, device);
         let ended = settling.once().await;
         device = std::mem::take(&mut settling.device);
         if device == Device::Asked {
@@ -58,7 +62,7 @@ pub(crate) async fn settle(
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
-    let mut settling = Settling::begin(work, store, losses, id, terms, may_create, device);
+    let mut settling = Settling::new(work, store, losses, id, terms, may_create, device);
     settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 
@@ -84,9 +88,9 @@ impl Settling<'_, '_> {
         let settled = match (active, former) {
             (active, former) if given_up => self.is_given_up(active, former).await?,
             (None, Look::Absent) => Settled::Done,
-            (None, Look::Present(_)) => match self.ends_with_its_device().await? {
+            (None, Look::Present(former)) => match self.ends_with_its_device().await? {
                 Some(ended) => ended,
-                None => self.only_on_the_former().await?,
+                None => self.only_on_the_former(&former).await?,
             },
             (Some(_), Look::Absent) => self.gone_on_the_former().await?,
             (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
@@ -127,7 +131,8 @@ impl Settling<'_, '_> {
                 vec![Loss::of_lifecycle("deleted")]
             }
             (Some(active), Look::Present(former)) => {
-                self.terms.merged(&self.note, Former::Twin(former), active).given_up(active)
+                let merged = self.terms.merged(&self.note, Former::Twin(former), active);
+                [merged.given_up(active), Loss::of_unreadable(former, active)].concat()
             }
             (_, Look::Unreachable(_)) => Loss::of_writes(&self.note.slot(self.terms.former).open_writes()),
             (_, Look::Absent) => Vec::new(),
@@ -181,51 +186,17 @@ impl Settling<'_, '_> {
         let mut merged = self.terms.merged(&self.note, former, active);
         let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
-        self.write(active, &merged).await?;
-        if !merged.reported.is_empty() {
+        let mut written = self.write(active, &merged).await?;
+        if written.reported {
             // Only while nobody has reported since does the twin show when this program did.
             return Err(Stop::Again);
         }
         self.settled = (Some(active.clone()), former.twin().cloned());
+        written.refused.extend(former.twin().into_iter().flat_map(|twin| unreadable(&twin.unreadable)));
+        if let Some(cause) = cause(&written.refused) {
+            return Ok(cause.into());
+        }
         Ok(later.map_or(Settled::Done, Settled::Pending))
-    }
-
-    async fn write(&mut self, active: &TwinDocument, merged: &Merge) -> Result<(), Stop> {
-        let patch = twin_patch(merged);
-        if patch.is_empty() && merged.reported.is_empty() {
-            return Ok(());
-        }
-        let role = self.terms.active;
-        let writes = merged.writes(active);
-        self.change(|note| note.slot_mut(role).own.begin(active, writes.clone())).await?;
-        if !patch.is_empty() {
-            let twin = match self.work.patch_twin(self.id, &patch, &active.etag).await {
-                Ok(twin) => twin,
-                Err(stop) => return self.not_written(stop, &writes).await,
-            };
-            let mut wrote = Wrote::default();
-            wrote.twin(&patch, &twin);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote, &writes)).await?;
-        }
-        if !merged.reported.is_empty() {
-            let version = active.reported.version;
-            let version = match self.work.patch_reported(self.id, &merged.reported, version).await {
-                Ok(version) => version,
-                Err(stop) => return self.not_written(stop, &writes).await,
-            };
-            let wrote = Wrote::of_reported(version);
-            self.change(|note| note.slot_mut(role).own.wrote(&wrote, &writes)).await?;
-        }
-        Ok(())
-    }
-
-    /// What the hub refused was not written; only without an answer it may have been.
-    async fn not_written(&self, stop: Stop, writes: &TwinWrites) -> Result<(), Stop> {
-        if !matches!(stop, Stop::At(Outcome::TargetSilent(_))) {
-            let role = self.terms.active;
-            self.change(|note| note.slot_mut(role).own.was_refused(writes)).await?;
-        }
-        Err(stop)
     }
 }
 

@@ -63,7 +63,7 @@ impl From<Settled> for Device {
 }
 
 impl<'w, 'p> Settling<'w, 'p> {
-    pub(super) fn begin(
+    pub(super) fn new(
         work: &'w mut Work<'p>,
         store: &'w PendingStore,
         losses: &'w LossStore,

@@ -62,6 +62,7 @@ impl Hub {
             desired: self.desired.clone(),
             reported: self.reported.clone(),
             other: [("connectionState".to_owned(), Value::from(state))].into_iter().collect(),
+            unreadable: Vec::new(),
         }
     }
 

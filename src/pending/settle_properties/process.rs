@@ -9,6 +9,7 @@ use crate::pending::slot::{Heard, Position};
 use crate::pending::terms::{Said, Terms};
 use crate::reconcile::{Former, Merge, OwnWrites, Reason, Wrote};
 use crate::routing::HubRole;
+use serde_json::Value;
 
 /// What it is about to do.
 #[derive(Debug, Default)]
@@ -22,8 +23,9 @@ enum Next {
     Intend(TwinDocument, Merge),
     Patch(TwinDocument, Merge),
     Remember(TwinDocument, Merge, Wrote),
-    Report(TwinDocument, Merge),
-    RememberReported(Wrote),
+    IntendToReport(TwinDocument, Object),
+    Report(TwinDocument, Object),
+    RememberReported(Wrote, Object),
     Done,
     ReadBack,
     IntendBack(TwinDocument),
@@ -43,6 +45,8 @@ pub(super) struct Process {
     note: Option<PendingNote>,
     wrote: Wrote,
     begun: TwinWrites,
+    /// What is written next is written in parts, as what a hub refuses as a whole.
+    is_apart: bool,
     is_closing: bool,
     later: Option<Reason>,
     active: Option<TwinDocument>,
@@ -106,7 +110,8 @@ impl Process {
     }
 
     fn begin(&mut self, world: &World) {
-        *self = Self { terms: world.terms, source: Some(world.active), ..Self::default() };
+        let is_apart = world.now % 2 == 0;
+        *self = Self { terms: world.terms, source: Some(world.active), is_apart, ..Self::default() };
     }
 
     fn end(&mut self, world: &mut World) {
@@ -146,20 +151,26 @@ impl Process {
                 Next::Merge(active, former)
             }
             Next::Merge(active, former) => self.merge(world, terms, active, former),
-            Next::Intend(active, merged) => {
-                self.begun = merged.writes(&active);
-                world.change(|note| note.slot_mut(terms.active).own.begin(&active, self.begun.clone()));
-                Next::Patch(active, merged)
-            }
-            Next::Patch(active, merged) => patch(world, terms, active, merged, &self.begun),
+            Next::Intend(active, merged) => self.intend(world, terms, active, merged),
+            Next::Patch(active, merged) => self.patch(world, terms, &active, merged),
             Next::Remember(active, merged, wrote) => {
                 world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote, &self.begun));
-                Next::Report(active, merged)
+                Next::Intend(active, merged)
             }
-            Next::Report(active, merged) => report(world, terms, &active, &merged, &self.begun),
-            Next::RememberReported(wrote) => {
+            Next::IntendToReport(active, patch) => {
+                let (now, _) = self.part_of(&patch);
+                self.begun = Merge { reported: now, ..Merge::default() }.writes(&active);
+                world.change(|note| note.slot_mut(terms.active).own.begin(&active, self.begun.clone()));
+                Next::Report(active, patch)
+            }
+            Next::Report(active, patch) => self.report(world, terms, &active, &patch),
+            Next::RememberReported(wrote, rest) => {
                 world.change(|note| note.slot_mut(terms.active).own.wrote(&wrote, &self.begun));
-                Next::ReadActive
+                let active = world.hub(terms.active).twin();
+                match rest.is_empty() || !wrote.reported.contains(&active.reported.version) {
+                    true => Next::ReadActive,
+                    false => Next::IntendToReport(active, rest),
+                }
             }
             Next::Done => return self.done(world, terms),
             Next::ReadBack => Next::IntendBack(world.hub(terms.active).twin()),
@@ -202,10 +213,62 @@ impl Process {
             terms.reported_later(&active, &mut merged, time(world.now)).map(|tried| tried.cause.reason);
         let new: Vec<_> = merged.losses.iter().filter(|loss| !world.losses.contains(loss)).cloned().collect();
         world.losses.extend(new);
-        match twin_patch(&merged).is_empty() && merged.reported.is_empty() {
-            true => Next::Done,
-            false => Next::Intend(active, merged),
+        Next::Intend(active, merged)
+    }
+
+    /// What of tags and desired is written next is noted; then what is reported, on what was read at first.
+    fn intend(&mut self, world: &mut World, terms: &Terms, active: TwinDocument, merged: Merge) -> Next {
+        let (now, _) = self.first_of(Merge {
+            tags: merged.tags.clone(),
+            desired: merged.desired.clone(),
+            ..Merge::default()
+        });
+        if now.is_empty() {
+            return match merged.reported.is_empty() {
+                true => Next::Done,
+                false => Next::IntendToReport(self.active.clone().unwrap(), merged.reported),
+            };
         }
+        self.begun = now.writes(&active);
+        world.change(|note| note.slot_mut(terms.active).own.begin(&active, self.begun.clone()));
+        Next::Patch(active, merged)
+    }
+
+    /// Tags and desired that are written next, and what is left then.
+    fn first_of(&self, mut merged: Merge) -> (Merge, Merge) {
+        let tags = std::mem::take(&mut merged.tags);
+        let is_apart = self.is_apart && !tags.is_empty();
+        let desired = if is_apart { Object::new() } else { std::mem::take(&mut merged.desired) };
+        (Merge { tags, desired, ..Merge::default() }, merged)
+    }
+
+    /// Members that are reported next, and what is left then.
+    fn part_of(&self, patch: &Object) -> (Object, Object) {
+        let first = if self.is_apart { 1 } else { patch.len() };
+        let members = |(name, value): (&String, &Value)| (name.clone(), value.clone());
+        (patch.iter().take(first).map(members).collect(), patch.iter().skip(first).map(members).collect())
+    }
+
+    fn patch(&mut self, world: &mut World, terms: &Terms, active: &TwinDocument, merged: Merge) -> Next {
+        if world.hub(terms.active).twin().etag != active.etag {
+            return refused(world, terms, &self.begun);
+        }
+        let ((now, rest), at) = (self.first_of(merged), world.now);
+        let patch = twin_patch(&now);
+        world.hub_mut(terms.active).patch_twin(&patch, at);
+        let (mut wrote, twin) = (Wrote::default(), world.hub(terms.active).twin());
+        wrote.twin(&patch, &twin);
+        Next::Remember(twin, rest, wrote)
+    }
+
+    fn report(&mut self, world: &mut World, terms: &Terms, active: &TwinDocument, patch: &Object) -> Next {
+        if world.hub(terms.active).twin().reported.version != active.reported.version {
+            return refused(world, terms, &self.begun);
+        }
+        let ((now, rest), at) = (self.part_of(patch), world.now);
+        world.hub_mut(terms.active).patch_reported(&now, at);
+        let version = world.hub(terms.active).twin().reported.version;
+        Next::RememberReported(Wrote::of_reported(version), rest)
     }
 
     fn done(&mut self, world: &mut World, terms: &Terms) {
@@ -253,7 +316,7 @@ impl Process {
                         return;
                     }
                     world.hub_mut(target).patch_reported(&patch, now);
-                    self.wrote.reported = Some(world.hub(target).twin().reported.version);
+                    self.wrote.reported.push(world.hub(target).twin().reported.version);
                 }
                 match self.terms {
                     Some(_) => Next::RememberBack,
@@ -263,40 +326,6 @@ impl Process {
             next => unreachable!("{next:?}"),
         };
     }
-}
-
-fn patch(world: &mut World, terms: &Terms, active: TwinDocument, merged: Merge, begun: &TwinWrites) -> Next {
-    let patch = twin_patch(&merged);
-    if patch.is_empty() {
-        return Next::Report(active, merged);
-    }
-    if world.hub(terms.active).twin().etag != active.etag {
-        return refused(world, terms, begun);
-    }
-    let now = world.now;
-    world.hub_mut(terms.active).patch_twin(&patch, now);
-    let mut wrote = Wrote::default();
-    wrote.twin(&patch, &world.hub(terms.active).twin());
-    Next::Remember(active, merged, wrote)
-}
-
-fn report(
-    world: &mut World,
-    terms: &Terms,
-    active: &TwinDocument,
-    merged: &Merge,
-    begun: &TwinWrites,
-) -> Next {
-    if merged.reported.is_empty() {
-        return Next::Done;
-    }
-    if world.hub(terms.active).twin().reported.version != active.reported.version {
-        return refused(world, terms, begun);
-    }
-    let now = world.now;
-    world.hub_mut(terms.active).patch_reported(&merged.reported, now);
-    let version = world.hub(terms.active).twin().reported.version;
-    Next::RememberReported(Wrote::of_reported(version))
 }
 
 fn refused(world: &mut World, terms: &Terms, begun: &TwinWrites) -> Next {

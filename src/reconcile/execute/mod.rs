@@ -1,8 +1,10 @@
 //! Carrying out a plan, step by step, each write conditional and under a lease.
 
+mod apart;
 mod budget;
 mod bulk;
 mod delete;
+mod identity;
 mod probe;
 mod snapshot;
 
@@ -11,6 +13,7 @@ pub(crate) use bulk::{Bulk, Coming};
 pub(crate) use probe::Probe;
 
 use super::outcome::Stop;
+use super::parts::Refused;
 use super::plan::Step;
 use super::work::Work;
 use crate::iothub::{HubError, OperationClass};
@@ -25,80 +28,51 @@ pub(crate) struct Basis<'a> {
     pub(crate) source_entry: Option<&'a ETag>,
 }
 
+/// What the steps came to.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    /// Both hubs must be observed again, because a step's whole effect is not proven.
+    pub(crate) look_again: bool,
+    /// What the target refuses; all else is there.
+    pub(crate) refused: Vec<Refused>,
+}
+
 impl Work<'_> {
-    /// Carries out the steps in order. `true` when both hubs must be observed again, because a
-    /// step's whole effect is not proven.
+    /// Carries out the steps in order.
     pub(crate) async fn execute(
         &mut self,
         id: &IdentityId,
         steps: Vec<Step>,
         basis: Basis<'_>,
-    ) -> Result<bool, Stop> {
-        let mut look_again = false;
+    ) -> Result<Executed, Stop> {
+        let mut executed = Executed::default();
         for step in steps {
-            look_again |= self.step(id, step, basis).await?;
+            let Executed { look_again, refused } = self.step(id, step, basis).await?;
+            executed.look_again |= look_again;
+            executed.refused.extend(refused);
         }
-        Ok(look_again)
+        Ok(executed)
     }
 
-    async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<bool, Stop> {
+    async fn step(&mut self, id: &IdentityId, step: Step, basis: Basis<'_>) -> Result<Executed, Stop> {
         tracing::debug!(identity = %id, to = %self.pass.target_role(), step = step.in_a_word(), "step");
+        let mut executed = Executed::default();
         match step {
-            Step::Create { item } => self.create_device(id, item, basis).await,
-            Step::CreateAlone { body } => self.create_alone(id, &body, basis).await,
-            Step::UpdateIdentity { body, etag } => self.update_identity(id, &body, &etag, basis).await,
-            Step::PatchTwin { patch, etag } => self.patch_twin(id, &patch, &etag).await.map(|_| false),
+            Step::Create { item } => executed.look_again = self.create_device(id, item, basis).await?,
+            Step::CreateAlone { body } => executed.look_again = self.create_alone(id, &body, basis).await?,
+            Step::UpdateIdentity { body, etag, is_urgent } => {
+                executed.refused = self.update_identity(id, (&body, is_urgent), &etag, basis).await?;
+            }
+            Step::PatchTwin { patch, etag } => {
+                executed.refused = self.patch_twin_apart(id, &patch, etag).await?;
+            }
             Step::PatchReported { patch, version } => {
-                self.patch_reported(id, &patch, version).await.map(|_| false)
+                executed.refused = self.patch_reported_apart(id, &patch, version).await?;
             }
             // A delete needs more than a plan: it is carried out where its conditions are checked.
-            Step::Delete { .. } => Err(Stop::Again),
+            Step::Delete { .. } => return Err(Stop::Again),
         }
-    }
-
-    async fn create_device(&mut self, id: &IdentityId, item: Object, basis: Basis<'_>) -> Result<bool, Stop> {
-        // Whether a bulk create honours reported properties is unproven: look.
-        let has_reported = basis.source.is_some_and(|twin| !twin.reported.values.is_empty());
-        self.create(item).await?;
-        self.made();
-        let (shared, target) = (self.pass.shared, self.pass.target_role());
-        shared.echoes.created(target, id);
-        if basis.source.is_some() {
-            shared.pairs.made(id, self.pass.source_role, basis.source_entry);
-        }
-        self.writes += 1;
-        Ok(has_reported)
-    }
-
-    async fn create_alone(&mut self, id: &IdentityId, body: &Object, basis: Basis<'_>) -> Result<bool, Stop> {
-        self.step_aside();
-        let (target, deadline) =
-            self.pass.for_write(self.pass.target(), OperationClass::RegistryCreate).await?;
-        let created = self.answered(target.create_identity(id, body, deadline).await)?;
-        self.made();
-        self.pass.shared.echoes.created(self.pass.target_role(), id);
-        self.remember(id, basis, created.etag());
-        Ok(true)
-    }
-
-    async fn update_identity(
-        &mut self,
-        id: &IdentityId,
-        body: &Object,
-        etag: &ETag,
-        basis: Basis<'_>,
-    ) -> Result<bool, Stop> {
-        self.step_aside();
-        let (target, deadline) =
-            self.pass.for_write(self.pass.target(), OperationClass::RegistryUpdate).await?;
-        let updated = target.update_identity(id, body, etag, deadline).await;
-        self.take_place().await;
-        let updated = self.answered(updated)?;
-        if let Some(etag) = updated.etag() {
-            self.moved(id, |target| target.device_etag = etag);
-        }
-        self.remember(id, basis, updated.etag());
-        Ok(false)
+        Ok(executed)
     }
 
     /// Changes tags and desired of the target; its twin as it is then.
@@ -128,7 +102,7 @@ impl Work<'_> {
         let result = target.patch_reported(id, patch, version, deadline).await;
         let version = self.answered(result)?;
         self.pass.shared.echoes.reported(self.pass.target_role(), id, version);
-        self.wrote.reported = Some(version);
+        self.wrote.reported.push(version);
         self.moved(id, |target| target.reported = version);
         Ok(version)
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::parts::pointer;
 use super::own::written_at;
 use super::section;
 use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, Written, member};
@@ -29,6 +30,33 @@ impl Loss {
     pub(crate) fn of_writes(writes: &TwinWrites) -> Vec<Self> {
         let sections = [("tags", &writes.tags), ("desired", &writes.desired), ("reported", &writes.reported)];
         sections.into_iter().flat_map(|(name, writes)| Self::of_section(name, writes)).collect()
+    }
+
+    /// The same of the members that these JSON pointers name, and no others.
+    pub(crate) fn of_refused(writes: &TwinWrites, refused: &[String]) -> Vec<Self> {
+        let roots: [(&str, &[&str]); 3] = [
+            ("tags", &["tags"]),
+            ("desired", &["properties", "desired"]),
+            ("reported", &["properties", "reported"]),
+        ];
+        let mut losses = Vec::new();
+        for (name, root) in roots {
+            for (path, written) in writes.section(name).written() {
+                let whole: Path =
+                    root.iter().map(|name| (*name).to_owned()).chain(path.iter().cloned()).collect();
+                if refused.contains(&pointer(&whole)) {
+                    let said = if let Written::Set(value) = written { value.clone() } else { Value::Null };
+                    losses.push(Self {
+                        section: name.to_owned(),
+                        path: path.clone(),
+                        active: Value::Null,
+                        former_active: said,
+                        kept: "active".to_owned(),
+                    });
+                }
+            }
+        }
+        losses
     }
 
     fn of_section(section: &str, writes: &SectionWrites) -> Vec<Self> {
@@ -67,6 +95,27 @@ impl Loss {
             }
         }
         losses
+    }
+
+    /// What the former active hub has and nobody can read, by its place.
+    pub(crate) fn of_unreadable(former: &TwinDocument, active: &TwinDocument) -> Vec<Self> {
+        let of = |path: &Path| {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            let (name, rest) = match names.as_slice() {
+                ["tags", rest @ ..] => ("tags", rest.len()),
+                ["properties", name @ ("desired" | "reported"), rest @ ..] => (*name, rest.len()),
+                _ => return None,
+            };
+            let path = path.get(path.len() - rest..)?.to_vec();
+            Some(Self {
+                section: name.to_owned(),
+                active: member(values(active, name), &path).cloned().unwrap_or_default(),
+                path,
+                former_active: Value::from("text that cannot be read"),
+                kept: "active".to_owned(),
+            })
+        };
+        former.unreadable.iter().filter_map(of).collect()
     }
 
     /// What of these writes to the hub that is not active is there still, and not on the active one, where nothing was

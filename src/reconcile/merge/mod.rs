@@ -21,6 +21,7 @@ pub use own::OwnWrites;
 pub(crate) use own::Wrote;
 use section::{Own, Said, View};
 
+use super::parts::{Scope, without};
 use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, diff, member};
 
 /// What one hub says of an identity.
@@ -86,6 +87,27 @@ impl Merge {
             Loss::of_patch("reported", &self.reported, &active.reported.values),
         ]
         .concat()
+    }
+
+    /// Without what it says of the members at `paths`, from the twin's root.
+    pub(crate) fn without(mut self, paths: &[Path]) -> Self {
+        if paths.is_empty() {
+            return self;
+        }
+        let sections = [
+            (&["tags"][..], &mut self.tags),
+            (&["properties", "desired"], &mut self.desired),
+            (&["properties", "reported"], &mut self.reported),
+        ];
+        for (root, patch) in sections {
+            let below = |path: &Path| {
+                let (above, rest) = path.split_at_checked(root.len())?;
+                (above == root).then(|| rest.to_vec())
+            };
+            let below: Vec<Path> = paths.iter().filter_map(below).collect();
+            *patch = without(Scope::Twin, std::mem::take(patch), &below);
+        }
+        self
     }
 
     /// Whether it writes nothing.

@@ -62,8 +62,10 @@ struct Begun {
 pub(crate) struct Wrote {
     /// Of the twin, and of its desired properties where they were written.
     twin: Vec<(u64, Option<u64>)>,
-    /// Of its reported properties, the last one.
-    pub(crate) reported: Option<u64>,
+    /// Of its reported properties.
+    pub(crate) reported: Vec<u64>,
+    /// When those before the last were written.
+    reported_at: Vec<Timestamp>,
     /// It was created.
     pub(crate) created: bool,
 }
@@ -78,7 +80,12 @@ impl Wrote {
 
     /// A patch of reported left them at this version.
     pub(crate) fn of_reported(version: u64) -> Self {
-        Self { reported: Some(version), ..Self::default() }
+        Self { reported: vec![version], ..Self::default() }
+    }
+
+    /// The twin shows when its reported properties were written, before they are written again.
+    pub(crate) fn note_report(&mut self, twin: &TwinDocument) {
+        self.reported_at.extend(written_at(&twin.reported.metadata));
     }
 }
 
@@ -133,9 +140,13 @@ impl OwnWrites {
         if !has(&self.reported, twin.reported.version) {
             return;
         }
-        let Some(at) = written_at(&twin.reported.metadata).filter(|at| !self.reported_at.contains(at)) else {
+        written_at(&twin.reported.metadata).into_iter().for_each(|at| self.keep_time(at));
+    }
+
+    fn keep_time(&mut self, at: Timestamp) {
+        if self.reported_at.contains(&at) {
             return;
-        };
+        }
         if self.reported_at.len() >= KEPT {
             self.reported_at.remove(0);
         }
@@ -185,8 +196,9 @@ impl OwnWrites {
                 begun.writes.desired = SectionWrites::default();
             }
         }
-        if let Some(version) = wrote.reported {
-            keep(&mut self.reported, version);
+        wrote.reported_at.iter().for_each(|at| self.keep_time(*at));
+        for version in &wrote.reported {
+            keep(&mut self.reported, *version);
             begun.iter_mut().for_each(|begun| begun.writes.reported = SectionWrites::default());
         }
         self.begun.extend(begun.filter(|begun| !begun.writes.is_empty()));

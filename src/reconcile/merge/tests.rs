@@ -285,3 +285,20 @@ fn a_write_to_the_standby_is_overwritten_where_it_is_there_still_and_nothing_cam
     assert_eq!(named(&later, &standby), [] as [&str; 0], "changed on the active hub since");
     assert_eq!(named(&other, &later), ["site.a"], "and what is not there any more nobody overwrites");
 }
+
+#[test]
+fn what_was_reported_in_parts_is_our_own_also_what_came_before_the_last() {
+    let former = reporting(&[("a", json!(9), SOON, 0), ("b", json!(9), SOON, 0)]);
+    let mut active = reporting(&[("a", json!(1), LATER, 0), ("b", json!(2), LATER, 0)]);
+    active.reported.version = 6;
+    let first = active.clone();
+    active.reported.metadata["b"]["$lastUpdated"] = "2026-11-24T01:02:00Z".into();
+    active.reported.metadata["$lastUpdated"] = "2026-11-24T01:02:00Z".into();
+    active.reported.version = 7;
+    let mut wrote = Wrote::of_reported(6);
+    wrote.note_report(&first);
+    wrote.reported.push(7);
+    let mut known = Known::default();
+    known.own.wrote(&wrote, &TwinWrites::default());
+    assert_eq!(merged(Some(&former), &active, &known).reported, object(json!({"a": 9, "b": 9})));
+}

@@ -4,10 +4,11 @@ mod want;
 
 use serde_json::Value;
 
-pub(crate) use want::{Want, entries_visibly_differ, same_identity};
+pub(crate) use want::{Want, entries_visibly_differ, essentials, same_identity, without_twin};
 
 use super::outcome::{Cause, Reason};
-use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, Object, TwinDocument, diff};
+use super::parts::{Part, Scope, cause, unreadable, without};
+use crate::model::{DeviceId, ETag, IdentityDocument, IdentityId, NO_NAME, Object, Path, TwinDocument, diff};
 
 /// One conditional write.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +30,8 @@ pub(crate) enum Step {
         body: Object,
         /// The registry ETag it was planned on.
         etag: ETag,
+        /// What it cannot be without differs: its keys, whether it is enabled.
+        is_urgent: bool,
     },
     /// Change tags and desired, both in one write.
     PatchTwin {
@@ -99,11 +102,19 @@ pub(crate) fn plan(
         (Some(target), Want::Absent) => {
             Plan { steps: vec![Step::Delete { etag: target.device_etag.clone() }], left: None }
         }
-        (None, Want::Source(twin)) => create(id, twin, registry),
-        (Some(target), Want::Source(twin)) => change(id, target, twin, registry),
-        (Some(target), Want::Twin(twin)) => change(id, target, twin, registry),
+        (None, Want::Source(twin)) => with_unreadable(create(id, twin, registry), twin),
+        (Some(target), Want::Source(twin)) => {
+            with_unreadable(change(id, target, (twin, &twin.unreadable), registry), twin)
+        }
+        (Some(target), Want::Twin(twin)) => change(id, target, (twin, &[]), registry),
         (None, Want::Twin(_)) => left(Reason::SourceUnreachable, "it is not on the target"),
     }
+}
+
+/// What the source's twin holds and nobody can read stays to be said.
+fn with_unreadable(mut plan: Plan, source: &TwinDocument) -> Plan {
+    plan.left = plan.left.or_else(|| cause(&unreadable(&source.unreadable)));
+    plan
 }
 
 fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan {
@@ -126,15 +137,47 @@ fn create(id: &IdentityId, twin: &TwinDocument, registry: Registry<'_>) -> Plan 
     Plan { steps: vec![step], left: None }
 }
 
-fn change(id: &IdentityId, target: &TwinDocument, want: &TwinDocument, registry: Registry<'_>) -> Plan {
+/// `left_alone` are members that are neither written nor taken away.
+fn change(
+    id: &IdentityId,
+    target: &TwinDocument,
+    (want, left_alone): (&TwinDocument, &[Path]),
+    registry: Registry<'_>,
+) -> Plan {
     let mut plan = Plan::default();
     let enabled = plan_identity(&mut plan, id, target, registry);
-    let patch = twin_patch(target, want);
+    let patch = without(Scope::Twin, twin_patch(target, want), left_alone);
+    let patch = removing(patch, target, want, left_alone);
     if !patch.is_empty() {
         plan.steps.push(Step::PatchTwin { patch, etag: target.etag.clone() });
     }
-    plan_reported(&mut plan, target, want, enabled);
+    let reported = diff(&target.reported.values, &want.reported.values);
+    plan_reported(&mut plan, target, without(Scope::Reported, reported, left_alone), enabled);
     plan
+}
+
+/// What nobody can read on the target, and is not wanted, goes.
+fn removing(patch: Object, target: &TwinDocument, want: &TwinDocument, left_alone: &[Path]) -> Object {
+    let is_gone = |path: &&Path| {
+        let wanted = match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+            ["tags", rest @ ..] => value(&want.tags, rest),
+            ["properties", "desired", rest @ ..] => value(&want.desired.values, rest),
+            _ => return false,
+        };
+        wanted.is_none() && !left_alone.contains(path) && !path.iter().any(|name| name == NO_NAME)
+    };
+    let gone: Vec<&Path> = target.unreadable.iter().filter(is_gone).collect();
+    if gone.is_empty() {
+        return patch;
+    }
+    let mut parts = Scope::Twin.parts(&patch);
+    parts.extend(gone.into_iter().map(|path| Part { path: path.clone(), value: Value::Null }));
+    Scope::Twin.patch(&parts)
+}
+
+fn value<'v>(members: &'v Object, path: &[&str]) -> Option<&'v Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(members.get(*first)?, |value, name| value.get(*name))
 }
 
 /// Plans the registry entry, always before the twin: a device that is being disabled must stop
@@ -146,7 +189,8 @@ fn plan_identity(plan: &mut Plan, id: &IdentityId, target: &TwinDocument, regist
             match there.etag() {
                 Some(etag) if has_keys(source) => {
                     let body = want::identity_body(id, source, scopes, Some(there));
-                    plan.steps.push(Step::UpdateIdentity { body, etag });
+                    let is_urgent = !want::same_essentials(source, there, scopes);
+                    plan.steps.push(Step::UpdateIdentity { body, etag, is_urgent });
                     source.is_enabled()
                 }
                 _ => {
@@ -180,8 +224,7 @@ pub(crate) fn twin_patch(target: &TwinDocument, want: &TwinDocument) -> Object {
 
 /// Reported properties are written as the device: never beside the real one, and only where a
 /// device may connect.
-fn plan_reported(plan: &mut Plan, target: &TwinDocument, want: &TwinDocument, enabled: bool) {
-    let patch = diff(&target.reported.values, &want.reported.values);
+fn plan_reported(plan: &mut Plan, target: &TwinDocument, patch: Object, enabled: bool) {
     if patch.is_empty() {
         return;
     }

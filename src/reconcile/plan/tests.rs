@@ -47,7 +47,7 @@ impl Hub {
                 }
                 self.store(identity);
             }
-            Step::UpdateIdentity { body, etag } => {
+            Step::UpdateIdentity { body, etag, .. } => {
                 assert_eq!(Some(etag), self.document().etag().as_ref());
                 self.store(body.clone());
             }
@@ -112,6 +112,7 @@ fn hub() -> impl Strategy<Value = Hub> {
             desired: Section { values: desired, version: 1, metadata: Value::Null },
             reported: Section { values: reported, version: 1, metadata: Value::Null },
             other: [("status".to_owned(), status)].into_iter().collect(),
+            unreadable: Vec::new(),
         };
         Hub { identity, twin }
     })
@@ -247,4 +248,53 @@ fn a_module_that_the_hub_makes_itself_is_never_created() {
     let plan = plan(&id, None, &Want::Source(&twin), Registry::Source(&from, &scopes));
     assert!(plan.steps.is_empty());
     assert_eq!(plan.left.unwrap().reason, Reason::MadeByTheHub);
+}
+
+fn unreadable(mut twin: TwinDocument, paths: &[&[&str]]) -> TwinDocument {
+    let path = |names: &&[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    twin.unreadable = paths.iter().map(path).collect();
+    twin
+}
+
+#[test]
+fn what_cannot_be_read_on_the_source_is_neither_written_nor_taken_away_and_is_named() {
+    let id = "d".parse().unwrap();
+    let mut target = present(json!({}), json!({"fw": "1"}));
+    target.tags = object(json!({"a": {"x": 1, "y": 1}, "b": 1}));
+    let paths: [&[&str]; 2] = [&["tags", "a", "x"], &["properties", "reported", "fw"]];
+    let mut source = unreadable(present(json!({}), json!({})), &paths);
+    source.tags = object(json!({"a": {"y": 2}}));
+    let plan = plan(&id, Some(&target), &Want::Source(&source), Registry::Assumed);
+    let [Step::PatchTwin { patch, .. }] = plan.steps.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(Value::Object(patch.clone()), json!({"tags": {"a": {"y": 2}, "b": null}}));
+    let left = plan.left.unwrap();
+    assert_eq!(left.reason, Reason::Rejected);
+    assert!(left.detail.starts_with("/tags/a/x: ") && left.detail.contains("; /properties/reported/fw: "));
+}
+
+#[test]
+fn what_cannot_be_read_on_the_target_goes_where_it_is_not_wanted_and_has_a_name() {
+    let id = "d".parse().unwrap();
+    let paths: [&[&str]; 3] = [&["tags", "a", "x"], &["tags", "b"], &["tags", NO_NAME]];
+    let mut target = unreadable(present(json!({}), json!({})), &paths);
+    target.tags = object(json!({"a": {}}));
+    let mut source = present(json!({}), json!({}));
+    source.tags = object(json!({"a": {}, "b": 1}));
+    let plan = plan(&id, Some(&target), &Want::Source(&source), Registry::Assumed);
+    let [Step::PatchTwin { patch, .. }] = plan.steps.as_slice() else { panic!("{plan:?}") };
+    assert_eq!(Value::Object(patch.clone()), json!({"tags": {"b": 1, "a": {"x": null}}}));
+    assert!(plan.left.is_none());
+}
+
+#[test]
+fn what_an_identity_cannot_be_without_is_told_from_the_rest() {
+    let entry = |status: &str, reason: &str| {
+        IdentityDocument::new(object(json!({"deviceId": "d", "etag": "e", "status": status,
+            "statusReason": reason, "authentication": {"type": "sas"}, "memberOfTomorrow": 1})))
+    };
+    let essential = want::essentials(entry("enabled", "why").members());
+    assert_eq!(essential.keys().collect::<Vec<_>>(), ["authentication", "deviceId", "status"]);
+    let same = |one, other| want::same_essentials(&one, &other, &Object::new());
+    assert!(same(entry("enabled", "why"), entry("Enabled", "")));
+    assert!(!same(entry("enabled", "why"), entry("disabled", "why")));
 }

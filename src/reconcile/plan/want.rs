@@ -35,6 +35,37 @@ pub(crate) fn bulk_item(
     item
 }
 
+/// The same device, its twin empty.
+pub(crate) fn without_twin(item: &Object) -> Object {
+    let of_identity = item.iter().filter(|(name, _)| !matches!(name.as_str(), "tags" | "properties"));
+    of_identity.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Members that an identity cannot be without: who it is, what proves it, and whether and as what it may connect.
+const ESSENTIAL: [&str; 9] = [
+    "id",
+    "importMode",
+    "deviceId",
+    "moduleId",
+    "authentication",
+    "status",
+    "capabilities",
+    "deviceScope",
+    "parentScopes",
+];
+
+/// An identity without what it can be without.
+pub(crate) fn essentials(members: &Object) -> Object {
+    let essential = members.iter().filter(|(name, _)| ESSENTIAL.contains(&name.as_str()));
+    essential.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Whether two registry entries say the same of what they cannot be without.
+pub(crate) fn same_essentials(source: &IdentityDocument, target: &IdentityDocument, scopes: &Object) -> bool {
+    let of = |entry: &IdentityDocument| IdentityDocument::new(essentials(entry.members()));
+    same_identity(&of(source), &of(target), scopes)
+}
+
 /// Members that travel and that bulk items are documented to have.
 const IN_BULK: [&str; 4] = ["authentication", "status", "statusReason", "capabilities"];
 

@@ -20,7 +20,7 @@ pub struct Fault {
     /// The answer's status; needed unless the connection is dropped or the write is late.
     #[serde(default)]
     status: Option<u16>,
-    /// The answer's body; the hub's usual one for the status when absent.
+    /// The answer's body, a text as it is; the hub's usual one for the status when absent.
     #[serde(default)]
     body: Option<Value>,
     /// How many requests; one when absent.

@@ -24,6 +24,12 @@ impl Answer {
         Self { status, body: Bytes::from(body.to_string()), headers: Vec::new() }
     }
 
+    /// What is said to be JSON, as it is.
+    #[must_use]
+    pub fn text(status: u16, text: String) -> Self {
+        Self { status, body: Bytes::from(text), headers: Vec::new() }
+    }
+
     /// 204.
     #[must_use]
     pub fn nothing() -> Self {

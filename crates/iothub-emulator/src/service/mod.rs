@@ -20,6 +20,7 @@ use futures::FutureExt;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -159,8 +160,10 @@ async fn read(body: Incoming, cut: &CancellationToken) -> Option<Bytes> {
 /// The answer a fault asks for; without a body, the hub's usual words for that status.
 fn planned_answer(planned: Planned) -> Answer {
     let Planned { status, body } = planned;
-    if let Some(body) = body {
-        return Answer::json(status, &body);
+    match body {
+        Some(Value::String(text)) => return Answer::text(status, text),
+        Some(body) => return Answer::json(status, &body),
+        None => {}
     }
     let (code, text) = match status {
         400 => (ErrorCode::ArgumentInvalid, "BadRequest"),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::body::IdentityBody;
 use super::item::{Item, Mode, read_item};
-use super::limits::{self, Nulls, PROPERTIES_BYTES};
+use super::limits::{self, Nulls, PROPERTIES_BYTES, Rules};
 use super::modules::Caller;
 use super::{Hub, TwinRecord, TwinVerb, TwinWrite, check_id};
 use crate::error::{ErrorCode, HubError};
@@ -54,7 +54,7 @@ impl Hub {
         let reported = self.switches.bulk_create_honours_reported();
         // Observed: desired properties of a device created in bulk have no time, those of a module do.
         let desired_at = if item.id.module.is_none() { Some(Stamp::NEVER) } else { None };
-        let content = content(item, reported, desired_at)?;
+        let content = content(item, reported, desired_at, self.rules(Nulls::Delete))?;
         match &item.id.module {
             None => self.create_device(&item.id.device, body, Some(content)).map(drop),
             Some(module) => {
@@ -91,12 +91,13 @@ pub(super) fn content(
     item: &Item,
     honours_reported: bool,
     desired_at: Option<Stamp>,
+    rules: Rules,
 ) -> Result<TwinRecord, HubError> {
     let write = TwinWrite::read(&item.body())?;
-    write.check(Nulls::Delete)?;
+    write.check(rules)?;
     write.check_whole()?;
     let reported = item.reported()?.filter(|_| honours_reported).unwrap_or_default();
-    limits::check(&reported, Nulls::Delete)?;
+    limits::check(&reported, rules)?;
     limits::check_whole(&reported, PROPERTIES_BYTES, "reported properties")?;
     let at = Stamp::now();
     let has_desired = write.desired.as_ref().is_some_and(|members| !members.is_empty());

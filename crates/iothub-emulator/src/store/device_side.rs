@@ -67,7 +67,7 @@ impl Hub {
             ));
         };
         let patch = if self.switches.reported_dollar_refused() { patch } else { without_own_members(&patch) };
-        limits::check(&patch, limits::Nulls::Delete)?;
+        limits::check(&patch, self.rules(limits::Nulls::Delete))?;
         let at = Stamp::now();
         let mut devices = self.lock();
         let mut found = devices.find(id).ok_or_else(|| HubError::no_device(&id.device))?;

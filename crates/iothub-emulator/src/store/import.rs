@@ -76,7 +76,8 @@ impl Hub {
     fn import_new(&self, item: &Item) -> Result<(), HubError> {
         check_id(item.id.module.as_ref().unwrap_or(&item.id.device))?;
         let body = IdentityBody::members(&item.members, item.owner())?;
-        let mut twin = content(item, self.switches.import_honours_reported(), None)?;
+        let mut twin =
+            content(item, self.switches.import_honours_reported(), None, self.rules(Nulls::Delete))?;
         twin.adopt_metadata(item.properties("desired"), item.properties("reported"));
         match &item.id.module {
             None => self.create_device(&item.id.device, body, Some(twin)).map(drop),
@@ -105,8 +106,9 @@ impl Hub {
     ) -> Result<(), HubError> {
         let write = TwinWrite::read(&item.body())?;
         let reported = item.reported()?.filter(|_| honours_reported);
-        write.check(Nulls::Delete)?;
-        reported.iter().try_for_each(|members| limits::check(members, Nulls::Delete))?;
+        let rules = self.rules(Nulls::Delete);
+        write.check(rules)?;
+        reported.iter().try_for_each(|members| limits::check(members, rules))?;
         let id = &item.id;
         let (at, nulls) = (Stamp::now(), self.switches.events_carry_nulls());
         let mut devices = self.lock();

@@ -18,6 +18,15 @@ const STRING_BYTES: usize = 4 * 1024;
 /// Integers lie between these.
 const INTEGERS: std::ops::RangeInclusive<i64> = -4_503_599_627_370_496..=4_503_599_627_370_495;
 
+/// What a section that somebody sent may hold.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// Whether `null` may stand for deletion.
+    pub(super) nulls: Nulls,
+    /// Whether integers of any size are taken.
+    pub(super) any_integer: bool,
+}
+
 /// Whether `null` may stand for deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Nulls {
@@ -28,11 +37,11 @@ pub(super) enum Nulls {
 }
 
 /// Checks the members of a section that somebody sent.
-pub(super) fn check(members: &Map<String, Value>, nulls: Nulls) -> Result<(), HubError> {
-    members_fit(members, nulls, 1)
+pub(super) fn check(members: &Map<String, Value>, rules: Rules) -> Result<(), HubError> {
+    members_fit(members, rules, 1)
 }
 
-fn members_fit(members: &Map<String, Value>, nulls: Nulls, depth: usize) -> Result<(), HubError> {
+fn members_fit(members: &Map<String, Value>, rules: Rules, depth: usize) -> Result<(), HubError> {
     if depth > DEPTH {
         return Err(HubError::invalid(format!(
             "Properties and tags may be nested {DEPTH} levels deep at most"
@@ -41,26 +50,30 @@ fn members_fit(members: &Map<String, Value>, nulls: Nulls, depth: usize) -> Resu
     members.iter().try_for_each(|(key, value)| {
         check_key(key)?;
         match value {
-            Value::Null if nulls == Nulls::Refused => {
+            Value::Null if rules.nulls == Nulls::Refused => {
                 Err(HubError::invalid(format!("'{key}' must not be null")))
             }
             Value::Null => Ok(()),
-            other => value_fits(other, nulls, depth),
+            other => value_fits(other, rules, depth),
         }
     })
 }
 
-fn value_fits(value: &Value, nulls: Nulls, depth: usize) -> Result<(), HubError> {
+fn value_fits(value: &Value, rules: Rules, depth: usize) -> Result<(), HubError> {
     match value {
         Value::Null => Err(HubError::invalid("arrays must not contain null")),
         Value::Bool(_) => Ok(()),
+        Value::Number(_) if rules.any_integer => Ok(()),
         Value::Number(number) => check_number(number),
         Value::String(text) if text.len() > STRING_BYTES => {
             Err(HubError::invalid(format!("strings may have {STRING_BYTES} bytes at most")))
         }
         Value::String(_) => Ok(()),
-        Value::Array(items) => items.iter().try_for_each(|item| value_fits(item, Nulls::Refused, depth)),
-        Value::Object(members) => members_fit(members, nulls, depth + 1),
+        Value::Array(items) => {
+            let rules = Rules { nulls: Nulls::Refused, ..rules };
+            items.iter().try_for_each(|item| value_fits(item, rules, depth))
+        }
+        Value::Object(members) => members_fit(members, rules, depth + 1),
     }
 }
 
@@ -137,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     fn verdict(value: Value, nulls: Nulls) -> bool {
-        check(value.as_object().unwrap(), nulls).is_ok()
+        check(value.as_object().unwrap(), Rules { nulls, any_integer: false }).is_ok()
     }
 
     #[test]
@@ -161,6 +174,9 @@ mod tests {
         assert!(!verdict(json!({"a": 4_503_599_627_370_496_i64}), Nulls::Delete));
         assert!(!verdict(serde_json::from_str(r#"{"a": 99999999999999999999999}"#).unwrap(), Nulls::Delete));
         assert!(verdict(serde_json::from_str(r#"{"a": 1.5e300}"#).unwrap(), Nulls::Delete));
+        let large = json!({"a": 5_283_920_058_631_410_000_i64});
+        let rules = Rules { nulls: Nulls::Delete, any_integer: true };
+        assert!(check(large.as_object().unwrap(), rules).is_ok());
     }
 
     #[test]

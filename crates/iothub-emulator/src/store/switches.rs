@@ -79,6 +79,8 @@ switches! {{
     events_carry_nulls, "twinEventsCarryNulls", true;
     /// `$…` members in a device's reported patch are refused with 400004 (inferred; default on, off ignores them).
     reported_dollar_refused, "reportedDollarMembersRefused", true;
+    /// Integers beyond the documented range are refused (documented; off is a hub that holds some from before).
+    wide_integers_refused, "wideIntegersRefused", true;
     /// A hub policy's token is refused for a device that authenticates by certificate (inferred; default on).
     policy_refused_for_x509, "policyTokenRefusedForX509Device", true;
     /// A device's patch of its reported properties counts as a twin update for the throttles (inferred; default on).

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::body::without_own_members;
 use super::devices::{Change, Devices};
 use super::document::twin;
-use super::limits::{Nulls, PROPERTIES_BYTES, TAGS_BYTES, check, check_size, check_whole};
+use super::limits::{Nulls, PROPERTIES_BYTES, Rules, TAGS_BYTES, check, check_size, check_whole};
 use super::packed::Depth;
 use super::write::Write;
 use super::{Effect, Hub, Id, Precondition, TwinWrite};
@@ -39,8 +39,8 @@ impl TwinWrite {
         })
     }
 
-    pub(super) fn check(&self, nulls: Nulls) -> Result<(), HubError> {
-        self.tags.iter().chain(&self.desired).try_for_each(|members| check(members, nulls))
+    pub(super) fn check(&self, rules: Rules) -> Result<(), HubError> {
+        self.tags.iter().chain(&self.desired).try_for_each(|members| check(members, rules))
     }
 
     pub(super) fn check_whole(&self) -> Result<(), HubError> {
@@ -59,6 +59,11 @@ pub(super) fn section(value: Option<&Value>, name: &str) -> Result<Option<Map<St
 }
 
 impl Hub {
+    /// What a section may hold here.
+    pub(super) fn rules(&self, nulls: Nulls) -> Rules {
+        Rules { nulls, any_integer: !self.switches.wide_integers_refused() }
+    }
+
     /// The twin as `GET /twins/…` gives it.
     ///
     /// # Errors
@@ -80,8 +85,10 @@ impl Hub {
         demand: &Precondition,
     ) -> Result<Value, HubError> {
         match verb {
-            TwinVerb::Merge => write.check(Nulls::Delete)?,
-            TwinVerb::Replace => write.check(Nulls::Refused).and_then(|()| write.check_whole())?,
+            TwinVerb::Merge => write.check(self.rules(Nulls::Delete))?,
+            TwinVerb::Replace => {
+                write.check(self.rules(Nulls::Refused)).and_then(|()| write.check_whole())?;
+            }
         }
         let at = Stamp::now();
         let mut devices = self.lock();

@@ -43,6 +43,26 @@ async fn a_fault_strikes_only_what_matches_and_only_so_often() {
 }
 
 #[tokio::test]
+async fn a_text_is_answered_as_it_is_also_where_it_is_no_json_in_unicode() {
+    let world = world_with_device().await;
+    let text = r#"{"deviceId":"d","tags":{"half":"\ud800"}}"#;
+    world
+        .on_hub("/faults", json!({"method": "GET", "pathContains": "/twins/d", "status": 200, "body": text}))
+        .await;
+    let answer = world.send(Method::GET, "/twins/d", None, Value::Null).await;
+    assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, text));
+}
+
+#[tokio::test]
+async fn integers_of_any_size_are_taken_where_a_switch_says_so() {
+    let world = world_with_device().await;
+    let wide = json!({"properties": {"desired": {"wide": 5_283_920_058_631_410_000_i64}}});
+    assert_eq!(world.send(Method::PATCH, "/twins/d", None, wide.clone()).await.status(), 400);
+    world.control(Method::POST, "/switches", json!({"wideIntegersRefused": false})).await;
+    assert_eq!(world.send(Method::PATCH, "/twins/d", None, wide).await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_write_may_be_done_and_its_answer_lost_over_both_protocols() {
     let world = world_with_device().await;
     world.on_hub("/faults", json!({"method": "PATCH", "status": 503, "afterApply": true})).await;
