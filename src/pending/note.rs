@@ -172,6 +172,12 @@ impl PendingNote {
         self.reason != Reason::Rejoining || self.epoch >= diverged
     }
 
+    /// It was tried, and is not due yet: not because the time was over, or because somebody else wrote meanwhile.
+    pub(crate) fn waits(&self, now: Timestamp) -> bool {
+        let may_go_on = [Reason::NotReached, Reason::Contended].contains(&self.reason);
+        self.reason.is_trouble() && !may_go_on && now < self.next_try
+    }
+
     /// Kept for a rejoining that is over for whoever finds the standby in sync in this epoch. One that is kept in a later
     /// epoch decides still: it is who finds this that does not know of it yet.
     pub(crate) fn is_of_an_ended_rejoining(&self, epoch: u64) -> bool {

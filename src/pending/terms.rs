@@ -181,6 +181,24 @@ impl Terms {
         self.merged(note, Former::Twin(former), active).given_up(active)
     }
 
+    /// What clients of the active hub wrote after the identity had been deleted on the former one, and goes with it.
+    pub(super) fn written_after(
+        &self,
+        note: &PendingNote,
+        deleted: Timestamp,
+        active: &TwinDocument,
+    ) -> Vec<Loss> {
+        let mut note = note.clone();
+        note.slot_mut(self.former).lives_since(deleted);
+        let merged = self.merged(&note, Former::Silent, active);
+        [
+            Loss::of_ended("tags", &active.tags, &merged.tags),
+            Loss::of_ended("desired", &active.desired.values, &merged.desired),
+            Loss::of_ended("reported", &active.reported.values, &merged.reported),
+        ]
+        .concat()
+    }
+
     /// Reported properties are the device's: they wait until it has moved, and are left to it once it is connected.
     pub(super) fn reported_later(
         &self,

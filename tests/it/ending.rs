@@ -59,3 +59,24 @@ async fn a_comparison_longer_than_a_run_of_the_duty_goes_on_where_it_was() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.assert_hubs_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_settled_while_a_rejoining_closes_is_tried_less_and_less_often() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let changed = [world.last_told(&world.secondary, "x").await];
+    world.hand_over(&handler, "devicetwin", &changed).await;
+    until_closing(&world, &handler).await;
+    let refused = json!({"method": "GET", "pathContains": "/twins/x", "status": 401, "times": 1_000_000});
+    world.secondary.fault(refused).await;
+    world.secondary.forget_requests().await;
+    world.eventually("it is compared", async || world.secondary.reads_of("x").await > 0).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let reads = world.secondary.reads_of("x").await;
+    assert!(reads <= 10, "{reads} reads in 20 s {:?}", world.pending().await);
+    world.secondary.clear_faults().await;
+    world.app(&["pending", "retry"]).await;
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+}

@@ -269,3 +269,34 @@ async fn a_device_that_is_made_again_by_who_cannot_look_at_it_then_goes_when_its
     world.hand_over(&handler, "devicetwin", &[deleted]).await;
     world.eventually("it is deleted", async || world.secondary.device("x").await.is_none()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_writes_to_a_device_whose_deletion_is_heard_only_then_is_named() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.primary.delete("x").await;
+    let deleted = world.last_told(&world.primary, "x").await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"later": 1}}})).await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    assert!(world.secondary.device("x").await.is_none());
+    let losses = world.app_json(&["losses", "list", "--json"]).await;
+    let named = json!({"section": "desired", "path": ["later"], "active": 1, "formerActive": null, "kept": "former-active"});
+    assert_eq!(losses[0]["losses"], json!([named]), "{losses}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_devices_that_clients_made_on_either_hub_the_later_one_stays_and_the_other_is_named() {
+    let (mut world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.create("two").await;
+    let later = world.primary.create("two").await;
+    let made = world.last_told(&world.primary, "two").await;
+    world.hand_over(&handler, "devicetwin", &[made]).await;
+    world.until_in_sync(handler).await;
+    for hub in [&world.primary, &world.secondary] {
+        let keys = hub.fleet().await["two"]["authentication"]["symmetricKey"].clone();
+        assert!(keys == later["authentication"]["symmetricKey"], "{}", hub.name);
+    }
+    let losses = world.app_json(&["losses", "list", "--json"]).await;
+    assert_eq!(losses[0]["losses"][0]["section"], "registry", "{losses}");
+}

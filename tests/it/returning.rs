@@ -1,6 +1,6 @@
 //! A forced promotion back, while the rejoining of the first one still goes on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -9,6 +9,7 @@ use crate::switching::{
 };
 use crate::world::World;
 use crate::world::handler::Handler;
+use crate::world::storage::container;
 
 /// Back to the primary hub, whose rejoining an operator accepts at once.
 async fn back(world: &World) {
@@ -135,4 +136,24 @@ async fn a_tag_that_a_client_leaves_out_of_a_whole_new_twin_on_the_former_hub_is
     let tags = [&world.primary.fleet().await, &world.secondary.fleet().await]
         .map(|fleet| fleet["x"]["tags"].clone());
     assert_eq!(tags, [json!({"a": 2}), json!({"a": 2})]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_that_was_begun_before_a_promotion_writes_nothing_to_the_former_hub_after_it() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    assert!(hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await);
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    let slow = json!({"method": "POST", "pathContains": "/devices/query", "delayMs": 12_000, "times": 1});
+    world.secondary.fault(slow).await;
+    container(&world).put("changed/0000000002-0000000002-0/everything", "{}").await;
+    // The duty looks every second.
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    let started = Instant::now();
+    world.promote("primary", &["--force"]).await;
+    world.secondary.forget_requests().await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"m": 1}}})).await;
+    assert!(started.elapsed() < Duration::from_secs(9), "the schedule");
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(world.secondary.writes().await, Vec::<String>::new(), "{}", record(&world).await);
 }

@@ -42,6 +42,10 @@ impl Comparing<'_> {
         if let Some(terms) = self.terms.as_ref().filter(|terms| !terms.compared) {
             let mut work = Work::new(&self.over);
             let Pending { store, losses, .. } = self.pending;
+            let note = store.of(id).await.map_err(StorageError::in_words)?;
+            if note.is_some_and(|(note, _)| note.waits(Timestamp::now())) {
+                return Ok(false);
+            }
             match settle(&mut work, store, losses, id, terms, false).await {
                 Ok(Settled::Done) => {}
                 Ok(Settled::Pending(_)) => return Ok(false),

@@ -12,6 +12,7 @@ use crate::iothub::{Deadline, Lane};
 use crate::model::IdentityId;
 use crate::pending::Changed;
 use crate::reconcile::{HeldLease, Pass};
+use crate::routing::RoutingRecord;
 use crate::storage::StorageError;
 
 /// Parts of a list compared together.
@@ -40,13 +41,19 @@ impl Rejoin {
     /// Compares what the parts list, many parts together. What is left of them takes their place.
     pub(super) async fn compare_parts(
         &self,
+        record: &RoutingRecord,
         parts: &[String],
         deadline: Deadline,
     ) -> Result<Compared, String> {
         let mut compared = Compared { is_whole: true, ..Compared::default() };
         for parts in parts.chunks(PARTS_TOGETHER) {
             let listed = self.listed_in(parts).await?;
-            let Round { left, is_cut_off, why } = self.compare(&listed, deadline).await?;
+            let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
+            if !lease.lease().is_under(record) {
+                // What to compare, and how, is another question now.
+                return Ok(Compared { is_cut_off: true, is_whole: false, ..compared });
+            }
+            let Round { left, is_cut_off, why } = self.compare(lease, &listed, deadline).await?;
             compared.count += listed.len() - left.len();
             compared.is_whole &= left.is_empty();
             if left.len() < listed.len() || left.is_empty() {
@@ -85,8 +92,12 @@ impl Rejoin {
         Ok(differing.into_iter().map(|identity| Changed { identity, deleted: false }).collect())
     }
 
-    async fn compare(&self, listed: &[Changed], deadline: Deadline) -> Result<Round, String> {
-        let lease = HeldLease::take(&self.pending.reconciler.leases).await?;
+    async fn compare(
+        &self,
+        lease: HeldLease,
+        listed: &[Changed],
+        deadline: Deadline,
+    ) -> Result<Round, String> {
         let terms = self.pending.terms(lease.lease());
         let active = lease.lease().active;
         let shared = &self.pending.reconciler;

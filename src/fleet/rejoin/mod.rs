@@ -232,7 +232,7 @@ impl Rejoin {
         let mut parts = self.pending.changed.all_parts().await.map_err(StorageError::in_words)?;
         if stored.record.compared {
             // Every batch is held: nothing is listed any more. What is not right by now is made so in sync.
-            let compared = self.compare_parts(&parts, deadline).await?;
+            let compared = self.compare_parts(&stored.record, &parts, deadline).await?;
             return match compared.is_cut_off {
                 true => Ok(Stage::Comparing(compared.count)),
                 false => self.end(stored).await,
@@ -240,7 +240,7 @@ impl Rejoin {
         }
         let now = Listed { epoch: diverged.epoch, closing: true, under: stored.record.epoch };
         parts.retain(|part| !now.has(part));
-        let compared = self.compare_parts(&parts, deadline).await?;
+        let compared = self.compare_parts(&stored.record, &parts, deadline).await?;
         match compared.is_whole {
             true => self.end_comparison(stored).await,
             false => Ok(Stage::Comparing(compared.count)),
@@ -280,7 +280,7 @@ impl Rejoin {
             Err(StorageError::NoContainer) => return Ok(Stage::InSync),
             parts => parts.map_err(StorageError::in_words)?,
         };
-        let compared = self.compare_parts(&parts, deadline).await?;
+        let compared = self.compare_parts(&stored.record, &parts, deadline).await?;
         if compared.is_whole && self.is_known_to_all(stored) {
             self.forget_rests(stored, deadline).await?;
         }

@@ -119,7 +119,7 @@ impl Settling<'_, '_> {
     }
 
     /// Deleted there, or never there.
-    pub(super) async fn gone_on_the_former(&mut self) -> Result<Settled, Stop> {
+    pub(super) async fn gone_on_the_former(&mut self, active: &TwinDocument) -> Result<Settled, Stop> {
         let former = self.note.slot(self.terms.former);
         let Some(deleted) = former.deleted else { return Ok(Settled::Done) };
         let is_our_own =
@@ -128,10 +128,12 @@ impl Settling<'_, '_> {
             return Ok(Settled::Done);
         }
         if self.has_a_later_life(deleted).await? {
-            let loss = self.lost_deletion();
+            let loss = made_again("made again since", Value::Null);
             self.losses.add(self.id, self.terms.epoch, &[loss]).await?;
             return Ok(Settled::Done);
         }
+        let dies = self.terms.written_after(&self.note, deleted, active);
+        self.losses.add(self.id, self.terms.epoch, &dies).await?;
         let role = self.terms.active;
         let before = self.note.slot(role).own.deleted_for;
         self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
@@ -150,16 +152,6 @@ impl Settling<'_, '_> {
             Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
             Outcome::Pending(cause) => Ok(cause.into()),
             outcome => Err(Stop::At(outcome)),
-        }
-    }
-
-    fn lost_deletion(&self) -> Loss {
-        Loss {
-            section: "registry".to_owned(),
-            path: Vec::new(),
-            active: Value::from("made again since"),
-            former_active: Value::Null,
-            kept: "active".to_owned(),
         }
     }
 
@@ -239,9 +231,28 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        let is_before =
-            !own.made(generation) && generation.and_then(made_at).is_some_and(|made| made < created);
-        Ok(is_before.then_some(created))
+        let Some(made) = generation.and_then(made_at).filter(|made| *made < created && !own.made(generation))
+        else {
+            return Ok(None);
+        };
+        if made >= self.terms.diverged.since {
+            // Neither client had seen the other one's.
+            let lost =
+                Loss { kept: "former-active".to_owned(), ..made_again("made", Value::from("made later")) };
+            self.losses.add(self.id, self.terms.epoch, &[lost]).await?;
+        }
+        Ok(Some(created))
+    }
+}
+
+/// What the active hub has of an identity itself stands against what the former one said.
+fn made_again(active: &str, former_active: Value) -> Loss {
+    Loss {
+        section: "registry".to_owned(),
+        path: Vec::new(),
+        active: Value::from(active),
+        former_active,
+        kept: "active".to_owned(),
     }
 }
 

@@ -92,7 +92,7 @@ impl Settling<'_, '_> {
                 Some(ended) => ended,
                 None => self.only_on_the_former(&former).await?,
             },
-            (Some(_), Look::Absent) => self.gone_on_the_former().await?,
+            (Some(active), Look::Absent) => self.gone_on_the_former(&active).await?,
             (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
             (_, Look::Unreachable(error))
                 if error.kind == HubErrorKind::NoTurn || self.work.pass.is_over() =>

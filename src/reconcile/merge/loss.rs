@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::parts::pointer;
 use super::own::written_at;
 use super::section;
-use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, Written, member};
+use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, Written, apply, member};
 
 /// Two values that met, and which one was kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -116,6 +116,15 @@ impl Loss {
             })
         };
         former.unreadable.iter().filter_map(of).collect()
+    }
+
+    /// What of the active hub's values this patch leaves, where they end with their identity.
+    pub(crate) fn of_ended(section: &str, values: &Object, patch: &Object) -> Vec<Self> {
+        let mut left = values.clone();
+        apply(&mut left, patch);
+        let all = Self::of_patch(section, &left, values).into_iter();
+        all.map(|loss| Self { former_active: Value::Null, kept: "former-active".to_owned(), ..loss })
+            .collect()
     }
 
     /// What of these writes to the hub that is not active is there still, and not on the active one, where nothing was

@@ -55,6 +55,16 @@ impl WriteLease {
     }
 }
 
+impl WriteLease {
+    /// Whether this record says what the lease was taken by.
+    pub fn is_under(&self, record: &RoutingRecord) -> bool {
+        self.epoch == record.epoch
+            && self.standby_state == record.standby_state
+            && self.closing == record.closing
+            && self.compared == record.compared
+    }
+}
+
 /// Why there is no write lease: hold the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoLease {
