@@ -185,3 +185,72 @@ async fn drain(mut body: Body, limit: usize) {
     };
     let _ = tokio::time::timeout(DRAIN, rest).await;
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+
+    /// Chunked: its length is not known before.
+    fn chunked(mebibytes: usize) -> Body {
+        let chunks = std::iter::repeat_n(Ok::<_, Infallible>(Bytes::from(vec![b' '; MIB])), mebibytes);
+        Body::from_stream(stream::iter(chunks))
+    }
+
+    fn announced(mebibytes: usize) -> Body {
+        Body::from(vec![b' '; mebibytes * MIB])
+    }
+
+    async fn waits(intake: &Intake, body: Body) -> bool {
+        tokio::time::timeout(Duration::from_millis(50), intake.take(body)).await.is_err()
+    }
+
+    #[tokio::test]
+    async fn large_bodies_together_have_no_more_room_than_one_of_the_largest() {
+        let intake = Intake::new(12 * MIB);
+        for body in [chunked, announced] {
+            let first = intake.take(body(8)).await.unwrap();
+            assert_eq!(first.bytes.len(), 8 * MIB);
+            assert!(waits(&intake, chunked(8)).await && waits(&intake, announced(8)).await);
+            assert_eq!(
+                intake.take(body(4)).await.unwrap().bytes.len(),
+                4 * MIB,
+                "small ones wait for nobody"
+            );
+            let (_, room) = first.split();
+            assert!(waits(&intake, body(8)).await, "what is made of it lives");
+            drop(room);
+            assert_eq!(intake.take(body(12)).await.unwrap().bytes.len(), 12 * MIB);
+        }
+    }
+
+    #[tokio::test]
+    async fn two_that_grow_at_the_same_time_both_end() {
+        let intake = Intake::new(12 * MIB);
+        let one = async || drop(intake.take(chunked(10)).await.unwrap());
+        let both = async { tokio::join!(one(), one()) };
+        tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_larger_than_the_largest_batch_is_refused_before_and_while_it_is_read() {
+        let intake = Intake::new(6 * MIB);
+        for body in [announced(7), chunked(7)] {
+            assert_eq!(intake.take(body).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        assert_eq!(intake.take(chunked(6)).await.unwrap().bytes.len(), 6 * MIB, "no room is lost");
+    }
+
+    #[test]
+    fn the_largest_request_follows_from_the_largest_batch() {
+        let event = 256 << 10;
+        assert_eq!(largest_batch(200, event), 100 * MIB);
+        assert!(largest_batch(200, event) > 200 * (event * 4).div_ceil(3), "base64");
+        assert_eq!(largest_batch(1, event), SMALLEST_LIMIT);
+        assert_eq!(largest_batch(usize::MAX, event), usize::MAX);
+    }
+}
