@@ -24,7 +24,7 @@ async fn a_backlog_that_the_new_active_could_not_take_is_settled_later_and_then_
     world.secondary.fault(refused_change("back")).await;
     world.hand_over(&handler, "devicetwin", &backlog).await;
     let pending = world.pending().await;
-    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("rejected")), "{pending:?}");
+    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("denied")), "{pending:?}");
     // It needs no hub that is down.
     let retried = world.app(&["pending", "retry"]).await;
     assert_eq!(retried.code, 0, "{retried:?} {:?}", world.pending().await);
@@ -47,7 +47,7 @@ async fn with_a_pending_backlog(id: &str) -> (World, Handler) {
     world.secondary.fault(refused_change(id)).await;
     world.hand_over(&handler, "devicetwin", &[straggler]).await;
     let pending = world.pending().await;
-    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("rejected")), "{pending:?}");
+    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("denied")), "{pending:?}");
     (world, handler)
 }
 
@@ -59,7 +59,7 @@ async fn live_change(world: &World, id: &str, tags: Value) -> Value {
 
 /// The next change of this twin is refused.
 fn refused_change(id: &str) -> Value {
-    json!({"method": "PATCH", "pathContains": format!("/twins/{id}"), "status": 400, "times": 1})
+    json!({"method": "PATCH", "pathContains": format!("/twins/{id}"), "status": 403, "times": 1})
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +159,7 @@ async fn a_change_on_the_former_hub_and_a_live_one_in_one_batch_are_both_kept() 
     world.secondary.fault(refused_change("both")).await;
     world.hand_over(&handler, "devicetwin", &[straggler, live]).await;
     let pending = world.pending().await;
-    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("rejected")), "{pending:?}");
+    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("denied")), "{pending:?}");
     assert_eq!(world.app(&["pending", "retry"]).await.code, 0);
     assert_eq!(world.secondary.twin("both").await.unwrap()["tags"], json!({"n": 1, "live": true}));
     world.until_in_sync(handler).await;

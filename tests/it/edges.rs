@@ -84,7 +84,8 @@ async fn a_pending_note_that_cannot_be_read_holds_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bulk_request_refused_as_a_whole_harms_only_the_device_it_was_refused_for() {
+async fn a_bulk_request_refused_as_a_whole_harms_no_other_device_and_the_one_it_was_refused_for_is_made_alone()
+ {
     let world = with_a_device("d0", Vec::new()).await;
     for n in 1..4 {
         world.primary.create(&format!("d{n}")).await;
@@ -97,9 +98,7 @@ async fn a_bulk_request_refused_as_a_whole_harms_only_the_device_it_was_refused_
     let created: Vec<_> =
         (0..4).map(|n| grid_event("primary", &format!("d{n}"), "DeviceCreated", n)).collect();
     assert_eq!(handler.deliver("registry", 0, &created).await.0, 200);
-    let pending = world.pending().await;
-    assert_eq!((pending.len(), pending[0]["reason"].clone()), (1, json!("rejected")), "{pending:?}");
-    assert_eq!(world.app(&["pending", "retry"]).await.code, 0);
+    assert!(world.pending().await.is_empty(), "{:?}", world.pending().await);
     world.assert_hubs_equal().await;
 }
 

@@ -227,4 +227,5 @@ fn says_the_same(one: &TwinDocument, other: &TwinDocument) -> bool {
     one.tags == other.tags
         && one.desired.values == other.desired.values
         && one.reported.values == other.reported.values
+        && one.unreadable == other.unreadable
 }

@@ -106,7 +106,7 @@ pub(crate) fn plan(
         (Some(target), Want::Source(twin)) => {
             with_unreadable(change(id, target, (twin, &twin.unreadable), registry), twin)
         }
-        (Some(target), Want::Twin(twin)) => change(id, target, (twin, &[]), registry),
+        (Some(target), Want::Twin(twin)) => change(id, target, (twin, &target.unreadable), registry),
         (None, Want::Twin(_)) => left(Reason::SourceUnreachable, "it is not on the target"),
     }
 }

@@ -284,6 +284,8 @@ fn what_cannot_be_read_on_the_target_goes_where_it_is_not_wanted_and_has_a_name(
     let [Step::PatchTwin { patch, .. }] = plan.steps.as_slice() else { panic!("{plan:?}") };
     assert_eq!(Value::Object(patch.clone()), json!({"tags": {"b": 1, "a": {"x": null}}}));
     assert!(plan.left.is_none());
+    let itself = Want::Twin(Box::new(target.clone()));
+    assert_eq!(super::plan(&id, Some(&target), &itself, Registry::Assumed), Plan::default());
 }
 
 #[test]
