@@ -1,5 +1,6 @@
 //! The whole app on one page: what is served, and by what.
 
+mod log_writer;
 mod logging;
 mod machinery;
 

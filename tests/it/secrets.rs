@@ -99,3 +99,17 @@ async fn a_key_in_an_event_is_in_no_log_no_reason_and_no_dead_letter() {
     }
     assert!(said.contains("HostName=h.azure-devices.net"), "what is no key is still told");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_a_devices_id_is_in_no_log() {
+    let world = with_a_device("unused", vec![("HADR_LOG", "trace".to_owned())]).await;
+    let handler = world.handler("id").await;
+    let id = connection_string();
+    world.secondary.create(&id).await;
+    world.secondary.patch_twin(&id, json!({"tags": {"by": "hand"}})).await;
+    let event = twin_event("secondary", &id, &json!({"version": 3, "tags": {"by": "hand"}}), LATER, 1);
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    let said = handler_log("id");
+    assert!(said.contains("only-on-standby") && said.contains("h.azure-devices.net"), "{said}");
+    assert!(!said.contains(&KEY[..12]));
+}
