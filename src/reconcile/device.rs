@@ -19,9 +19,6 @@ impl Work<'_> {
     pub(crate) async fn reconcile(&mut self, id: &IdentityId, ask: Ask) -> Outcome {
         self.begin_identity();
         self.whole = ask.whole;
-        if self.pass.tries_again() {
-            self.pass.shared.refusals.forget(self.pass.target_role(), id);
-        }
         for round in 0..ROUNDS {
             if self.pass.is_over() {
                 return Outcome::Pending(Cause::not_reached());

@@ -26,7 +26,7 @@ pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
 pub(crate) use outcome::{Cause, Outcome, Stop, in_words};
-pub(crate) use parts::{Refused, Scope, Search, cause, unreadable};
+pub(crate) use parts::{Refused, Scope, cause, unreadable};
 pub(crate) use pass::Pass;
 pub use reconciler::{Parts, Reconciler};
 pub(crate) use work::{Ask, Work};

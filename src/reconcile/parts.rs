@@ -9,7 +9,7 @@ use super::outcome::{Cause, Reason};
 use crate::iothub::tidy;
 use crate::model::{Object, Path};
 
-/// Refusals of one patch after which nothing is told apart any more: one value among 200 takes 9, three among 50 take 18.
+/// Refusals of one patch after which nothing is told apart any more: one value among 200 takes nine or ten.
 const REFUSALS: usize = 20;
 
 /// Members that are named where some are refused.
@@ -31,6 +31,8 @@ pub(crate) struct Refused {
     pub(crate) part: Part,
     /// In the hub's words, without secrets.
     pub(crate) why: Arc<str>,
+    /// By itself, and not among others.
+    pub(crate) alone: bool,
 }
 
 /// What of a twin a patch is of: where its members are, from the twin's root.
@@ -112,9 +114,9 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// Of these parts.
-    pub(crate) fn of(parts: Vec<Part>) -> Self {
-        let open = if parts.is_empty() { Vec::new() } else { vec![parts] };
+    /// Of these parts, and after them of those that were refused before.
+    pub(crate) fn of(parts: Vec<Part>, refused_before: Vec<Part>) -> Self {
+        let open = [refused_before, parts].into_iter().filter(|parts| !parts.is_empty()).collect();
         Self { open, refusals: 0 }
     }
 
@@ -139,9 +141,9 @@ impl Search {
             self.open.extend([rest, parts]);
             return Vec::new();
         }
-        let why =
-            if parts.len() > 1 { format!("refused among others: {why}").into() } else { Arc::from(why) };
-        parts.into_iter().map(|part| Refused { part, why: Arc::clone(&why) }).collect()
+        let alone = parts.len() == 1;
+        let why = if alone { Arc::from(why) } else { format!("refused among others: {why}").into() };
+        parts.into_iter().map(|part| Refused { part, why: Arc::clone(&why), alone }).collect()
     }
 }
 
@@ -163,6 +165,7 @@ pub(crate) fn unreadable(paths: &[Path]) -> Vec<Refused> {
     let refused = |path: &Path| Refused {
         part: Part { path: path.clone(), value: Value::Null },
         why: Arc::clone(&why),
+        alone: true,
     };
     paths.iter().map(refused).collect()
 }
@@ -205,7 +208,7 @@ mod tests {
 
     /// Searches as a hub would be asked that refuses values of 3: what it was sent, and what it refuses.
     fn search(patch: &Object, document: &mut Object) -> (usize, Vec<Refused>) {
-        let mut search = Search::of(Scope::Twin.parts(patch));
+        let mut search = Search::of(Scope::Twin.parts(patch), Vec::new());
         let (mut calls, mut refused) = (0, Vec::new());
         while let Some(parts) = search.take() {
             calls += 1;
@@ -237,7 +240,7 @@ mod tests {
     fn a_patch_that_is_taken_is_sent_once_as_it_is() {
         let patch =
             object(json!({"tags": {"a": null, "b": {}}, "properties": {"desired": {"c": {"d": [1]}}}}));
-        let mut search = Search::of(Scope::Twin.parts(&patch));
+        let mut search = Search::of(Scope::Twin.parts(&patch), Vec::new());
         assert_eq!(Scope::Twin.patch(&search.take().unwrap()), patch);
         assert!(search.is_over() && search.take().is_none());
         let reported = object(json!({"fw": "1", "net": {"ip": null}}));
@@ -255,6 +258,29 @@ mod tests {
         assert!(
             detail.contains("refused among others: three; and 492 more") || detail.ends_with("and 492 more")
         );
+    }
+
+    #[test]
+    fn what_was_refused_by_itself_before_leaves_the_tries_to_the_rest() {
+        let bad = (0..40).map(|n| (format!("a{n:02}"), json!(3)));
+        let tags: Object = bad.chain((0..60).map(|n| (format!("b{n:02}"), json!(n + 4)))).collect();
+        let mut left = Scope::Twin.parts(&object(json!({ "tags": tags })));
+        left[70].value = json!(3);
+        let mut known: Vec<Part> = Vec::new();
+        for _ in 0..8 {
+            let (again, new) = left.iter().cloned().partition(|part| known.contains(part));
+            let mut search = Search::of(new, again);
+            while let Some(parts) = search.take() {
+                match parts.iter().any(|part| part.value == json!(3)) {
+                    true => {
+                        let found = search.refused(parts, "three");
+                        known.extend(found.into_iter().filter(|one| one.alone).map(|one| one.part));
+                    }
+                    false => left.retain(|part| !parts.contains(part)),
+                }
+            }
+        }
+        assert_eq!(left.len(), 41, "only what is refused is left");
     }
 
     #[test]

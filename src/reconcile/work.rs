@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::execute::{Bulk, Coming};
 use super::merge::Wrote;
 use super::outcome::{Cause, Outcome, Stop};
-use super::parts::{Part, Refused};
+use super::parts::{Part, Refused, Search};
 use super::pass::Pass;
 use crate::iothub::OperationClass;
 use crate::model::{IdentityId, Revision, TwinDocument};
@@ -113,6 +113,21 @@ impl<'a> Work<'a> {
             }
         }
         (worth, refused)
+    }
+
+    /// What is sent of these parts, in which order; and those that the target is known to refuse.
+    pub(crate) fn search(&self, id: &IdentityId, parts: Vec<Part>) -> (Search, Vec<Refused>) {
+        let (worth, known) = self.worth_sending(id, parts);
+        let was_refused = |part: &Part| {
+            self.pass.shared.refusals.of(self.pass.target_role(), id, part).is_some_and(|one| one.alone)
+        };
+        let (before, new) = worth.into_iter().partition(was_refused);
+        (Search::of(new, before), known)
+    }
+
+    /// The target took these.
+    pub(crate) fn takes(&self, id: &IdentityId, parts: &[Part]) {
+        self.pass.shared.refusals.forget(self.pass.target_role(), id, parts);
     }
 
     fn known_refusal(&self, id: &IdentityId, part: &Part) -> Option<Refused> {

@@ -39,9 +39,6 @@ pub(crate) async fn settle(
     terms: &Terms,
     may_create: bool,
 ) -> Result<Settled, Outcome> {
-    if work.pass.tries_again() {
-        work.pass.shared.refusals.forget(work.pass.target_role(), id);
-    }
     let mut device = Device::Unasked;
     for _ in 0..ROUNDS {
         work.take_place().await;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::settling::Settling;
 use super::twin_patch;
 use crate::model::{Object, TwinDocument, TwinWrites};
-use crate::reconcile::{Merge, Outcome, Refused, Scope, Search, Stop, Wrote};
+use crate::reconcile::{Merge, Outcome, Refused, Scope, Stop, Wrote};
 
 /// What was written.
 #[derive(Debug, Default)]
@@ -30,9 +30,9 @@ impl Settling<'_, '_> {
         patch: &Object,
         written: &mut Written,
     ) -> Result<(), Stop> {
-        let (parts, known) = self.work.worth_sending(self.id, Scope::Twin.parts(patch));
+        let (mut search, known) = self.work.search(self.id, Scope::Twin.parts(patch));
         written.refused.extend(known);
-        let (mut search, mut active) = (Search::of(parts), active.clone());
+        let mut active = active.clone();
         while let Some(parts) = search.take() {
             let patch = Scope::Twin.patch(&parts);
             let writes = of_twin(&active, &patch);
@@ -42,6 +42,7 @@ impl Settling<'_, '_> {
                     let mut wrote = Wrote::default();
                     wrote.twin(&patch, &twin);
                     self.wrote(&wrote, &writes).await?;
+                    self.work.takes(self.id, &parts);
                     active = twin;
                 }
                 Err(stop) => {
@@ -59,9 +60,9 @@ impl Settling<'_, '_> {
         patch: &Object,
         written: &mut Written,
     ) -> Result<(), Stop> {
-        let (parts, known) = self.work.worth_sending(self.id, Scope::Reported.parts(patch));
+        let (mut search, known) = self.work.search(self.id, Scope::Reported.parts(patch));
         written.refused.extend(known);
-        let (mut search, mut active) = (Search::of(parts), active.clone());
+        let mut active = active.clone();
         while let Some(parts) = search.take() {
             let patch = Scope::Reported.patch(&parts);
             let writes = of_reported(&active, &patch);
@@ -70,6 +71,7 @@ impl Settling<'_, '_> {
                 Ok(version) => {
                     written.reported = true;
                     self.wrote(&Wrote::of_reported(version), &writes).await?;
+                    self.work.takes(self.id, &parts);
                     if !search.is_over() {
                         // When it was written is noted with the next part, while the twin shows it.
                         active = self.reported_at(version).await?;

@@ -1,7 +1,7 @@
 //! A patch that the target refuses, brought in the parts that it takes; each as conditional as the whole.
 
 use super::super::outcome::Stop;
-use super::super::parts::{Refused, Scope, Search};
+use super::super::parts::{Refused, Scope};
 use super::super::plan::{Plan, Step};
 use super::super::work::Work;
 use crate::model::{ETag, IdentityId, Object};
@@ -12,13 +12,15 @@ impl Work<'_> {
         &mut self,
         id: &IdentityId,
         patch: &Object,
-        etag: ETag,
+        mut etag: ETag,
     ) -> Result<Vec<Refused>, Stop> {
-        let (parts, mut refused) = self.worth_sending(id, Scope::Twin.parts(patch));
-        let (mut search, mut etag) = (Search::of(parts), etag);
+        let (mut search, mut refused) = self.search(id, Scope::Twin.parts(patch));
         while let Some(parts) = search.take() {
             match self.patch_twin(id, &Scope::Twin.patch(&parts), &etag).await {
-                Ok(twin) => etag = twin.etag,
+                Ok(twin) => {
+                    etag = twin.etag;
+                    self.takes(id, &parts);
+                }
                 Err(stop) => {
                     let found = search.refused(parts, &stop.refusal()?);
                     self.refuses(id, &found);
@@ -34,14 +36,15 @@ impl Work<'_> {
         &mut self,
         id: &IdentityId,
         patch: &Object,
-        version: u64,
+        mut version: u64,
     ) -> Result<Vec<Refused>, Stop> {
-        let (parts, mut refused) = self.worth_sending(id, Scope::Reported.parts(patch));
-        let (mut search, mut version) = (Search::of(parts), version);
+        let (mut search, mut refused) = self.search(id, Scope::Reported.parts(patch));
         while let Some(parts) = search.take() {
             match self.patch_reported(id, &Scope::Reported.patch(&parts), version).await {
-                Ok(now) if search.is_over() => version = now,
-                Ok(now) => version = self.note_report(id, now).await?,
+                Ok(now) => {
+                    self.takes(id, &parts);
+                    version = if search.is_over() { now } else { self.note_report(id, now).await? };
+                }
                 Err(stop) => {
                     let found = search.refused(parts, &stop.refusal()?);
                     self.refuses(id, &found);

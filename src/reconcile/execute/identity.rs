@@ -109,7 +109,7 @@ impl Work<'_> {
                 Err(stop) => drop(stop.refusal()?),
             }
         }
-        let refused = vec![Refused { part, why }];
+        let refused = vec![Refused { part, why, alone: true }];
         self.refuses(id, &refused);
         Ok(refused)
     }

@@ -8,14 +8,14 @@ use super::bounded::{Bounded, Fingerprints};
 use crate::model::IdentityId;
 use crate::routing::HubRole;
 
-/// Identities remembered per process; they are few. About 300 bytes each.
-const REMEMBERED: usize = 10_000;
+/// Identities remembered per process; they are few. About 300 bytes each where one value is refused.
+const REMEMBERED: usize = 4_000;
 
 /// Values remembered per identity.
-const VALUES: usize = 32;
+const VALUES: usize = 512;
 
-/// What stands for a value of a member, and why it is refused.
-type Value = (NonZeroU64, Arc<str>);
+/// What stands for a value of a member, why it is refused, and whether by itself.
+type Value = (NonZeroU64, Arc<str>, bool);
 
 /// Bounded memory of refused values.
 #[derive(Debug)]
@@ -36,11 +36,11 @@ impl Refusals {
         let (key, print) = (self.prints.of(&(hub, id)), self.print(&refused.part));
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.change(key, |values| {
-            values.retain(|(value, _)| *value != print);
+            values.retain(|(value, ..)| *value != print);
             if values.len() >= VALUES {
                 values.remove(0);
             }
-            values.push((print, Arc::clone(&refused.why)));
+            values.push((print, Arc::clone(&refused.why), refused.alone));
         });
     }
 
@@ -49,14 +49,18 @@ impl Refusals {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let values = entries.get(self.prints.of(&(hub, id)))?;
         let print = self.print(part);
-        let (_, why) = values.iter().find(|(value, _)| *value == print)?;
-        Some(Refused { part: part.clone(), why: Arc::clone(why) })
+        let (_, why, alone) = values.iter().find(|(value, ..)| *value == print)?;
+        Some(Refused { part: part.clone(), why: Arc::clone(why), alone: *alone })
     }
 
-    /// It is tried again.
-    pub(crate) fn forget(&self, hub: HubRole, id: &IdentityId) {
+    /// The hub took these.
+    pub(crate) fn forget(&self, hub: HubRole, id: &IdentityId, parts: &[Part]) {
         let key = self.prints.of(&(hub, id));
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).forget(key);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.get(key).is_some_and(|values| !values.is_empty()) {
+            let taken: Vec<NonZeroU64> = parts.iter().map(|part| self.print(part)).collect();
+            entries.change(key, |values| values.retain(|(value, ..)| !taken.contains(value)));
+        }
     }
 
     fn print(&self, part: &Part) -> NonZeroU64 {
@@ -78,14 +82,16 @@ mod tests {
             path: vec!["tags".to_owned(), name.to_owned()],
             value,
         };
-        let refused = Refused { part: part("a", json!(1)), why: "no".into() };
+        let refused = Refused { part: part("a", json!(1)), why: "no".into(), alone: true };
         refusals.remember(HubRole::Secondary, &id, &refused);
         let of = |hub, part| refusals.of(hub, &id, &part);
         assert_eq!(of(HubRole::Secondary, part("a", json!(1))), Some(refused));
         assert_eq!(of(HubRole::Secondary, part("a", json!(2))), None);
         assert_eq!(of(HubRole::Secondary, part("b", json!(1))), None);
         assert_eq!(of(HubRole::Primary, part("a", json!(1))), None);
-        refusals.forget(HubRole::Secondary, &id);
+        refusals.forget(HubRole::Secondary, &id, &[part("b", json!(1))]);
+        assert!(of(HubRole::Secondary, part("a", json!(1))).is_some());
+        refusals.forget(HubRole::Secondary, &id, &[part("a", json!(1))]);
         assert_eq!(of(HubRole::Secondary, part("a", json!(1))), None);
     }
 }
