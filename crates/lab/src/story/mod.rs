@@ -65,9 +65,12 @@ pub(crate) async fn tell(options: &StoryOptions, logs: Option<PathBuf>) -> Resul
     story.get_the_region_back().await?;
     story.go_home().await?;
     let same = story.compare().await;
-    say(&format!("\nTold in {:.0} s. {NEXT}", started.elapsed().as_secs_f64()));
+    let told = format!("\nTold in {:.0} s.", started.elapsed().as_secs_f64());
     if options.stay {
+        say(&told);
         stay::stay(&story.world, &story.pumps, story.fleet.len()).await?;
+    } else {
+        say(&format!("{told} {NEXT}"));
     }
     same
 }

@@ -26,7 +26,8 @@ fn hubs(world: &World) -> String {
     let (primary, secondary) = (&world.primary, &world.secondary);
     format!(
         "Make a device on the primary, look for it on the secondary\n{}\n{}\n\n\
-         The hubs, for any tool that takes a connection string and a certificate authority\n  \
+         The hubs, for any tool that takes a connection string and a certificate authority, except\n\
+         Node's and .NET's service clients, which insist on port 443 (crates/iothub-emulator/README.md)\n  \
          authority  {}\n  primary    {}\n  secondary  {}\n  MQTT       on {} and {}\n",
         curl(world, primary, "-X PUT -H 'content-type: application/json' -d '{\"deviceId\":\"mine\"}'"),
         curl(world, secondary, ""),
@@ -55,7 +56,9 @@ fn command_line(world: &World) -> Result<String, LabError> {
     Ok(format!(
         "The app's command line, in another terminal\n  cd {}\n  ./iot-hadr status\n  \
          ./iot-hadr promote --to secondary --reason 'trying it'\n  ./iot-hadr pending list\n  \
-         . ./settings.sh     for programs of your own: settings, and whom to trust\n",
+         ./iot-hadr promote --to secondary --reason 'it is broken' --force     # the primary broken, as below\n  \
+         ./iot-hadr rejoin --accept     # when it is mended; without --accept: what that would do\n  \
+         . ./settings.sh     # for programs of your own: settings, and whom to trust\n",
         folder.display()
     ))
 }
