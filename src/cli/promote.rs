@@ -93,7 +93,9 @@ async fn ready(context: &Context, arguments: &Promote) -> Result<bool, u8> {
     let changed = ChangedList::new(context.clients.store.clone());
     match drain(markers, &store, &changed, at_most, arguments.accept_pending, waiting).await {
         Ok(lag) if arguments.dry_run => {
-            show(&in_words(&lag));
+            let would =
+                if lag.is_none(arguments.accept_pending) { "would promote now" } else { "would wait" };
+            show(&format!("{would}: {}", in_words(&lag)));
             Ok(false)
         }
         Ok(lag) if lag.is_none(arguments.accept_pending) || (at_most.is_zero() && !lag.comparing) => {

@@ -57,7 +57,7 @@ struct Kept {
 /// How `status` shows what it sees.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct StatusArguments {
-    /// One JSON document; exit code 0 whatever it says
+    /// One JSON document; exit code 0 whatever it says, 69 without storage
     #[arg(long)]
     json: bool,
     /// Again every two seconds, until Ctrl-C
