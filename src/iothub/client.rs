@@ -273,7 +273,9 @@ impl HubClient {
             attempts.turn(self.wait_for_turn(call.class, call.items, deadline).await)?;
             let place = attempts.place(&self.inner.in_flight).await?;
             attempts.admit(&self.inner.reachability)?;
-            let sent = self.attempt(&call, deadline).await;
+            // On the heap, as everything that ends at the network: whoever calls is called by others in turn, and a worker's
+            // stack has 2 MiB.
+            let sent = Box::pin(self.attempt(&call, deadline)).await;
             // The connection goes back to the pool in a task of its own; the next request must find it.
             for _ in 0..POOL_TURNS {
                 tokio::task::yield_now().await;

@@ -61,7 +61,7 @@ impl HubClient {
             attempts.admit(&self.devices().reachability)?;
             let patch = Patch { topic: &topic, body: &body, deadline, refused: Arc::default() };
             let in_flight = self.throttle().sent(ReportedWrite, 1);
-            let patched = self.session(id, patch).await;
+            let patched = Box::pin(self.session(id, patch)).await;
             match patched.is_ok() {
                 true => in_flight.answered(),
                 false => drop(in_flight),

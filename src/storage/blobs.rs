@@ -131,7 +131,7 @@ impl Container {
     /// Creates the container; fine when it exists.
     pub async fn ensure(&self) -> Result<(), StorageError> {
         let client = self.client()?;
-        match bounded(client.create(None)).await {
+        match bounded(Box::pin(client.create(None))).await {
             Ok(_) | Err(StorageError::Conflict) => Ok(()),
             Err(error) => Err(error),
         }
@@ -145,7 +145,7 @@ impl Container {
             let (etag, modified) = (answer.properties.etag, answer.properties.last_modified);
             Ok((answer.body.collect().await?, etag, modified.map(|time| time.unix_timestamp())))
         };
-        match bounded(read).await {
+        match bounded(Box::pin(read)).await {
             Ok((bytes, etag, modified)) => {
                 let Written { etag, last_modified } = written(etag, modified)?;
                 Ok(Some(Blob { bytes, etag, last_modified }))
@@ -183,7 +183,7 @@ impl Container {
             Precondition::None => {}
         }
         let blob = self.client()?.blob_client(name);
-        let answer = bounded(blob.upload(bytes.into(), Some(options))).await?;
+        let answer = bounded(Box::pin(blob.upload(bytes.into(), Some(options)))).await?;
         written(answer.etag, answer.last_modified.map(|time| time.unix_timestamp()))
     }
 
@@ -191,7 +191,7 @@ impl Container {
     pub async fn delete(&self, name: &str, at: Option<&ETag>) -> Result<(), StorageError> {
         let if_match = at.map(|etag| Etag::from(etag.quoted()));
         let options = BlobClientDeleteOptions { if_match, ..Default::default() };
-        match bounded(self.client()?.blob_client(name).delete(Some(options))).await {
+        match bounded(Box::pin(self.client()?.blob_client(name).delete(Some(options)))).await {
             Ok(_) => Ok(()),
             Err(StorageError::Rejected(code)) if code == BLOB_NOT_FOUND => Ok(()),
             Err(error) => Err(error),
@@ -224,7 +224,7 @@ impl Container {
             ..Default::default()
         };
         let mut pages = self.client()?.list_blobs(Some(options)).map_err(classify)?.into_pages();
-        let Some(page) = bounded(pages.try_next()).await? else { return Ok(ListPage::default()) };
+        let Some(page) = bounded(Box::pin(pages.try_next())).await? else { return Ok(ListPage::default()) };
         let page = page.into_model().map_err(classify)?;
         let next = page.next_marker.clone().filter(|next| !next.is_empty());
         let listed = |item: BlobItem| {
@@ -270,7 +270,10 @@ impl Container {
 const BLOB_NOT_FOUND: &str = "BlobNotFound";
 const CONTAINER_NOT_FOUND: &str = "ContainerNotFound";
 
-async fn bounded<T>(call: impl Future<Output = azure_core::Result<T>>) -> Result<T, StorageError> {
+/// Takes a call on the heap: those of this client are large, and would be part of whoever calls.
+async fn bounded<T>(
+    call: std::pin::Pin<Box<impl Future<Output = azure_core::Result<T>>>>,
+) -> Result<T, StorageError> {
     match tokio::time::timeout(CALL_TIMEOUT, call).await {
         Ok(answer) => answer.map_err(classify),
         Err(_) => {

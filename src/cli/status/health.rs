@@ -4,9 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Status, is_silent};
+use super::seen::{Status, is_silent};
 use crate::cli::output::counted;
-use crate::replication::UnknownHub;
 use crate::routing::{Phase, StandbyState};
 
 /// The verdict, with every reason for it.
@@ -101,8 +100,9 @@ fn degraded(status: &Status, now: Timestamp) -> Vec<String> {
     if kept.unreadable > 0 {
         reasons.push(format!("{} set aside unreadable", counted(kept.unreadable)));
     }
-    let unknown = kept.unknown_hubs.iter().filter(|hub| hub.name.is_some());
-    reasons.extend(unknown.map(UnknownHub::in_words));
+    if kept.unknown_hubs.iter().any(|hub| hub.name.is_some()) {
+        reasons.push("events come in of a hub that is neither of the two".to_owned());
+    }
     let idle = kept.duties.iter().filter(|duty| is_silent(duty, now));
     reasons.extend(idle.map(|duty| format!("nobody does the duty {}", duty.name)));
     reasons

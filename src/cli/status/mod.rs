@@ -1,6 +1,7 @@
 //! `iot-hadr status`: one line that says whether a failover would work, and below it what that is known from.
 
 mod health;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,51 +9,19 @@ use std::time::Duration;
 use clap::Args;
 use health::Health;
 use jiff::Timestamp;
+use seen::{Kept, Status, UNREADABLE, is_silent, look};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::listing::or_nothing;
-use super::output::{COUNTED, age, counted, exit, is_terminal, show, show_json, storage_failed};
-use super::rejoin::Progress;
-use crate::iothub::{Deadline, HubError, Statistics};
-use crate::pending::PendingStore;
-use crate::replication::{UnknownHub, unknown_hubs};
-use crate::routing::{
-    self, DutyHolder, HubRole, PartitionProgress, Phase, RecordError, RoutingRecord, StandbyState, Stored,
-    margin,
-};
+use super::output::{age, counted, exit, is_terminal, show, show_json, storage_failed};
+use crate::iothub::{HubError, Statistics};
+use crate::replication::UnknownHub;
+use crate::routing::{DutyHolder, PartitionProgress, Phase, RoutingRecord, StandbyState, Stored};
 
-/// For a hub to answer.
-const HUB_ANSWERS: Duration = Duration::from_secs(5);
 /// How often `--watch` looks.
 const WATCH: Duration = Duration::from_secs(2);
 /// Clears a terminal and begins at its top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
-/// Where notes go that cannot be read.
-const UNREADABLE: &str = "unreadable/";
-
-/// What was seen.
-struct Status {
-    hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
-    /// What storage has; the hubs are shown without it, too.
-    kept: Result<Kept, RecordError>,
-}
-
-/// What is in storage.
-struct Kept {
-    record: Option<Stored>,
-    rejoining: Option<Progress>,
-    pending: usize,
-    /// Notes that could not be read.
-    unreadable: usize,
-    dead_letters: usize,
-    partitions: Vec<PartitionProgress>,
-    duties: Vec<DutyHolder>,
-    /// Which setting is about another hub than the record.
-    other_hubs: Option<String>,
-    /// Hubs that events name, and that are neither of the two.
-    unknown_hubs: Vec<UnknownHub>,
-}
 
 /// How `status` shows what it sees.
 #[derive(Debug, Clone, Copy, Args)]
@@ -82,67 +51,6 @@ pub(super) async fn run(context: &Context, StatusArguments { json, watch }: Stat
         }
         tokio::time::sleep(WATCH).await;
     }
-}
-
-async fn look(context: &Context) -> Status {
-    let (primary, secondary, kept) =
-        tokio::join!(hub(context, HubRole::Primary), hub(context, HubRole::Secondary), kept(context));
-    Status { hubs: [primary, secondary], kept }
-}
-
-async fn kept(context: &Context) -> Result<Kept, RecordError> {
-    let (record, pending, unreadable, dead_letters, unknown, partitions, duties) = tokio::join!(
-        context.clients.records.read(),
-        pending(context),
-        count(context, UNREADABLE),
-        count(context, "dead-letters/"),
-        unknown(context),
-        progress(context),
-        duties(context),
-    );
-    let record = record?;
-    let other_hubs = record.as_ref().and_then(|stored| context.clients.records.other_hubs(&stored.record));
-    let rejoining = match &record {
-        Some(stored) => Progress::look(context, &stored.record).await?,
-        None => None,
-    };
-    Ok(Kept {
-        record,
-        rejoining,
-        pending: pending?,
-        unreadable: unreadable?,
-        dead_letters: dead_letters?,
-        partitions: partitions?,
-        duties: duties?,
-        other_hubs,
-        unknown_hubs: unknown?,
-    })
-}
-
-async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Statistics, HubError>) {
-    let hub = context.clients.hubs.get(role);
-    (role, hub.settings().host_name.clone(), hub.statistics(Deadline::after(HUB_ANSWERS)).await)
-}
-
-async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
-    Ok(or_nothing(context.clients.store.list(prefix, COUNTED).await)?.len())
-}
-
-async fn pending(context: &Context) -> Result<usize, RecordError> {
-    Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED).await)?)
-}
-
-async fn unknown(context: &Context) -> Result<Vec<UnknownHub>, RecordError> {
-    let (config, store) = (&context.config, &context.clients.store);
-    Ok(or_nothing(unknown_hubs(store, &config.primary, &config.secondary, Timestamp::now()).await)?)
-}
-
-async fn duties(context: &Context) -> Result<Vec<DutyHolder>, RecordError> {
-    Ok(or_nothing(routing::duties(&context.clients.store).await)?)
-}
-
-async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordError> {
-    Ok(or_nothing(routing::progress(&context.clients.store).await)?)
 }
 
 fn document(status: &Status, health: &Health) -> Value {
@@ -272,13 +180,6 @@ fn unknown_hub_line(hub: &UnknownHub, now: Timestamp) -> String {
     format!("{:<14}{} (last heard of {} ago)", "WRONG", hub.in_words(), age(hub.last_heard, now))
 }
 
-/// Whether nobody has it, or who has it says nothing any more.
-fn is_silent(duty: &DutyHolder, now: Timestamp) -> bool {
-    let lease = Duration::try_from_secs_f64(duty.lease_seconds).unwrap_or_default();
-    let silent = Duration::try_from(now.duration_since(duty.renewed_at)).unwrap_or_default();
-    duty.holder.is_none() || silent > lease + margin(lease)
-}
-
 fn unreadable_line(count: usize) -> Option<String> {
     let notes = if count == 1 { "note" } else { "notes" };
     (count > 0)
@@ -316,6 +217,7 @@ fn event_hub_line(event_hub: &str, partitions: &[&PartitionProgress], now: Times
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::COUNTED;
 
     #[test]
     fn notes_set_aside_are_named_when_there_are_any() {

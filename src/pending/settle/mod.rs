@@ -43,7 +43,7 @@ pub(crate) async fn settle(
     for _ in 0..ROUNDS {
         work.take_place().await;
         let mut settling = Settling::new(&mut *work, store, losses, id, terms, may_create, device);
-        let ended = settling.once().await;
+        let ended = Box::pin(settling.once()).await;
         device = std::mem::take(&mut settling.device);
         if device == Device::Asked {
             let owner = id.owner();
@@ -83,14 +83,14 @@ impl Settling<'_, '_> {
         );
         let given_up = self.note.slot(self.terms.former).given_up;
         let settled = match (active, former) {
-            (active, former) if given_up => self.is_given_up(active, former).await?,
+            (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
             (None, Look::Absent) => Settled::Done,
-            (None, Look::Present(former)) => match self.ends_with_its_device().await? {
+            (None, Look::Present(former)) => match Box::pin(self.ends_with_its_device()).await? {
                 Some(ended) => ended,
-                None => self.only_on_the_former(&former).await?,
+                None => Box::pin(self.only_on_the_former(&former)).await?,
             },
-            (Some(active), Look::Absent) => self.gone_on_the_former(&active).await?,
-            (Some(active), Look::Present(former)) => self.on_both(&former, &active).await?,
+            (Some(active), Look::Absent) => Box::pin(self.gone_on_the_former(&active)).await?,
+            (Some(active), Look::Present(former)) => Box::pin(self.on_both(&former, &active)).await?,
             (_, Look::Unreachable(error))
                 if error.kind == HubErrorKind::NoTurn || self.work.pass.is_over() =>
             {
@@ -102,7 +102,7 @@ impl Settling<'_, '_> {
             },
             (Some(active), Look::Unreachable(error)) => match self.note.slot(self.terms.former).deleted {
                 Some(_) => self.waits_for_the_former(in_words(&error)),
-                None => match self.bring_over(Former::Silent, &active).await? {
+                None => match Box::pin(self.bring_over(Former::Silent, &active)).await? {
                     Settled::Done if self.terms.needs_the_formers_twin() => {
                         self.waits_for_the_former(in_words(&error))
                     }
@@ -168,7 +168,7 @@ impl Settling<'_, '_> {
         if self.entry_is_the_formers(former, active) {
             return self.copy_entry(former, active).await;
         }
-        self.bring_over(Former::Twin(former), active).await
+        Box::pin(self.bring_over(Former::Twin(former), active)).await
     }
 
     async fn copy_entry(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
@@ -183,7 +183,7 @@ impl Settling<'_, '_> {
         let mut merged = self.terms.merged(&self.note, former, active);
         let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
-        let mut written = self.write(active, &merged).await?;
+        let mut written = Box::pin(self.write(active, &merged)).await?;
         if written.reported {
             // Only while nobody has reported since does the twin show when this program did.
             return Err(Stop::Again);

@@ -330,6 +330,8 @@ fn environment(
         ("HADR_CONTAINER", container),
         ("HADR_REGISTRY_CONSUMER_GROUP", "iot-hadr".to_owned()),
         ("HADR_TWIN_CONSUMER_GROUP", "iot-hadr".to_owned()),
+        // Half of what threads have, in a build whose frames are several times as large as a release's.
+        ("RUST_MIN_STACK", (1 << 20).to_string()),
         ("HADR_LEASE_SECONDS", "3".to_owned()),
         ("HADR_RECORD_REFRESH_SECONDS", "1".to_owned()),
         // What is pending is tried when the test says so.
