@@ -65,20 +65,23 @@ async fn status_shows_record_hubs_pending_dead_letters_and_how_far_each_partitio
 #[tokio::test(flavor = "multi_thread")]
 async fn monitoring_is_told_in_one_word_and_by_exit_code_whether_a_failover_would_work() {
     let mut world = World::start().await;
+    // A loaded machine may give further reasons: a duty that was not done for a moment.
     let state = async |world: &World| {
         let (ran, document) = (world.app(&["status"]).await, world.app_json(&["status", "--json"]).await);
         let first = ran.stdout.lines().next().unwrap_or_default().to_owned();
-        let reasons = document["health"]["reasons"].as_array().unwrap().len();
-        (ran.code, first, document["health"]["state"].as_str().unwrap().to_owned(), reasons)
+        let (state, reason) = (&document["health"]["state"], &document["health"]["reasons"][0]);
+        (ran.code, first, state.as_str().unwrap().to_owned(), reason.as_str().unwrap_or_default().to_owned())
     };
-    let healthy = (0, "HEALTHY".to_owned(), "HEALTHY".to_owned(), 0);
-    world.eventually("duties are done", async || state(&world).await == healthy).await;
+    let healthy = (0, "HEALTHY".to_owned(), "HEALTHY".to_owned(), String::new());
+    world.eventually("all is well", async || state(&world).await == healthy).await;
+    let is = |(code, first, word, reason): (i32, String, String, String), expected: (i32, &str, &str)| {
+        assert_eq!((code, word.as_str(), reason.as_str()), expected, "{first}");
+        assert!(first.starts_with(&format!("{word}: {reason}")), "{first}");
+    };
     world.secondary.outage("refuse").await;
-    let why = "DEGRADED: the standby (secondary) does not answer";
-    assert_eq!(state(&world).await, (1, why.to_owned(), "DEGRADED".to_owned(), 1));
+    is(state(&world).await, (1, "DEGRADED", "the standby (secondary) does not answer"));
     world.primary.outage("refuse").await;
-    let why = "BROKEN: the active hub (primary) does not answer";
-    assert_eq!(state(&world).await, (2, why.to_owned(), "BROKEN".to_owned(), 1));
+    is(state(&world).await, (2, "BROKEN", "the active hub (primary) does not answer"));
     world.primary.outage("off").await;
     world.secondary.outage("off").await;
     // Nobody listens on port 1.
