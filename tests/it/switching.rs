@@ -135,10 +135,9 @@ async fn what_changes_after_a_forced_promotion_in_the_middle_of_a_closing_compar
     let first = world.last_told(&world.secondary, "x").await;
     let of_y = world.last_told(&world.primary, "y").await;
     world.hand_over(&handler, "devicetwin", &[first, of_y]).await;
-    until_y_is_compared(&world, &handler, 1500).await;
+    until_y_is_compared(&world, &handler, 2500).await;
     world.eventually("x is", async || world.primary.fleet().await["x"]["desired"]["n"] == 1).await;
-    let promoted = world.app(&["promote", "--to", "primary", "--reason", "back", "--force"]).await;
-    assert_eq!(promoted.code, 0, "{promoted:?}");
+    world.promote("primary", &["--force"]).await;
     world.primary.clear_faults().await;
     let parts = container(&world).list("changed/").await;
     world.primary.patch_twin("x", json!({"properties": {"desired": {"n": 2}}})).await;
