@@ -13,7 +13,7 @@ pub use ids::{DeviceId, ETag, IdentityId, InvalidId, ModuleId, PROBE_PREFIX};
 pub use merge_patch::{apply, diff};
 pub use redaction::{REMOVED, redacted, redacted_body, redacted_members};
 pub use secret::Secret;
-pub use twin::{NO_NAME, NotATwin, Revision, Section, TwinDocument};
+pub use twin::{NO_NAME, NotATwin, Revision, SECTIONS, Section, TwinDocument, in_section};
 pub use writes::{Path, SectionWrites, TwinWrites, Written, member};
 
 /// A JSON object.

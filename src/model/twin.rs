@@ -8,6 +8,18 @@ use super::{ETag, Object, Path, TwinWrites};
 /// Stands in the path of a member whose name is no text.
 pub const NO_NAME: &str = "\u{fffd}";
 
+/// The sections of a twin, and where each is from its root.
+pub const SECTIONS: [(&str, &[&str]); 3] =
+    [("tags", &["tags"]), ("desired", &["properties", "desired"]), ("reported", &["properties", "reported"])];
+
+/// The section that a path from the twin's root leads into, and the rest of the path.
+pub fn in_section(path: &[String]) -> Option<(&'static str, &[String])> {
+    SECTIONS.iter().find_map(|(name, root)| {
+        let (above, rest) = path.split_at_checked(root.len())?;
+        (above == *root).then_some((*name, rest))
+    })
+}
+
 /// One half of a twin's properties.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Section {

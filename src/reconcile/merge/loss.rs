@@ -7,7 +7,9 @@ use serde_json::Value;
 use super::super::parts::pointer;
 use super::own::written_at;
 use super::section;
-use crate::model::{Object, Path, SectionWrites, TwinDocument, TwinWrites, Written, apply, member};
+use crate::model::{
+    Object, Path, SECTIONS, SectionWrites, TwinDocument, TwinWrites, Written, apply, in_section, member,
+};
 
 /// Two values that met, and which one was kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,13 +36,8 @@ impl Loss {
 
     /// The same of the members that these JSON pointers name, and no others.
     pub(crate) fn of_refused(writes: &TwinWrites, refused: &[String]) -> Vec<Self> {
-        let roots: [(&str, &[&str]); 3] = [
-            ("tags", &["tags"]),
-            ("desired", &["properties", "desired"]),
-            ("reported", &["properties", "reported"]),
-        ];
         let mut losses = Vec::new();
-        for (name, root) in roots {
+        for (name, root) in SECTIONS {
             for (path, written) in writes.section(name).written() {
                 let whole: Path =
                     root.iter().map(|name| (*name).to_owned()).chain(path.iter().cloned()).collect();
@@ -100,17 +97,11 @@ impl Loss {
     /// What the former active hub has and nobody can read, by its place.
     pub(crate) fn of_unreadable(former: &TwinDocument, active: &TwinDocument) -> Vec<Self> {
         let of = |path: &Path| {
-            let names: Vec<&str> = path.iter().map(String::as_str).collect();
-            let (name, rest) = match names.as_slice() {
-                ["tags", rest @ ..] => ("tags", rest.len()),
-                ["properties", name @ ("desired" | "reported"), rest @ ..] => (*name, rest.len()),
-                _ => return None,
-            };
-            let path = path.get(path.len() - rest..)?.to_vec();
+            let (name, path) = in_section(path)?;
             Some(Self {
                 section: name.to_owned(),
-                active: member(values(active, name), &path).cloned().unwrap_or_default(),
-                path,
+                active: member(values(active, name), path).cloned().unwrap_or_default(),
+                path: path.to_vec(),
                 former_active: Value::from("text that cannot be read"),
                 kept: "active".to_owned(),
             })

@@ -22,7 +22,9 @@ pub(crate) use own::Wrote;
 use section::{Own, Said, View};
 
 use super::parts::{Scope, without};
-use crate::model::{Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, diff, member};
+use crate::model::{
+    Object, Path, Section, SectionWrites, TwinDocument, TwinWrites, diff, in_section, member,
+};
 
 /// What one hub says of an identity.
 #[derive(Debug, Clone, Copy)]
@@ -91,20 +93,11 @@ impl Merge {
 
     /// Without what it says of the members at `paths`, from the twin's root.
     pub(crate) fn without(mut self, paths: &[Path]) -> Self {
-        if paths.is_empty() {
-            return self;
-        }
-        let sections = [
-            (&["tags"][..], &mut self.tags),
-            (&["properties", "desired"], &mut self.desired),
-            (&["properties", "reported"], &mut self.reported),
-        ];
-        for (root, patch) in sections {
-            let below = |path: &Path| {
-                let (above, rest) = path.split_at_checked(root.len())?;
-                (above == root).then(|| rest.to_vec())
-            };
-            let below: Vec<Path> = paths.iter().filter_map(below).collect();
+        let sections =
+            [("tags", &mut self.tags), ("desired", &mut self.desired), ("reported", &mut self.reported)];
+        for (name, patch) in sections {
+            let below = paths.iter().filter_map(|path| in_section(path)).filter(|(of, _)| *of == name);
+            let below: Vec<Path> = below.map(|(_, rest)| rest.to_vec()).collect();
             *patch = without(Scope::Twin, std::mem::take(patch), &below);
         }
         self
