@@ -67,7 +67,7 @@ pub(crate) struct At {
 }
 
 /// How an attempt left an identity.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Tried {
     /// Why it is not right.
     pub(crate) cause: Cause,

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use self::lifecycle::Life;
 pub(crate) use self::settling::Settled;
-use self::settling::{Device, Settling};
+use self::settling::Settling;
 use super::losses::LossStore;
 use super::store::PendingStore;
 use super::terms::Terms;
@@ -39,18 +39,10 @@ pub(crate) async fn settle(
     terms: &Terms,
     may_create: bool,
 ) -> Result<Settled, Outcome> {
-    let mut device = Device::Unasked;
     for _ in 0..ROUNDS {
         work.take_place().await;
-        let mut settling = Settling::new(&mut *work, store, losses, id, terms, may_create, device);
-        let ended = Box::pin(settling.once()).await;
-        device = std::mem::take(&mut settling.device);
-        if device == Device::Asked {
-            let owner = id.owner();
-            device = Box::pin(settle(settling.work, store, losses, &owner, terms, may_create)).await?.into();
-            continue;
-        }
-        match ended {
+        let mut settling = Settling::new(&mut *work, store, losses, id, terms, may_create);
+        match Box::pin(settling.once()).await {
             Ok(settled) => return Ok(settled),
             Err(Stop::Again) => {}
             Err(Stop::At(Outcome::Pending(cause))) => {
@@ -59,7 +51,7 @@ pub(crate) async fn settle(
             Err(Stop::At(outcome)) => return Err(outcome),
         }
     }
-    let mut settling = Settling::new(work, store, losses, id, terms, may_create, device);
+    let mut settling = Settling::new(work, store, losses, id, terms, may_create);
     settling.write_down(Cause::contended().into()).await.map_err(Outcome::from)
 }
 

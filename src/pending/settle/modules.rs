@@ -1,8 +1,9 @@
 //! Modules end with their device, and no event says so of them.
 
-use super::super::note::PendingNote;
-use super::super::slot::Slot;
-use super::settling::{Device, Settled, Settling};
+use jiff::Timestamp;
+
+use super::settle;
+use super::settling::{Settled, Settling};
 use crate::model::IdentityId;
 use crate::reconcile::{Look, Stop, in_words};
 
@@ -13,22 +14,20 @@ impl Settling<'_, '_> {
         if self.id.module.is_none() || !self.may_create {
             return Ok(None);
         }
-        let (device, active) = (self.id.owner(), self.terms.active);
-        let note = self.note_of(&device).await?;
-        let slot = note.as_ref().map(|note| note.slot(active));
-        let is_there = self.work.target_or_stop(&device).await?.is_some();
-        match &self.device {
-            Device::Unasked if !is_there || slot.is_some_and(is_undecided) => {
-                self.device = Device::Asked;
-                return Err(Stop::Again);
+        let device = self.id.owner();
+        let mut life = self.life_of(&device).await?;
+        if !life.is_there || life.is_undecided {
+            let first = settle(self.work, self.store, self.losses, &device, self.terms, self.may_create);
+            if let pending @ Settled::Pending(_) = Box::pin(first).await.map_err(Stop::At)? {
+                return Ok(Some(pending));
             }
-            Device::Pending(tried) => return Ok(Some(Settled::Pending(tried.clone()))),
-            _ if !is_there => return self.without_its_device(&device).await.map(Some),
-            _ => {}
+            life = self.life_of(&device).await?;
+        }
+        if !life.is_there {
+            return self.without_its_device(&device).await.map(Some);
         }
         let made = self.note.slot(self.terms.former).created;
-        let is_of_a_life_before =
-            slot.and_then(|slot| slot.remade).is_some_and(|remade| made.is_none_or(|made| made <= remade));
+        let is_of_a_life_before = life.remade.is_some_and(|remade| made.is_none_or(|made| made <= remade));
         Ok(is_of_a_life_before.then_some(Settled::Done))
     }
 
@@ -40,13 +39,21 @@ impl Settling<'_, '_> {
         })
     }
 
-    async fn note_of(&self, id: &IdentityId) -> Result<Option<PendingNote>, Stop> {
-        let note = self.store.of(id).await?.map(|(note, _)| note);
-        Ok(note.filter(|note| note.is_of(self.terms.diverged.epoch)))
+    async fn life_of(&self, device: &IdentityId) -> Result<DeviceLife, Stop> {
+        let note = self.store.of(device).await?.map(|(note, _)| note);
+        let note = note.filter(|note| note.is_of(self.terms.diverged.epoch));
+        let slot = note.map(|note| note.slot(self.terms.active).clone()).unwrap_or_default();
+        let is_there = self.work.target_or_stop(device).await?.is_some();
+        let is_undecided = slot.deleted.max(slot.created) > slot.remade;
+        Ok(DeviceLife { is_there, is_undecided, remade: slot.remade })
     }
 }
 
-/// Whether something was heard of its end or its beginning since a client's new life of it was known.
-fn is_undecided(slot: &Slot) -> bool {
-    slot.deleted.max(slot.created) > slot.remade
+/// What is known of a module's device on the active hub.
+struct DeviceLife {
+    is_there: bool,
+    /// Something was heard of its end or its beginning since a client's new life of it was known.
+    is_undecided: bool,
+    /// Since when a client's new life of it is known.
+    remade: Option<Timestamp>,
 }

@@ -35,31 +35,6 @@ pub(super) struct Settling<'w, 'p> {
     pub(super) note: PendingNote,
     /// The twins that were settled, the active hub's and the former one's.
     pub(super) settled: (Option<TwinDocument>, Option<TwinDocument>),
-    /// Of a module.
-    pub(super) device: Device,
-}
-
-/// Whether a module's device has been settled first.
-#[derive(Debug, Default, PartialEq)]
-pub(super) enum Device {
-    /// Nothing asks for it so far.
-    #[default]
-    Unasked,
-    /// It must be.
-    Asked,
-    /// It has been.
-    Settled,
-    /// It cannot be now.
-    Pending(Tried),
-}
-
-impl From<Settled> for Device {
-    fn from(settled: Settled) -> Self {
-        match settled {
-            Settled::Done => Self::Settled,
-            Settled::Pending(tried) => Self::Pending(tried),
-        }
-    }
 }
 
 impl<'w, 'p> Settling<'w, 'p> {
@@ -70,10 +45,9 @@ impl<'w, 'p> Settling<'w, 'p> {
         id: &'w IdentityId,
         terms: &'w Terms,
         may_create: bool,
-        device: Device,
     ) -> Self {
         let note = PendingNote::blank(id, terms.at());
-        Self { work, store, losses, id, terms, may_create, note, settled: (None, None), device }
+        Self { work, store, losses, id, terms, may_create, note, settled: (None, None) }
     }
 
     pub(super) fn waits_for_the_former(&self, why: String) -> Settled {
