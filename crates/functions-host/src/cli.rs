@@ -19,12 +19,12 @@ pub struct Cli {
 pub enum Command {
     /// Run an app folder.
     Start(StartOptions),
-    /// Become the handler, tied to the life of the host. Used by `start` itself.
+    /// Become another program, tied to the life of the process that started this one: how `start` runs the handler.
     #[command(hide = true)]
     Guard {
-        /// The process id of the host.
+        /// The process id of whoever started this.
         parent: i32,
-        /// The handler and its arguments.
+        /// The program and its arguments.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<OsString>,
     },
@@ -69,9 +69,6 @@ pub struct StartOptions {
     /// Multiplies the intervals of retry policies.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     pub retry_scale: f64,
-    /// End when standard input closes: whoever holds its other end has gone, however it went.
-    #[arg(long)]
-    pub exit_with_stdin: bool,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -22,7 +22,7 @@ use crate::invocation::{Caller, CallerOptions, Runner};
 use crate::log::{HostLog, STARTUP};
 use crate::timer::{TimerFunction, Timers};
 
-/// Runs an app until SIGTERM, SIGINT or, if so asked, the end of standard input (`Ok`), or until the handler has failed for good.
+/// Runs an app until SIGTERM or SIGINT (`Ok`), or until the handler has failed for good.
 ///
 /// Prints one line of JSON on standard output once the handler answers and the ports are open.
 ///
@@ -38,11 +38,11 @@ pub async fn run(options: StartOptions) -> Result<(), HostError> {
     launch.check()?;
     let max_restarts = plan.options.max_restarts;
     let (supervisor, handler) = Supervisor::new(launch, client.clone(), max_restarts, stop.clone());
-    let told = until_told(plan.options.exit_with_stdin)?;
+    let signals = stop_signal()?;
     let mut handler_life = tokio::spawn(supervisor.run());
     let serving = serve(&plan, client, handler, stop.clone());
     let outcome = tokio::select! {
-        () = told => Ok(()),
+        () = signals => Ok(()),
         ended = &mut handler_life => ended.unwrap_or_else(|error| Err(machine(error))),
         failed = serving => failed,
     };
@@ -257,26 +257,15 @@ fn unused_port() -> Result<u16, HostError> {
     listener.local_addr().map(|address| address.port()).map_err(machine)
 }
 
-fn until_told(exit_with_stdin: bool) -> Result<impl Future<Output = ()>, HostError> {
+fn stop_signal() -> Result<impl Future<Output = ()>, HostError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(machine)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            () = stdin_closed(), if exit_with_stdin => {}
         }
     })
-}
-
-/// Reads on a thread of its own: a blocked read must not keep the process from ending.
-async fn stdin_closed() {
-    let (closed, told) = tokio::sync::oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        let _closed = closed;
-        let _end = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-    });
-    let _gone = told.await;
 }
 
 fn machine(error: impl std::fmt::Display) -> HostError {

@@ -105,8 +105,11 @@ impl World {
         let settings = self.folder.path().join("local.settings.json");
         let text = json!({ "IsEncrypted": false, "Values": self.settings }).to_string();
         std::fs::write(&settings, text).map_err(LabError::file(&settings))?;
-        let mut command = processes::command(&Profile::Own.folder()?.join("functions-host"));
-        command.arg("start").arg("--exit-with-stdin").arg("--app").arg(&self.app);
+        let program = Profile::Own.folder()?.join("functions-host");
+        let mut command = processes::command(&program);
+        // By its own guard it ends with the lab, however that ends, as the handler does with it.
+        command.arg("guard").arg(std::process::id().to_string()).arg(&program);
+        command.arg("start").arg("--app").arg(&self.app);
         command.arg("--event-logs").arg(self.emulator.text("/eventLogs")?);
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
         command.arg("--local-settings").arg(&settings);
