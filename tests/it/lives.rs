@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::switching::{
     busy, hand_over_what_comes, is_in_sync, record, until_closing, until_y_is_compared, with_a_copy,
 };
+use crate::world::World;
+use crate::world::handler::Handler;
 use crate::world::news::quick;
 use crate::world::storage::container;
 
@@ -213,15 +215,21 @@ async fn a_device_deleted_on_the_active_hub_while_events_are_held_at_the_end_of_
     assert!(world.secondary.device("revoked").await.is_none());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_device_that_is_made_again_without_an_answer_before_its_deletion_is_heard_goes_when_that_is_heard()
-{
+/// Device `x` of which the former hub has told a change, and then the active one its deletion: both unheard.
+async fn with_an_unheard_deletion() -> (World, Handler, [Value; 2]) {
     let (world, handler) = with_a_copy("x", quick()).await;
     world.promote("secondary", &[]).await;
     world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
     let late = world.last_told(&world.primary, "x").await;
     world.secondary.delete("x").await;
     let deleted = world.last_told(&world.secondary, "x").await;
+    (world, handler, [late, deleted])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_made_again_without_an_answer_before_its_deletion_is_heard_goes_when_that_is_heard()
+{
+    let (world, handler, [late, deleted]) = with_an_unheard_deletion().await;
     // It is made, and made again because the answer was lost: it is there then.
     let lost =
         json!({"method": "POST", "pathContains": "/devices", "status": 500, "afterApply": true, "times": 1});
@@ -254,12 +262,7 @@ async fn a_device_made_anew_and_deleted_again_before_that_is_heard_is_not_made_f
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_that_is_made_again_by_who_cannot_look_at_it_then_goes_when_its_deletion_is_heard() {
-    let (world, handler) = with_a_copy("x", quick()).await;
-    world.promote("secondary", &[]).await;
-    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
-    let late = world.last_told(&world.primary, "x").await;
-    world.secondary.delete("x").await;
-    let deleted = world.last_told(&world.secondary, "x").await;
+    let (world, handler, [late, deleted]) = with_an_unheard_deletion().await;
     // It is made, and neither it nor anything about it is read.
     let unread = json!({"method": "GET", "pathContains": "/devices/x", "status": 503, "times": 1_000_000});
     world.secondary.fault(unread).await;

@@ -95,9 +95,8 @@ async fn a_new_device_with_one_refused_value_is_there_with_all_the_others_and_so
     world.assert_hubs_equal().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_device_that_is_there_only_the_refused_value_stays_behind_and_later_events_do_not_try_it_again()
-{
+/// Device `d` on both hubs, and a change of it brought over of which the secondary refuses one value.
+async fn with_a_refused_value() -> (World, Handler) {
     let (world, handler) = with_a_copy("d", quick()).await;
     world
         .before_the_limit(async || {
@@ -106,6 +105,13 @@ async fn of_a_device_that_is_there_only_the_refused_value_stays_behind_and_later
         })
         .await;
     deliver_last(&world, &handler, "d").await;
+    (world, handler)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_device_that_is_there_only_the_refused_value_stays_behind_and_later_events_do_not_try_it_again()
+{
+    let (world, handler) = with_a_refused_value().await;
     let twin = world.secondary.fleet().await["d"].clone();
     assert_eq!((&twin["tags"], &twin["desired"]), (&json!({"site": "B"}), &json!({"rate": 5})));
     assert!(world.refused("d").await.starts_with("/properties/desired/wide: "));
@@ -142,14 +148,7 @@ async fn deliver_last(world: &World, handler: &Handler, device: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_takes_what_was_brought_in_parts_for_no_drift() {
-    let (world, handler) = with_a_copy("d", quick()).await;
-    world
-        .before_the_limit(async || {
-            let wide = json!({"tags": {"site": "B"}, "properties": {"desired": {"wide": WIDE, "rate": 5}}});
-            world.primary.patch_twin("d", wide).await;
-        })
-        .await;
-    deliver_last(&world, &handler, "d").await;
+    let (world, _handler) = with_a_refused_value().await;
     let other = world.handler("other").await;
     for told in world.told("devicetwin", &world.secondary, "d").await {
         world.hand_over(&other, "devicetwin", &[told]).await;

@@ -1,8 +1,8 @@
-//! Azurite, one for the whole test binary: blob storage as the app sees it.
+//! Azurite: blob storage as the app sees it.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::processes::root;
 
@@ -10,18 +10,6 @@ use super::processes::root;
 const ACCOUNT: &str = "devstoreaccount1";
 const PUBLISHED_KEY: [&str; 2] =
     ["Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq", "/K1SZFPTOtr/KBHBeksoGMGw=="];
-
-/// A connection string for the storage of this test binary. Every world has its own container in it.
-pub fn connection_string() -> &'static str {
-    static STORAGE: OnceLock<String> = OnceLock::new();
-    STORAGE.get_or_init(|| connection_string_for(port()))
-}
-
-/// Where it listens.
-pub fn port() -> u16 {
-    static PORT: OnceLock<u16> = OnceLock::new();
-    *PORT.get_or_init(start)
-}
 
 pub fn connection_string_for(port: u16) -> String {
     let key = PUBLISHED_KEY.concat();
@@ -31,15 +19,27 @@ pub fn connection_string_for(port: u16) -> String {
     )
 }
 
-/// Starts it; it ends with this process.
-fn start() -> u16 {
-    let (child, port) = spawn();
-    // Its standard input stays open for as long as this process lives.
-    std::mem::forget(child);
-    port
+/// Worlds that share one: with what many of them leave behind it becomes slow, and keeps all others waiting.
+const SHARED_BY: usize = 16;
+
+/// Storage for one more world, which has its own container in it.
+pub fn shared() -> Arc<Azurite> {
+    static NEWEST: Mutex<Option<(Arc<Azurite>, usize)>> = Mutex::new(None);
+    let mut newest = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+    match &mut *newest {
+        Some((azurite, worlds)) if *worlds < SHARED_BY => {
+            *worlds += 1;
+            Arc::clone(azurite)
+        }
+        full => {
+            let azurite = Arc::new(Azurite::start());
+            *full = Some((Arc::clone(&azurite), 1));
+            azurite
+        }
+    }
 }
 
-/// One of a test's own, for what would keep the others waiting. It ends when it is dropped.
+/// Storage that ends when nobody has it any more, or with this process.
 pub struct Azurite {
     pub port: u16,
     child: Child,
@@ -49,6 +49,10 @@ impl Azurite {
     pub fn start() -> Self {
         let (child, port) = spawn();
         Self { port, child }
+    }
+
+    pub fn connection_string(&self) -> String {
+        connection_string_for(self.port)
     }
 }
 

@@ -12,6 +12,7 @@ pub mod storage;
 pub mod weather;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -20,6 +21,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use self::azurite::Azurite;
 use self::hub::Hub;
 use self::processes::{Process, program, root};
 
@@ -37,6 +39,7 @@ pub struct World {
     pub folder: PathBuf,
     host: Option<Process>,
     _hubs: Process,
+    _storage: Arc<Azurite>,
 }
 
 /// How the world is to be.
@@ -95,7 +98,9 @@ impl World {
         let control = text("control");
         let primary = Hub::new(&ready["hubs"][0], &control, &http);
         let secondary = Hub::new(&ready["hubs"][1], &control, &http);
-        let environment = environment(&primary, &secondary, &ca_file, &text("eventHubs"), &options);
+        let storage = azurite::shared();
+        let connections = [text("eventHubs"), storage.connection_string()];
+        let environment = environment(&primary, &secondary, &ca_file, connections, &options);
         let mut world = Self {
             primary,
             secondary,
@@ -108,6 +113,7 @@ impl World {
             folder,
             host: None,
             _hubs: hubs,
+            _storage: storage,
         };
         if options.host {
             let init = world.app(&["init"]).await;
@@ -313,7 +319,7 @@ fn environment(
     primary: &Hub,
     secondary: &Hub,
     ca_file: &str,
-    event_hubs: &str,
+    [event_hubs, storage]: [String; 2],
     options: &Options,
 ) -> Vec<(String, String)> {
     let container = format!("t{}", uuid::Uuid::new_v4().simple());
@@ -324,8 +330,8 @@ fn environment(
         ("HADR_HUB2_NAME", secondary.name.clone()),
         ("HADR_HUB1_MQTT_PORT", primary.mqtt_port.to_string()),
         ("HADR_HUB2_MQTT_PORT", secondary.mqtt_port.to_string()),
-        ("AzureWebJobsStorage", azurite::connection_string().to_owned()),
-        ("myEventHubReadConnectionAppSetting", event_hubs.to_owned()),
+        ("AzureWebJobsStorage", storage),
+        ("myEventHubReadConnectionAppSetting", event_hubs),
         ("SSL_CERT_FILE", ca_file.to_owned()),
         ("HADR_CONTAINER", container),
         ("HADR_REGISTRY_CONSUMER_GROUP", "iot-hadr".to_owned()),

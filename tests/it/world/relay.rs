@@ -8,18 +8,20 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use super::azurite;
+use super::azurite::{self, Azurite};
 
 /// Passes connections on to Azurite while it is open, and breaks them off while it is shut.
 pub struct Relay {
     pub port: u16,
     open: watch::Sender<bool>,
     lists: Arc<AtomicUsize>,
+    _storage: Option<Arc<Azurite>>,
 }
 
 impl Relay {
     pub async fn start() -> Self {
-        Self::to(azurite::port()).await
+        let storage = azurite::shared();
+        Self { _storage: Some(Arc::clone(&storage)), ..Self::to(storage.port).await }
     }
 
     /// The same before another storage.
@@ -36,7 +38,7 @@ impl Relay {
                 }
             }
         });
-        Self { port, open, lists }
+        Self { port, open, lists, _storage: None }
     }
 
     pub fn connection_string(&self) -> String {
