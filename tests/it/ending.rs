@@ -36,7 +36,7 @@ async fn one_identity_of_which_the_former_hub_says_nothing_holds_up_neither_the_
 async fn a_comparison_longer_than_a_run_of_the_duty_goes_on_where_it_was() {
     const DEVICES: usize = 250;
     let mut environment = busy();
-    environment.push(("HADR_SWEEP_SECONDS", "5".to_owned()));
+    environment.push(("HADR_SWEEP_SECONDS", "8".to_owned()));
     // Answers that become slow make the app ask less where it must find a hub's limits itself.
     environment.extend(["HADR_HUB1_TIER", "HADR_HUB2_TIER"].map(|hub| (hub, "S3x10".to_owned())));
     let (world, handler) = with_a_copy("d000", environment).await;
@@ -55,7 +55,7 @@ async fn a_comparison_longer_than_a_run_of_the_duty_goes_on_where_it_was() {
     until_closing(&world, &handler).await;
     let slow = json!({"method": "GET", "pathContains": "/twins/d", "delayMs": 400, "times": 1_000_000});
     world.primary.fault(slow).await;
-    let ended = hand_over_what_comes(&world, &handler, 120, async || is_in_sync(&world).await).await;
+    let ended = hand_over_what_comes(&world, &handler, 240, async || is_in_sync(&world).await).await;
     assert!(ended, "{}", record(&world).await);
     world.primary.clear_faults().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
