@@ -184,6 +184,13 @@ impl Slot {
         }
     }
 
+    /// All that `seen` holds has been copied since.
+    pub(crate) fn drop_copied(&mut self, seen: &Self) {
+        if self.newest == seen.newest {
+            self.writes = TwinWrites::default();
+        }
+    }
+
     /// Where the target stands now.
     pub(crate) fn stands_on(&mut self, target: Option<&TwinDocument>) {
         self.basis = target.map(Revision::from);

@@ -1,6 +1,7 @@
 //! Where the notes are kept, and how several processes write to one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -19,10 +20,15 @@ const UNREADABLE: &str = "unreadable/";
 /// Rounds of compare-and-swap on one note before storage counts as not answering.
 const ROUNDS: usize = 12;
 
+/// Notes that one process remembers to have written; beyond it every identity may have one.
+const REMEMBERED: usize = 100_000;
+
 /// The notes in storage. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct PendingStore {
     container: Container,
+    /// Of which identities this process has written a note that may still be there.
+    written: Arc<Mutex<HashSet<String>>>,
 }
 
 /// What a listing shows of a note, without reading it.
@@ -59,7 +65,24 @@ pub struct EntryPage {
 impl PendingStore {
     /// In this container, under `pending/`.
     pub fn new(container: Container) -> Self {
-        Self { container }
+        Self { container, written: Arc::default() }
+    }
+
+    /// The note of an identity that this process has written one of; costs nothing where it has not.
+    pub(crate) async fn of_own(
+        &self,
+        identity: &IdentityId,
+    ) -> Result<Option<(PendingNote, ETag)>, StorageError> {
+        let id = identity.path_segment();
+        let may_be = {
+            let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.len() >= REMEMBERED || written.contains(&id)
+        };
+        let found = if may_be { self.get(&id).await? } else { None };
+        if may_be && found.is_none() {
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        }
+        Ok(found)
     }
 
     /// One page of what is pending, beginning where the page before said.
@@ -188,6 +211,12 @@ impl PendingStore {
         let bytes = serde_json::to_vec(note).map_err(|error| StorageError::Rejected(error.to_string()))?;
         let precondition = at.cloned().map_or(Precondition::Absent, Precondition::At);
         let name = blob_name(&note.id);
+        {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            if written.len() < REMEMBERED {
+                written.insert(note.id.clone());
+            }
+        }
         Ok(self.container.put_with(&name, Bytes::from(bytes), precondition, shown(note)).await?.etag)
     }
 }

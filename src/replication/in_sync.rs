@@ -81,11 +81,16 @@ impl<'a> InSync<'a> {
             ..Ask::default()
         };
         work.begin_identity();
+        // Before the hubs are looked at: what is noted by then they show.
+        let noted = match self.pending.store.of_own(id).await {
+            Ok(noted) => noted.map(|(note, _)| note),
+            Err(error) => return Ending::Held(format!("storage: {error:?}")),
+        };
         let outcome = work.reconcile(id, ask).await;
         let heard: Vec<Heard> = hints.iter().map(|placed| placed.heard()).collect();
         match outcome {
-            Outcome::Equal => Ending::Equal,
-            Outcome::Written => Ending::Written,
+            Outcome::Equal => self.copied(id, noted, Ending::Equal).await,
+            Outcome::Written => self.copied(id, noted, Ending::Written).await,
             Outcome::Absent => self.absent(id, hints, &heard).await,
             // The event that says that it was deleted is on its way, or was here and could not be followed.
             Outcome::OnlyOnTarget => Ending::Equal,
@@ -97,6 +102,25 @@ impl<'a> InSync<'a> {
             },
             Outcome::Pending(cause) => self.note(id, &heard, cause.into()).await,
             outcome => self.without_an_answer(id, &heard, outcome).await,
+        }
+    }
+
+    /// The standby has what the active hub says: what a note kept of it is older, and must not be written over it should
+    /// the active hub be lost before that note is tried.
+    async fn copied(&self, id: &IdentityId, noted: Option<PendingNote>, ending: Ending) -> Ending {
+        let source = self.pass.source_role;
+        let is_older =
+            |note: &PendingNote| note.reason != Reason::Rejoining && !note.slot(source).writes.is_empty();
+        let Some(seen) = noted.filter(is_older) else { return ending };
+        let changed = self.pending.store.change(id, |before| {
+            let mut note = before?;
+            note.slot_mut(source).drop_copied(seen.slot(source));
+            note.is_due(Timestamp::now());
+            Some(note)
+        });
+        match changed.await {
+            Ok(_) => ending,
+            Err(error) => Ending::Held(format!("storage: {error:?}")),
         }
     }
 

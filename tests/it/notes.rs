@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::switching::with_a_copy;
 use crate::world::Options;
 use crate::world::World;
 use crate::world::azurite::Azurite;
@@ -198,4 +199,29 @@ async fn beside_twenty_thousand_notes_an_identity_with_a_note_is_handled_and_a_r
     let retried = world.app(&["pending", "retry", "zebra"]).await;
     assert_eq!(retried.code, 0, "{retried:?}");
     world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_note_kept_is_not_written_over_what_was_copied_since_when_the_active_hub_is_lost() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    let site = async |name: &str| {
+        let patch = json!({"tags": {"site": name}, "properties": {"desired": {"site": name}}});
+        world.primary.patch_twin("x", patch).await;
+        let event = world.last_told(&world.primary, "x").await;
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+        let x = world.secondary.fleet().await["x"].clone();
+        [x["tags"]["site"].clone(), x["desired"]["site"].clone()]
+    };
+    let refusal = json!({"method": "PATCH", "pathContains": "/twins/x", "status": 400, "times": 1_000_000});
+    world.secondary.fault(refusal).await;
+    assert_eq!(site("B").await, [Value::Null, Value::Null]);
+    assert_eq!(world.pending().await.len(), 1);
+    world.secondary.clear_faults().await;
+    assert_eq!(site("C").await, ["C", "C"]);
+    // The duty has not looked at the note since.
+    world.primary.outage("refuse").await;
+    world.promote("secondary", &["--force"]).await;
+    world.app(&["pending", "retry"]).await;
+    let x = world.secondary.fleet().await["x"].clone();
+    assert_eq!((&x["tags"]["site"], &x["desired"]["site"]), (&json!("C"), &json!("C")), "{:?}", world.pending().await);
 }
