@@ -29,6 +29,9 @@ const FEW_AT_ONCE: usize = 8;
 /// Registry reads a minute from which on limits are no reason to try few at a time.
 const MANY_A_MINUTE: f64 = 1_200.0;
 
+/// How a refused registry entry is named.
+const ENTRY: &str = "/identity";
+
 /// How long a run waits for a hub that may be down.
 const WAKING: Duration = Duration::from_secs(10);
 
@@ -140,6 +143,9 @@ impl Pending {
         };
         if said.deleted.is_some() {
             losses.push(Loss::of_lifecycle("deleted"));
+        }
+        if note.refused.iter().any(|path| path == ENTRY) {
+            losses.push(Loss::of_lifecycle("its registry entry"));
         }
         self.losses.add(id, record.epoch, &losses).await.map_err(StorageError::in_words)?;
         let at = At { now: Timestamp::now(), epoch: record.epoch };

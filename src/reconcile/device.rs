@@ -213,16 +213,21 @@ impl Work<'_> {
         ends_with(&executed.refused, plan.left)
     }
 
-    /// Makes the target's registry entry the source's; its twin stays as it is.
-    pub(crate) async fn copy_entry(&mut self, id: &IdentityId, target: &TwinDocument) -> Result<(), Stop> {
+    /// Makes the target's registry entry the source's; its twin stays as it is. Gives what the target refuses of it.
+    pub(crate) async fn copy_entry(
+        &mut self,
+        id: &IdentityId,
+        target: &TwinDocument,
+    ) -> Result<Vec<Refused>, Stop> {
         let entries = match self.read_both(id).await? {
             Entries::Unreadable(cause) => return Err(Stop::pending(cause)),
             entries => entries,
         };
         let plan = plan(id, Some(target), &Want::Twin(Box::new(target.clone())), entries.registry());
         let source_entry = entries.source().and_then(IdentityDocument::etag);
-        self.execute(id, plan.steps, Basis { source: None, source_entry: source_entry.as_ref() }).await?;
-        plan.left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+        let basis = Basis { source: None, source_entry: source_entry.as_ref() };
+        let executed = self.execute(id, plan.steps, basis).await?;
+        plan.left.map_or(Ok(executed.refused), |cause| Err(Stop::pending(cause)))
     }
 }
 

@@ -40,6 +40,7 @@ mod moved;
 mod notes;
 mod outdated;
 mod promotion;
+mod refused;
 mod registry;
 mod rejoining;
 mod reported;

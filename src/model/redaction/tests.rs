@@ -153,3 +153,19 @@ proptest! {
         prop_assert!(!shown(&inside).contains(&key), "{}", shown(&inside));
     }
 }
+
+#[test]
+fn json_in_json_however_deep_is_cleared_on_a_small_stack() {
+    let nested = |inner: &str, (open, close): (&str, &str)| {
+        let text = Value::from(inner).to_string();
+        format!("{}{text}{}", open.repeat(120), close.repeat(120))
+    };
+    for brackets in [("[", "]"), ("{\"a\":", "}")] {
+        let key = format!("SharedAccessKey={HUB_KEY}");
+        let text = (0..8).fold(key, |inner, _| nested(&inner, brackets));
+        // Half of what a worker has, less what calls it.
+        let small = std::thread::Builder::new().stack_size(768 << 10);
+        let kept = small.spawn(move || redacted_body(text.as_bytes())).unwrap().join().unwrap();
+        assert!(!kept.unwrap().contains(HUB_KEY));
+    }
+}

@@ -20,7 +20,9 @@ use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
 use crate::model::{IdentityId, Object, TwinDocument};
-use crate::reconcile::{Cause, Former, Look, Loss, Merge, Outcome, Stop, Work, cause, in_words, unreadable};
+use crate::reconcile::{
+    Cause, Former, Look, Loss, Merge, Outcome, Refused, Stop, Work, cause, in_words, unreadable,
+};
 
 /// Rounds of one identity.
 const ROUNDS: u32 = 6;
@@ -94,7 +96,7 @@ impl Settling<'_, '_> {
             },
             (Some(active), Look::Unreachable(error)) => match self.note.slot(self.terms.former).deleted {
                 Some(_) => self.waits_for_the_former(in_words(&error)),
-                None => match Box::pin(self.bring_over(Former::Silent, &active)).await? {
+                None => match Box::pin(self.bring_over(Former::Silent, &active, Vec::new())).await? {
                     Settled::Done if self.terms.needs_the_formers_twin() => {
                         self.waits_for_the_former(in_words(&error))
                     }
@@ -151,31 +153,45 @@ impl Settling<'_, '_> {
                 return Err(Stop::Again);
             }
         }
+        let mut refused = Vec::new();
         if let Some(made) = self.later_life_there(former).await? {
             // What is here is of the life before.
             let role = self.terms.former;
             self.change(|note| note.slot_mut(role).lives_since(made)).await?;
-            return self.copy_entry(former, active).await;
+            refused = self.copy_entry(former, active).await?;
+        } else if self.entry_is_the_formers(former, active) {
+            refused = self.copy_entry(former, active).await?;
         }
-        if self.entry_is_the_formers(former, active) {
-            return self.copy_entry(former, active).await;
-        }
-        Box::pin(self.bring_over(Former::Twin(former), active)).await
+        Box::pin(self.bring_over(Former::Twin(former), active, refused)).await
     }
 
-    async fn copy_entry(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
-        self.work.copy_entry(self.id, active).await?;
+    /// Gives what the active hub refuses of the entry: its twin follows all the same.
+    async fn copy_entry(
+        &mut self,
+        former: &TwinDocument,
+        active: &TwinDocument,
+    ) -> Result<Vec<Refused>, Stop> {
+        let refused = self.work.copy_entry(self.id, active).await?;
+        if !refused.is_empty() {
+            return Ok(refused);
+        }
         let (role, entry) = (self.terms.active, former.device_etag.clone());
         self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
         Err(Stop::Again)
     }
 
     /// Brings over what the two twins, and what was heard, say.
-    async fn bring_over(&mut self, former: Former<'_>, active: &TwinDocument) -> Result<Settled, Stop> {
+    async fn bring_over(
+        &mut self,
+        former: Former<'_>,
+        active: &TwinDocument,
+        refused: Vec<Refused>,
+    ) -> Result<Settled, Stop> {
         let mut merged = self.terms.merged(&self.note, former, active);
         let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
         let mut written = Box::pin(self.write(active, &merged)).await?;
+        written.refused.splice(0..0, refused);
         if written.reported {
             // Only while nobody has reported since does the twin show when this program did.
             return Err(Stop::Again);
