@@ -96,13 +96,13 @@ fn put(patch: &mut Object, path: &[String], value: &Value) {
     }
 }
 
-/// The patch without what it says of the members at `paths`, from the twin's root.
+/// The patch without what it says of the members at `paths`, from the twin's root, and of their parts.
 pub(crate) fn without(scope: Scope, patch: Object, paths: &[Path]) -> Object {
     if paths.is_empty() {
         return patch;
     }
     let mut parts = scope.parts(&patch);
-    parts.retain(|part| !paths.contains(&part.path));
+    parts.retain(|part| !paths.iter().any(|path| part.path.starts_with(path)));
     scope.patch(&parts)
 }
 

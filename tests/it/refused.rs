@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::switching::with_a_copy;
+use crate::switching::{busy, hand_over_what_comes, is_in_sync, record, until_y_is_compared, with_a_copy};
 use crate::world::World;
 use crate::world::handler::Handler;
 use crate::world::hub::Hub;
@@ -41,4 +41,30 @@ async fn a_registry_entry_of_the_former_hub_that_the_active_one_refuses_is_pendi
     world.app(&["pending", "retry"]).await;
     assert!(keys(&world.secondary.fleet().await["d"]) == keys(&made), "{:?}", world.pending().await);
     assert!(world.pending().await.is_empty(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_read_on_the_active_hub_is_not_overwritten_by_the_former_one() {
+    let (world, handler) = with_a_copy("d", quick()).await;
+    world.promote("secondary", &[]).await;
+    let patch =
+        json!({"tags": {"a": 1, "b": {"c": 1}}, "properties": {"desired": {"a": 1, "b": {"c": 1}, "ok": 1}}});
+    world.primary.patch_twin("d", patch).await;
+    world
+        .secondary
+        .patch_twin(
+            "d",
+            json!({"tags": {"a": "T", "b": "T"}, "properties": {"desired": {"a": "T", "b": "T"}}}),
+        )
+        .await;
+    let twin = world.secondary.twin("d").await.unwrap().to_string();
+    let torn = twin.replace(r#":"T""#, r#":"\ud800""#);
+    assert_ne!(torn, twin);
+    let shown =
+        json!({"method": "GET", "pathContains": "/twins/d", "status": 200, "body": torn, "times": 1_000_000});
+    world.secondary.fault(shown).await;
+    told(&world, &handler, &world.primary, "d").await;
+    let x = world.secondary.fleet().await["d"].clone();
+    assert_eq!(x["tags"], json!({"a": "T", "b": "T"}), "what its client wrote later");
+    assert_eq!(x["desired"], json!({"a": "T", "b": "T", "ok": 1}));
 }

@@ -189,9 +189,13 @@ impl Settling<'_, '_> {
     ) -> Result<Settled, Stop> {
         let mut merged = self.terms.merged(&self.note, former, active);
         let later = self.terms.reported_later(active, &mut merged, Timestamp::now());
+        // What nobody can read here may be what a client wrote last.
+        let in_the_way = merged.at(&active.unreadable);
+        merged = merged.without(&in_the_way);
         self.losses.add(self.id, self.terms.epoch, &merged.losses).await?;
         let mut written = Box::pin(self.write(active, &merged)).await?;
         written.refused.splice(0..0, refused);
+        written.refused.extend(unreadable(&in_the_way));
         if written.reported {
             // Only while nobody has reported since does the twin show when this program did.
             return Err(Stop::Again);

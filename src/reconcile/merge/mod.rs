@@ -91,7 +91,7 @@ impl Merge {
         .concat()
     }
 
-    /// Without what it says of the members at `paths`, from the twin's root.
+    /// Without what it says of the members at `paths`, from the twin's root, and of their parts.
     pub(crate) fn without(mut self, paths: &[Path]) -> Self {
         let sections =
             [("tags", &mut self.tags), ("desired", &mut self.desired), ("reported", &mut self.reported)];
@@ -101,6 +101,20 @@ impl Merge {
             *patch = without(Scope::Twin, std::mem::take(patch), &below);
         }
         self
+    }
+
+    /// Those of `paths`, from the twin's root, of which it says something.
+    pub(crate) fn at(&self, paths: &[Path]) -> Vec<Path> {
+        let says = |path: &&Path| {
+            let Some((section, rest)) = in_section(path) else { return false };
+            let patch = match section {
+                "tags" => &self.tags,
+                "desired" => &self.desired,
+                _ => &self.reported,
+            };
+            member(patch, rest).is_some()
+        };
+        paths.iter().filter(says).cloned().collect()
     }
 
     /// Whether it writes nothing.
