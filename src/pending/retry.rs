@@ -153,8 +153,12 @@ impl Pending {
             let mut note = before?;
             let slot = note.slot_mut(record.standby);
             (slot.writes, slot.deleted, slot.ended, slot.created) = Default::default();
-            slot.given_up = true;
-            note.rests(at);
+            slot.given_up = Some(record.epoch);
+            match record.closing {
+                // What is refused may be what the active hub says: that is not given up. All else goes when it is tried.
+                true => note.is_due(at.now),
+                false => note.rests(at),
+            }
             Some(note)
         });
         changed.await.map(drop).map_err(StorageError::in_words)

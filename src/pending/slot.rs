@@ -68,9 +68,10 @@ pub struct Slot {
     /// Since when a client's new life of it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remade: Option<Timestamp>,
-    /// An operator gave up what it says: that is named as lost, and not brought over.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub given_up: bool,
+    /// The record's epoch in which an operator gave up what it says: that is named as lost, and not brought over. What it
+    /// took as the active hub since is something else.
+    #[serde(rename = "givenUpIn", skip_serializing_if = "Option::is_none")]
+    pub given_up: Option<u64>,
     /// The app's own writes to this hub since the two diverged.
     #[serde(skip_serializing_if = "OwnWrites::is_empty")]
     pub own: OwnWrites,
@@ -112,7 +113,7 @@ impl Slot {
             || !self.decided.is_empty()
             || self.deleted.is_some()
             || self.remade.is_some()
-            || self.given_up
+            || self.given_up.is_some()
     }
 
     /// What its events said that is neither on the other hub nor has yielded to what is there.

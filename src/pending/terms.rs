@@ -161,9 +161,14 @@ impl Terms {
         })
     }
 
+    /// Whether an operator gave up what the former hub says.
+    pub(super) fn is_given_up(&self, note: &PendingNote) -> bool {
+        note.slot(self.former).given_up == Some(self.epoch)
+    }
+
     /// Whether the former hub has something that the active one shall get.
     pub(crate) fn has_more(&self, note: &PendingNote, former: &TwinDocument, active: &TwinDocument) -> bool {
-        if note.slot(self.former).given_up {
+        if self.is_given_up(note) {
             return false;
         }
         let mut merged = self.merged(note, Former::Twin(former), active);

@@ -82,3 +82,17 @@ async fn what_cannot_be_settled_while_a_rejoining_closes_is_tried_less_and_less_
     let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
     assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_no_url_can_name_holds_up_no_end() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    let made = json!([{"id": "..", "importMode": "create"}]);
+    let (status, answer) = world.secondary.call(reqwest::Method::POST, "/devices", None, Some(made)).await;
+    assert!(status.is_success(), "{status} {answer}");
+    world.hand_over_all(&handler).await;
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await);
+    assert!(ended.await, "{} {:?}", record(&world).await, world.pending().await);
+    let (pending, letters) = (world.pending().await, world.dead_letters().await);
+    assert!(pending.iter().chain(&letters).any(|one| one.to_string().contains("..")), "it is named");
+}

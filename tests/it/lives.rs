@@ -303,3 +303,36 @@ async fn of_two_devices_that_clients_made_on_either_hub_the_later_one_stays_and_
     let losses = world.app_json(&["losses", "list", "--json"]).await;
     assert_eq!(losses[0]["losses"][0]["section"], "registry", "{losses}");
 }
+
+/// A hub that does not show yet what it has just created answers so.
+fn not_yet(id: &str, times: u32) -> Value {
+    let body = json!({"Message": "ErrorCode:DeviceNotFound;x", "ExceptionMessage": "Tracking ID:0"});
+    json!({"method": "GET", "pathContains": format!("/twins/{id}"), "status": 404, "body": body, "times": times})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_former_hub_says_of_a_device_that_one_of_the_hubs_does_not_show_yet_is_looked_at_once_more() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &[]).await;
+    let told = async |id: &str| {
+        let event = world.last_told(&world.primary, id).await;
+        world.hand_over(&handler, "devicetwin", &[event]).await;
+    };
+    world.primary.create("brief").await;
+    told("brief").await;
+    assert!(world.secondary.device("brief").await.is_some());
+    world.primary.delete("brief").await;
+    world.secondary.fault(not_yet("brief", 1)).await;
+    told("brief").await;
+    world.primary.create("late").await;
+    world.primary.fault(not_yet("late", 1)).await;
+    told("late").await;
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    let there = |id: &'static str| {
+        let (primary, secondary) = (world.primary.clone(), world.secondary.clone());
+        async move { (primary.device(id).await.is_some(), secondary.device(id).await.is_some()) }
+    };
+    assert_eq!(there("brief").await, (false, false), "{:?}", world.pending().await);
+    assert_eq!(there("late").await, (true, true), "{:?}", world.pending().await);
+}

@@ -114,3 +114,23 @@ async fn a_module_that_was_brought_over_in_a_second_life_and_is_deleted_there_st
     told(&world, &handler, &world.secondary).await;
     assert!(!has_module(&world.secondary).await, "{:?}", world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_of_a_device_that_is_made_again_on_the_former_hub_ends_with_the_life_before() {
+    let (mut world, handler) = with_a_module().await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.primary.delete("x").await;
+    world.primary.create("x").await;
+    world.primary.create_module("x", "new").await;
+    let mut lives = world.log("devicetwin", 0).await.split_off(before);
+    // Nothing says so of the module.
+    lives.retain(|event| event["properties"]["moduleId"] != "m");
+    world.hand_over(&handler, "devicetwin", &lives).await;
+    let left = has_module(&world.secondary).await;
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!((left, there), (false, (false, false)), "{:?}", world.pending().await);
+    for hub in [&world.primary, &world.secondary] {
+        assert!(hub.fleet().await.contains_key("x/new"), "{}", hub.name);
+    }
+}

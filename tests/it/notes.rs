@@ -223,5 +223,10 @@ async fn what_a_note_kept_is_not_written_over_what_was_copied_since_when_the_act
     world.promote("secondary", &["--force"]).await;
     world.app(&["pending", "retry"]).await;
     let x = world.secondary.fleet().await["x"].clone();
-    assert_eq!((&x["tags"]["site"], &x["desired"]["site"]), (&json!("C"), &json!("C")), "{:?}", world.pending().await);
+    assert_eq!(
+        (&x["tags"]["site"], &x["desired"]["site"]),
+        (&json!("C"), &json!("C")),
+        "{:?}",
+        world.pending().await
+    );
 }

@@ -68,3 +68,47 @@ async fn what_nobody_can_read_on_the_active_hub_is_not_overwritten_by_the_former
     assert_eq!(x["tags"], json!({"a": "T", "b": "T"}), "what its client wrote later");
     assert_eq!(x["desired"], json!({"a": "T", "b": "T", "ok": 1}));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_while_a_comparison_closes_gives_up_nothing_that_the_active_hub_says() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.primary.create("y").await;
+    world.hand_over_all(&handler).await;
+    world.promote("secondary", &[]).await;
+    world.secondary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    told(&world, &handler, &world.secondary, "x").await;
+    told(&world, &handler, &world.primary, "y").await;
+    refuses(&world.primary, "PATCH", "/twins/x").await;
+    until_y_is_compared(&world, &handler, 2500).await;
+    world.eventually("it is refused", async || !world.pending().await.is_empty()).await;
+    assert_eq!(record(&world).await["closing"], true, "the schedule");
+    world.app(&["rejoin", "--accept", "--give-up-refused"]).await;
+    assert!(!is_in_sync(&world).await, "the schedule");
+    let ended = hand_over_what_comes(&world, &handler, 60, async || is_in_sync(&world).await).await;
+    assert!(ended, "{}", record(&world).await);
+    let pending = world.pending().await;
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert!(pending.iter().any(|note| note["id"] == "x") || losses.contains("\"n\""), "{pending:?} {losses}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_of_a_hub_says_nothing_of_what_it_takes_when_it_is_active_again() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    refuses(&world.secondary, "PATCH", "/twins/x").await;
+    told(&world, &handler, &world.primary, "x").await;
+    let given_up = world.app(&["rejoin", "--give-up", "x"]).await;
+    assert_eq!(given_up.code, 0, "{given_up:?}");
+    world.secondary.clear_faults().await;
+    world.promote("primary", &["--force"]).await;
+    world.primary.patch_twin("x", json!({"tags": {"m": 2}, "properties": {"desired": {"m": 2}}})).await;
+    told(&world, &handler, &world.primary, "x").await;
+    world.promote("secondary", &["--force"]).await;
+    world.app(&["pending", "retry"]).await;
+    world.primary.patch_twin("x", json!({"tags": {"late": 3}})).await;
+    told(&world, &handler, &world.primary, "x").await;
+    let x = world.secondary.fleet().await["x"].clone();
+    let losses = world.app(&["losses", "list", "--json"]).await.stdout;
+    assert_eq!((&x["tags"], &x["desired"]["m"]), (&json!({"m": 2, "late": 3}), &json!(2)), "{losses}");
+}

@@ -75,7 +75,7 @@ impl Settling<'_, '_> {
             deleted_here = ?self.note.slot(self.terms.active).deleted,
             "settling"
         );
-        let given_up = self.note.slot(self.terms.former).given_up;
+        let given_up = self.terms.is_given_up(&self.note);
         let settled = match (active, former) {
             (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
             (None, Look::Absent) => Settled::Done,
