@@ -25,7 +25,7 @@ pub use merge::{Decided, Loss, OwnWrites};
 pub(crate) use merge::{Former, Merge, Side, Wrote, merge};
 pub(crate) use observe::Look;
 pub use outcome::Reason;
-pub(crate) use outcome::{Cause, Outcome, Stop, in_words};
+pub(crate) use outcome::{Cause, ONCE_MORE, Outcome, RECENT, Stop, in_words};
 pub(crate) use parts::{Refused, Scope, cause, unreadable};
 pub(crate) use pass::Pass;
 pub use reconciler::{Parts, Reconciler};

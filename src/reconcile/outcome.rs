@@ -1,9 +1,17 @@
 //! How work on an identity ended, and why it is not right yet.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::iothub::{HubError, HubErrorKind};
 use crate::storage::StorageError;
+
+/// How long after a creation or a deletion what a hub says of that identity may be older: a read that lags, or a create
+/// that another process has under way.
+pub(crate) const RECENT: SignedDuration = SignedDuration::from_secs(60);
+
+/// When an identity that was created or deleted moments ago is looked at once more.
+pub(crate) const ONCE_MORE: SignedDuration = SignedDuration::from_secs(15);
 
 /// How work on an identity ended.
 #[derive(Debug, Clone)]

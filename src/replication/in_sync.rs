@@ -1,19 +1,14 @@
 //! While the standby is in sync: it is made what the active hub says. What the standby says itself is compared.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::batch::{DeviceWork, IdentityWork, Placed};
 use super::outcome::{Ended, Ending};
 use crate::model::{IdentityId, TwinDocument};
 use crate::pending::{At, Heard, Pending, PendingNote, Tried, follow};
-use crate::reconcile::{Ask, Cause, Difference, Loss, Outcome, Pass, Reason, Work, in_words};
-
-/// How long after a creation or a deletion what a hub says of that identity may be older: a read that lags, or a create
-/// that another process has under way.
-const RECENT: SignedDuration = SignedDuration::from_secs(60);
-
-/// When an identity that was created or deleted moments ago is looked at once more.
-const ONCE_MORE: SignedDuration = SignedDuration::from_secs(15);
+use crate::reconcile::{
+    Ask, Cause, Difference, Loss, ONCE_MORE, Outcome, Pass, RECENT, Reason, Work, in_words,
+};
 
 /// One batch while the standby is in sync.
 #[derive(Debug, Clone, Copy)]

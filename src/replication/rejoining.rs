@@ -64,6 +64,7 @@ impl<'a> Rejoining<'a> {
         work.begin_identity();
         Ok(match settle(work, &self.pending.store, &self.pending.losses, id, self.terms, true).await {
             Ok(Settled::Done) => Ending::Settled,
+            Ok(Settled::Pending(tried)) if !tried.cause.reason.is_trouble() => Ending::Settled,
             Ok(Settled::Pending(tried)) => Ending::pending(&tried.cause),
             Err(Outcome::Held(why)) => Ending::Held(why),
             Err(Outcome::TargetSilent(why)) => Ending::TargetSilent(why),

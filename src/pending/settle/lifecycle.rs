@@ -261,7 +261,7 @@ fn status_changed(twin: &TwinDocument) -> Option<Timestamp> {
 }
 
 /// When an identity of this generation was made, where a generation is a time.
-fn made_at(generation: &str) -> Option<Timestamp> {
+pub(super) fn made_at(generation: &str) -> Option<Timestamp> {
     let ticks = generation.parse::<i64>().ok()?.checked_sub(TICKS_BEFORE_1970)?;
     Timestamp::from_nanosecond(i128::from(ticks) * 100).ok()
 }

@@ -12,16 +12,18 @@ mod writing;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::lifecycle::Life;
+use self::lifecycle::{Life, made_at};
 pub(crate) use self::settling::Settled;
 use self::settling::Settling;
 use super::losses::LossStore;
+use super::note::Tried;
 use super::store::PendingStore;
 use super::terms::Terms;
 use crate::iothub::HubErrorKind;
 use crate::model::{IdentityId, Object, TwinDocument};
 use crate::reconcile::{
-    Cause, Former, Look, Loss, Merge, Outcome, Refused, Stop, Work, cause, in_words, unreadable,
+    Cause, Former, Look, Loss, Merge, ONCE_MORE, Outcome, RECENT, Reason, Refused, Stop, Work, cause,
+    in_words, unreadable,
 };
 
 /// Rounds of one identity.
@@ -78,7 +80,7 @@ impl Settling<'_, '_> {
         let given_up = self.terms.is_given_up(&self.note);
         let settled = match (active, former) {
             (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
-            (None, Look::Absent) => Settled::Done,
+            (None, Look::Absent) => self.on_neither(),
             (None, Look::Present(former)) => match Box::pin(self.ends_with_its_device()).await? {
                 Some(ended) => ended,
                 None => Box::pin(self.only_on_the_former(&former)).await?,
@@ -108,6 +110,23 @@ impl Settling<'_, '_> {
             Settled::Done => self.done().await,
             Settled::Pending(tried) => self.write_down(tried).await,
         }
+    }
+
+    /// On neither hub. Where it was made or deleted moments ago it is looked at once more: a hub may not show yet what it has
+    /// created, and nobody says a second time that it was made, or that what is not shown yet goes again.
+    fn on_neither(&self) -> Settled {
+        let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
+        let made_here = active.own.created.as_deref().and_then(made_at);
+        let last = former.created.max(former.deleted).max(made_here);
+        let now = Timestamp::now();
+        let is_recent = last.is_some_and(|last| now.duration_since(last) < RECENT);
+        let waits = self.note.reason == Reason::Announced;
+        if !is_recent && !waits || waits && now >= self.note.next_try {
+            return Settled::Done;
+        }
+        let soon = if waits { Some(self.note.next_try) } else { now.saturating_add(ONCE_MORE).ok() };
+        let cause = Cause::new(Reason::Announced, "looked at once more");
+        Settled::Pending(Tried { not_before: soon, ..cause.into() })
     }
 
     /// What the former hub says of it, or is heard to have said, is named, and the active hub stays as it is.
