@@ -39,7 +39,7 @@ pub fn parse(
         None => read(body, &properties),
     };
     if found.iter().any(Result::is_err) {
-        found.extend(routed::without_body(label, &properties).map(|hint| Ok(Some(hint))));
+        found.extend(routed::without_body(label, &properties, body).map(|hint| Ok(Some(hint))));
     }
     found
 }

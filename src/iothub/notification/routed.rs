@@ -12,6 +12,7 @@ use super::hint::{Hint, HintKind, NotANotification};
 use super::label::Label;
 use super::members::{identity, json, not, timestamp, versions};
 use super::properties::{Properties, Stamp, object, text};
+use crate::iothub::unreadable;
 use crate::model::{IdentityId, Object, SectionWrites, TwinWrites};
 
 /// A message whose properties say what it is. Of one that changes nothing neither the body nor the ids are read.
@@ -47,10 +48,25 @@ fn kind(label: Option<Label>) -> HintKind {
     }
 }
 
-/// A message whose body cannot be understood, when its properties name the identity: a hint to look, and nothing of it is
-/// carried.
-pub(crate) fn without_body(label: Option<Label>, properties: &Properties<'_>) -> Option<Hint> {
-    hint(kind(label), TwinWrites::default(), &Object::new(), properties).ok()
+/// A message whose body cannot be understood, when its properties name the identity: a hint to look. Of a twin change that
+/// holds text that is none, all else is carried: tags show by themselves neither who wrote them nor when.
+pub(crate) fn without_body(label: Option<Label>, properties: &Properties<'_>, body: &[u8]) -> Option<Hint> {
+    let readable = match label {
+        Some(Label::UpdateTwin | Label::ReplaceTwin | Label::SomeTwin) => readable(body),
+        _ => Object::new(),
+    };
+    // What is not in it may be what cannot be read: a replacement takes nothing away.
+    let writes = patch(&readable, time(properties));
+    let nothing = || hint(kind(label), TwinWrites::default(), &Object::new(), properties);
+    hint(kind(label), writes, &readable, properties).or_else(|_| nothing()).ok()
+}
+
+/// The members of a body that can be read, if that is all that is wrong with it.
+fn readable(body: &[u8]) -> Object {
+    match unreadable::parse(body) {
+        Ok((Value::Object(members), torn)) if !torn.is_empty() => members,
+        _ => Object::new(),
+    }
 }
 
 /// A body without a word about what it is, as the host's admin trigger delivers it.
