@@ -39,6 +39,8 @@ pub(crate) struct Work<'a> {
     bulk: Bulk,
     /// Writes that were answered.
     pub(crate) writes: u32,
+    /// Whether the target had it, and it was deleted there.
+    pub(crate) has_deleted: bool,
     /// Whether the source answered for the identity.
     pub(crate) source_read: bool,
     /// The versions that the writes returned.
@@ -60,6 +62,7 @@ impl<'a> Work<'a> {
             coming: None,
             bulk,
             writes: 0,
+            has_deleted: false,
             source_read: false,
             wrote: Wrote::default(),
             refused: Vec::new(),
@@ -100,6 +103,7 @@ impl<'a> Work<'a> {
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
         (self.writes, self.source_read, self.wrote) = (0, false, Wrote::default());
+        self.has_deleted = false;
         self.refused.clear();
     }
 

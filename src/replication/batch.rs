@@ -41,6 +41,11 @@ impl Placed {
         matches!(self.hint.kind, HintKind::Deleted | HintKind::Lifecycle)
     }
 
+    /// Whether the event says so in a word.
+    pub(crate) fn says_deleted(&self) -> bool {
+        self.hint.kind == HintKind::Deleted
+    }
+
     /// Whether the event says that the identity was created.
     pub(crate) fn is_creation(&self) -> bool {
         self.hint.kind == HintKind::Created

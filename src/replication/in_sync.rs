@@ -85,6 +85,10 @@ impl<'a> InSync<'a> {
         let heard: Vec<Heard> = hints.iter().map(|placed| placed.heard()).collect();
         match outcome {
             Outcome::Equal => self.copied(id, noted, Ending::Equal).await,
+            // It may be a creation that said so, and what was made is not shown for a moment.
+            Outcome::Written if work.has_deleted && !hints.iter().any(|placed| placed.says_deleted()) => {
+                self.once_more_soon(id, &heard, Ending::Written).await
+            }
             Outcome::Written => self.copied(id, noted, Ending::Written).await,
             Outcome::Absent => self.absent(id, hints, &heard).await,
             // The event that says that it was deleted is on its way, or was here and could not be followed.
@@ -146,11 +150,15 @@ impl<'a> InSync<'a> {
         if !hints.iter().any(is_recent) {
             return Ending::Equal;
         }
+        self.once_more_soon(id, heard, Ending::Equal).await
+    }
+
+    async fn once_more_soon(&self, id: &IdentityId, heard: &[Heard], ending: Ending) -> Ending {
         let cause = Cause::new(Reason::Announced, "looked at once more");
-        let not_before = now.saturating_add(ONCE_MORE).ok();
+        let not_before = Timestamp::now().saturating_add(ONCE_MORE).ok();
         match self.note(id, heard, Tried { not_before, ..cause.into() }).await {
-            Ending::Pending(_) => Ending::Equal,
-            ending => ending,
+            Ending::Pending(_) => ending,
+            other => other,
         }
     }
 

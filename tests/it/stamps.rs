@@ -254,3 +254,20 @@ async fn what_can_be_read_of_an_event_that_holds_half_a_surrogate_pair_is_taken(
     assert_eq!(world.secondary.twin("torn").await.unwrap()["tags"], json!({"a": 1, "b": 2}));
     assert_eq!(world.dead_letters().await.len(), 2, "the letters are kept too");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_that_an_enrichment_hides_takes_no_copy_away_for_good_that_the_hub_does_not_show_for_a_moment()
+ {
+    let (world, handler) = copied("shown").await;
+    let told = world.told("devicetwin", &world.primary, "shown").await;
+    let hidden = with(told[0].clone(), json!({}), enriched());
+    let body = json!({"Message": "ErrorCode:DeviceNotFound;x", "ExceptionMessage": "Tracking ID:0"});
+    for (path, times) in [("/twins/shown", 2), ("/devices/shown", 1)] {
+        let lag = json!({"method": "GET", "pathContains": path, "status": 404, "body": body, "times": times});
+        world.primary.fault(lag).await;
+    }
+    assert_eq!(handler.deliver("devicetwin", 0, &[hidden]).await.0, 200);
+    world.primary.clear_faults().await;
+    world.app(&["pending", "retry"]).await;
+    assert!(world.secondary.device("shown").await.is_some());
+}

@@ -65,6 +65,7 @@ impl Work<'_> {
         self.pass.target_health.note(&result);
         result.map_err(|error| Stop::target(&error))?;
         self.writes += 1;
+        self.has_deleted = true;
         shared.echoes.deleted(self.pass.target_role(), id);
         Ok(None)
     }
