@@ -63,7 +63,7 @@ async fn page_through(hub: &HubClient, query: &str, found: &mut Fingerprints) ->
 fn fingerprint(row: Value) -> Option<(IdentityId, [u8; 16])> {
     let Value::Object(members) = row else { return None };
     let id = identity(&members)?;
-    if id.device.is_probe() {
+    if id.device.is_probe() || !id.fits_a_url() {
         return None;
     }
     let text = essence(&id, TwinDocument::from_json(members).ok()?).to_string();

@@ -40,7 +40,8 @@ impl std::error::Error for BadInvocation {}
 impl Invocation {
     /// Reads the envelope.
     pub fn read(body: &[u8]) -> Result<Self, BadInvocation> {
-        serde_json::from_slice(body).map_err(|error| {
+        let again = |error| std::str::from_utf8(body).map_or(Err(error), nested::read);
+        serde_json::from_slice(body).or_else(again).map_err(|error| {
             let place = format!("line {}, column {}", error.line(), error.column());
             BadInvocation::NotAnEnvelope(place)
         })

@@ -4,9 +4,22 @@
 //! content is JSON (read in its source). Its documentation shows some of them not so wrapped, so
 //! both forms are taken.
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::model::Object;
+
+/// The reader of JSON hands a number on as an object whose first member is called so, and takes each such object for a
+/// number. Properties are named by whoever sends, and one that is named so must not make all others unreadable.
+const NUMBER: &str = "$serde_json::private::";
+
+/// Reads JSON whatever its members are called.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_str(text).or_else(|error| match text.contains(NUMBER) {
+        true => serde_json::from_str(&text.replace(NUMBER, "$")),
+        false => Err(error),
+    })
+}
 
 /// The array under `key`; empty when it is not there or is no array.
 pub(super) fn take_array(metadata: &mut Object, key: &str) -> Vec<Value> {
@@ -29,7 +42,7 @@ pub(super) fn take(metadata: &mut Object, key: &str) -> Option<Value> {
 /// The JSON that a string holds, or the value itself.
 pub(super) fn unwrapped(value: Value) -> Value {
     match value {
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Value::String(text) => read(&text).unwrap_or(Value::String(text)),
         value => value,
     }
 }

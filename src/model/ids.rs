@@ -134,6 +134,12 @@ pub struct IdentityId {
 }
 
 impl IdentityId {
+    /// Whether a URL can name it: `.` and `..` are valid ids, but mean another place there, encoded or not (WHATWG URL).
+    pub fn fits_a_url(&self) -> bool {
+        let fits = |id: &str| !matches!(id, "." | "..");
+        fits(self.device.as_str()) && self.module.as_ref().is_none_or(|module| fits(module.as_str()))
+    }
+
     /// The device itself.
     pub fn device(device: DeviceId) -> Self {
         Self { device, module: None }

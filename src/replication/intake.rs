@@ -76,6 +76,10 @@ impl Intake {
             match element {
                 Err(why) => bad.reasons.push(why.0),
                 Ok(None) => self.ignored += 1,
+                // Nobody can ask a hub about it; it must not be waited for.
+                Ok(Some(hint)) if !hint.identity.fits_a_url() => {
+                    bad.reasons.push(format!("no URL can name '{}'", hint.identity));
+                }
                 Ok(Some(hint)) => match whose(&hint) {
                     Some(hub) => self.hint(hint, hub, &at),
                     None => {

@@ -271,3 +271,22 @@ async fn a_creation_that_an_enrichment_hides_takes_no_copy_away_for_good_that_th
     world.app(&["pending", "retry"]).await;
     assert!(world.secondary.device("shown").await.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_of_a_property_of_one_message_hides_what_is_said_of_the_others() {
+    let (world, handler) = copied("victim").await;
+    for (n, value) in (1..).zip(["abc", "5", ""]) {
+        world.primary.patch_twin("victim", json!({"tags": {"n": n}})).await;
+        let mut told = world.last_told(&world.primary, "victim").await;
+        // As the host gives it (observed).
+        told["systemProperties"]["user-id"] = json!({"Length": 7, "IsEmpty": false});
+        let mut telemetry = told.clone();
+        // The name under which the reader of JSON hands numbers on.
+        telemetry["properties"] = json!({"$serde_json::private::Number": value, "a": 1});
+        telemetry["systemProperties"] =
+            json!({"iothub-message-source": "Telemetry", "iothub-connection-device-id": "mallory"});
+        assert_eq!(handler.deliver("devicetwin", 0, &[telemetry, told]).await.0, 200);
+        assert_eq!(world.secondary.twin("victim").await.unwrap()["tags"]["n"], n, "{value:?}");
+    }
+    assert!(world.dead_letters().await.is_empty(), "{:?}", world.dead_letters().await);
+}

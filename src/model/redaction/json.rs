@@ -12,6 +12,9 @@ use crate::model::Object;
 /// JSON inside strings, and text inside base64, is followed so deep.
 const LEVELS: u8 = 8;
 
+/// JSON that is deeper than any twin (ten levels, documented) is looked through as text: a stack has an end.
+const DEEPEST: usize = 32;
+
 /// No key with its name is shorter in base64.
 const SHORTEST_BASE64: usize = 12;
 
@@ -57,7 +60,26 @@ fn without_keys(text: &str, levels: u8) -> Option<String> {
 /// JSON that may hold strings.
 fn document(text: &str) -> Option<Value> {
     let text = text.trim_start_matches('\u{feff}').trim();
-    text.starts_with(['{', '[', '"']).then(|| serde_json::from_str(text).ok())?
+    (text.starts_with(['{', '[', '"']) && !is_deep(text)).then(|| serde_json::from_str(text).ok())?
+}
+
+/// Whether objects and arrays stand deeper in each other than [`DEEPEST`].
+fn is_deep(text: &str) -> bool {
+    let (mut depth, mut is_text, mut is_escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = is_text,
+            b'"' => is_text = !is_text,
+            b'{' | b'[' if !is_text => depth += 1,
+            b'}' | b']' if !is_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
 }
 
 /// What a text in base64 stands for, when that is a text as well.
