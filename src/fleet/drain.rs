@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::markers::{Behind, Markers};
 use crate::iothub::{Deadline, HubError};
-use crate::pending::{ChangedList, PendingStore};
+use crate::pending::{ChangedList, Entry, PendingStore};
 use crate::storage::StorageError;
 
 /// Between looks.
@@ -77,7 +77,7 @@ pub async fn drain(
     let mut said = None::<((usize, usize, bool), Duration)>;
     loop {
         let (behind, partitions) = markers.behind(since).await.map_err(CannotDrain::Storage)?;
-        let pending = match store.count(COUNTED).await {
+        let pending = match store.count(COUNTED, Entry::is_trouble).await {
             Err(StorageError::NoContainer) => 0,
             count => count.map_err(CannotDrain::Storage)?,
         };

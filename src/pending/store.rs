@@ -51,6 +51,11 @@ impl Entry {
     pub fn is_trouble(&self) -> bool {
         self.reason.is_none_or(Reason::is_trouble)
     }
+
+    /// Whether it is still to be looked at before a rejoining ends.
+    pub fn is_open(&self) -> bool {
+        self.reason != Some(Reason::Rejoining)
+    }
 }
 
 /// One page of a listing.
@@ -109,12 +114,12 @@ impl PendingStore {
         }
     }
 
-    /// How many identities are not right, counted up to about `limit`.
-    pub async fn count(&self, limit: usize) -> Result<usize, StorageError> {
+    /// Of how many identities the note `counts`, up to about `limit`.
+    pub async fn count(&self, limit: usize, counts: fn(&Entry) -> bool) -> Result<usize, StorageError> {
         let (mut count, mut next) = (0, None);
         loop {
             let page = self.page(next.as_deref()).await?;
-            count += page.entries.iter().filter(|entry| entry.is_trouble()).count();
+            count += page.entries.iter().filter(|entry| counts(entry)).count();
             next = page.next;
             if next.is_none() || count >= limit {
                 return Ok(count);

@@ -88,17 +88,8 @@ impl Work<'_> {
             Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
             Err(error) => return Err(Stop::pending(Cause::of_source(&error))),
         };
-        let target = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
-            Ok(target) => target.modules(&device.device, self.pass.patience()).await,
-            Err(late) => Err(late),
-        };
-        let target = match target {
-            Ok(modules) => modules,
-            Err(error) if error.kind == HubErrorKind::Denied => return Ok(()),
-            Err(error) => return Err(Stop::target(&error)),
-        };
-        let mut all: Vec<IdentityId> =
-            source.iter().chain(&target).filter_map(|module| module_id(&device.device, module)).collect();
+        let Some(mut all) = self.target_modules(device).await? else { return Ok(()) };
+        all.extend(source.iter().filter_map(|module| module_id(&device.device, module)));
         all.sort();
         all.dedup();
         let ask = Ask { compare_registry: true, only_created: false, ..ask };
@@ -110,6 +101,22 @@ impl Work<'_> {
             }
         }
         left.map_or(Ok(()), |cause| Err(Stop::pending(cause)))
+    }
+
+    /// The modules of a device on the target; `None` of a disabled device, whose modules cannot be listed.
+    pub(crate) async fn target_modules(
+        &mut self,
+        device: &IdentityId,
+    ) -> Result<Option<Vec<IdentityId>>, Stop> {
+        let modules = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
+            Ok(target) => target.modules(&device.device, self.pass.patience()).await,
+            Err(late) => Err(late),
+        };
+        match modules {
+            Ok(all) => Ok(Some(all.iter().filter_map(|module| module_id(&device.device, module)).collect())),
+            Err(error) if error.kind == HubErrorKind::Denied => Ok(None),
+            Err(error) => Err(Stop::target(&error)),
+        }
     }
 
     /// Another identity of the same device, within the same work.

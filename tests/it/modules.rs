@@ -126,6 +126,7 @@ async fn a_module_of_a_device_that_is_made_again_on_the_former_hub_ends_with_the
     // Nothing says so of the module.
     lives.retain(|event| event["properties"]["moduleId"] != "m");
     world.hand_over(&handler, "devicetwin", &lives).await;
+    world.app(&["pending", "retry"]).await;
     let left = has_module(&world.secondary).await;
     world.until_in_sync(handler).await;
     let there = (has_module(&world.primary).await, has_module(&world.secondary).await);

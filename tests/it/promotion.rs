@@ -118,7 +118,8 @@ async fn a_backlog_that_gets_no_turn_at_the_new_active_hub_stays_in_its_note_unt
     world.primary.patch_twin("late", json!({"properties": {"desired": {"n": 2}}})).await;
     let promoted = world.app(&["promote", "--to", "secondary", "--reason", "region lost", "--force"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
-    let refusal = json!({"method": "PATCH", "pathContains": "/twins/late", "status": 429, "times": 1});
+    let refusal =
+        json!({"method": "PATCH", "pathContains": "/twins/late", "status": 429, "times": 1_000_000});
     world.secondary.fault(refusal).await;
     world.host_post("/resume").await;
     world
@@ -131,6 +132,7 @@ async fn a_backlog_that_gets_no_turn_at_the_new_active_hub_stays_in_its_note_unt
             })
         })
         .await;
+    world.secondary.clear_faults().await;
     world
         .eventually("the backlog is on the new active hub", || async {
             world.secondary.fleet().await["late"]["desired"]["n"] == 2

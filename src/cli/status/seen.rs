@@ -9,7 +9,7 @@ use crate::cli::listing::or_nothing;
 use crate::cli::output::COUNTED;
 use crate::cli::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
-use crate::pending::PendingStore;
+use crate::pending::{Entry, PendingStore};
 use crate::replication::{UnknownHub, unknown_hubs};
 use crate::routing::{self, DutyHolder, HubRole, PartitionProgress, RecordError, Stored, margin};
 
@@ -86,7 +86,7 @@ async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
 }
 
 async fn pending(context: &Context) -> Result<usize, RecordError> {
-    Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED).await)?)
+    Ok(or_nothing(PendingStore::new(context.clients.store.clone()).count(COUNTED, Entry::is_trouble).await)?)
 }
 
 async fn unknown(context: &Context) -> Result<Vec<UnknownHub>, RecordError> {

@@ -148,7 +148,8 @@ impl Rejoin {
         if !behind.is_empty() && !record.closing {
             return Ok(Stage::Partitions(known - behind.len(), known));
         }
-        let count = self.pending.store.count(COUNTED).await.map_err(StorageError::in_words)?;
+        let count =
+            self.pending.store.count(COUNTED, Entry::is_open).await.map_err(StorageError::in_words)?;
         if count > 0 && !record.closing {
             return Ok(Stage::Pending(count));
         }
@@ -173,7 +174,8 @@ impl Rejoin {
         }
         // Some may be due: whatever is left after this run waits for more than time.
         self.pending.retry_due(None, deadline).await?;
-        let count = self.pending.store.count(COUNTED).await.map_err(StorageError::in_words)?;
+        let count =
+            self.pending.store.count(COUNTED, Entry::is_open).await.map_err(StorageError::in_words)?;
         if count > 0 {
             return Ok(Some(Stage::Pending(count)));
         }

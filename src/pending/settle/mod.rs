@@ -175,6 +175,7 @@ impl Settling<'_, '_> {
         let mut refused = Vec::new();
         if let Some(made) = self.later_life_there(former).await? {
             // What is here is of the life before.
+            Box::pin(self.end_modules(made)).await?;
             let role = self.terms.former;
             self.change(|note| note.slot_mut(role).lives_since(made)).await?;
             refused = self.copy_entry(former, active).await?;

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::super::slot::Heard;
+use super::super::terms::Said;
 use super::settle;
 use super::settling::{Settled, Settling};
 use crate::model::IdentityId;
-use crate::reconcile::{Look, Stop, in_words};
+use crate::reconcile::{Cause, Look, Reason, Stop, in_words};
 
 impl Settling<'_, '_> {
     /// What becomes of a module that only the former hub has, if its device is not on the active one, or is there in a
@@ -29,6 +31,28 @@ impl Settling<'_, '_> {
         let made = self.note.slot(self.terms.former).created;
         let is_of_a_life_before = life.remade.is_some_and(|remade| made.is_none_or(|made| made <= remade));
         Ok(is_of_a_life_before.then_some(Settled::Done))
+    }
+
+    /// A device was made again on the former hub, then: its modules here ended before, but for those that a client made
+    /// later. They are settled by themselves.
+    pub(super) async fn end_modules(&mut self, made: Timestamp) -> Result<(), Stop> {
+        if self.id.module.is_some() {
+            return Ok(());
+        }
+        for module in self.work.target_modules(self.id).await?.unwrap_or_default() {
+            let ended = Heard { occurred: Some(made), deleted: true, ..Heard::default() };
+            let said = Said { former: vec![ended], active: Vec::new() };
+            let (at, cause) = (self.terms.at(), Cause::new(Reason::NotReached, "its device was made again"));
+            let tried = cause.into();
+            let changed = self.store.change(&module, |before| {
+                let mut note = self.terms.noted(&module, before, &said, at);
+                note.tried(&tried, at);
+                note.is_due(at.now);
+                Some(note)
+            });
+            changed.await?;
+        }
+        Ok(())
     }
 
     /// Its device was deleted here, or is gone there as well.
