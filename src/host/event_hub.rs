@@ -142,4 +142,6 @@ fn time(value: Option<&Value>) -> Option<Timestamp> {
 }
 
 #[cfg(test)]
+mod observed;
+#[cfg(test)]
 mod tests;
