@@ -38,6 +38,7 @@ mod lives;
 mod modules;
 mod moved;
 mod notes;
+mod observed;
 mod outdated;
 mod promotion;
 mod refused;
