@@ -66,6 +66,9 @@ pub struct StartOptions {
     /// How often a crashed handler is restarted before the host stops; the host's own limit is 2.
     #[arg(long, value_name = "TIMES", default_value_t = 2)]
     pub max_restarts: u32,
+    /// End on SIGTERM as on SIGINT; the real host (func) ignores it. For scripts and tests that end what they have started.
+    #[arg(long)]
+    pub end_on_sigterm: bool,
     /// Multiplies the intervals of retry policies.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = factor)]
     pub retry_scale: f64,

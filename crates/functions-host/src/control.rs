@@ -123,5 +123,5 @@ async fn idle(State(controls): State<Arc<Controls>>, Query(query): Query<IdleQue
 }
 
 async fn run_timer(State(controls): State<Arc<Controls>>, Path(function): Path<String>) -> StatusCode {
-    if controls.timers.run_now(&function).await { StatusCode::ACCEPTED } else { StatusCode::NOT_FOUND }
+    if controls.timers.run_now(&function, None).await { StatusCode::ACCEPTED } else { StatusCode::NOT_FOUND }
 }

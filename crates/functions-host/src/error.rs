@@ -19,8 +19,10 @@ pub enum HostError {
     EventLog(String),
     /// A port cannot be bound, or another resource of this machine is missing.
     Machine(String),
-    /// The handler ended for good.
+    /// The handler cannot be started.
     Handler(String),
+    /// The handler has crashed once too often; the real host (func) then ends with exit code 0.
+    Crashed,
 }
 
 impl HostError {
@@ -40,6 +42,9 @@ impl fmt::Display for HostError {
             Self::Rejected(faults) => formatter.write_str(&faults.join("\n")),
             Self::EventLog(reason) | Self::Machine(reason) | Self::Handler(reason) => {
                 formatter.write_str(reason)
+            }
+            Self::Crashed => {
+                formatter.write_str("Exceeded http worker restart retry count. Shutting down Functions Host")
             }
         }
     }

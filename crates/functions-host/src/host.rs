@@ -18,11 +18,11 @@ use crate::error::HostError;
 use crate::event_hub::{Checkpoints, EventHubFunction, EventLog, OwnerContext, Partition, Positions};
 use crate::handler::{Handler, Launch, Supervisor};
 use crate::http::{self, HttpFunction, Site};
-use crate::invocation::{Caller, CallerOptions, Runner};
+use crate::invocation::{Caller, Runner};
 use crate::log::{HostLog, STARTUP};
 use crate::timer::{TimerFunction, Timers};
 
-/// Runs an app until SIGTERM or SIGINT (`Ok`), or until the handler has failed for good.
+/// Runs an app until SIGINT (`Ok`), with `--end-on-sigterm` also until SIGTERM, or until the handler has failed for good.
 ///
 /// Prints one line of JSON on standard output once the handler answers and the ports are open.
 ///
@@ -38,7 +38,7 @@ pub async fn run(options: StartOptions) -> Result<(), HostError> {
     launch.check()?;
     let max_restarts = plan.options.max_restarts;
     let (supervisor, handler) = Supervisor::new(launch, client.clone(), max_restarts, stop.clone());
-    let signals = stop_signal()?;
+    let signals = stop_signal(plan.options.end_on_sigterm, plan.log.clone())?;
     let mut handler_life = tokio::spawn(supervisor.run());
     let serving = serve(&plan, client, handler, stop.clone());
     let outcome = tokio::select! {
@@ -97,13 +97,9 @@ impl Plan {
         })
     }
 
-    fn runner(&self, handler: Handler, paused: watch::Receiver<bool>) -> Result<Runner, HostError> {
-        let options = CallerOptions {
-            function_timeout: self.host.function_timeout,
-            follow_redirects: !self.host.forward_http,
-        };
-        let caller = Arc::new(Caller::new(handler, options).map_err(machine)?);
-        Ok(Runner { caller, log: self.log.clone(), paused, retry_scale: self.options.retry_scale })
+    fn runner(&self, handler: Handler, paused: watch::Receiver<bool>) -> Runner {
+        let caller = Arc::new(Caller::new(handler, self.host.function_timeout));
+        Runner { caller, log: self.log.clone(), paused, retry_scale: self.options.retry_scale }
     }
 
     /// The functions of one kind, with their trigger.
@@ -148,7 +144,7 @@ async fn serve(
     let public = bind(plan.options.port).await?;
     let private = bind(plan.options.control_port).await?;
     let (paused, pause) = watch::channel(false);
-    let runner = plan.runner(handler.clone(), pause)?;
+    let runner = plan.runner(handler.clone(), pause);
     let positions = Positions::new();
     let event_hub_functions = plan.event_hub_functions();
     let timers = plan.timer_functions()?;
@@ -257,13 +253,17 @@ fn unused_port() -> Result<u16, HostError> {
     listener.local_addr().map(|address| address.port()).map_err(machine)
 }
 
-fn stop_signal() -> Result<impl Future<Output = ()>, HostError> {
+/// SIGINT ends the host; SIGTERM is taken and does nothing unless it is asked for (both observed of func).
+fn stop_signal(ends_on_sigterm: bool, log: HostLog) -> Result<impl Future<Output = ()>, HostError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(machine)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(machine)?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => if ends_on_sigterm { return },
+            }
+            log.warning(STARTUP, "SIGTERM is ignored, as by the real host: end it with SIGINT, or start it with --end-on-sigterm.");
         }
     })
 }

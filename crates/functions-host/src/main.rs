@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use functions_host::{Cli, Command, guard};
+use functions_host::{Cli, Command, HostError, guard};
 
 fn main() -> ExitCode {
     match Cli::parse().command {
@@ -30,7 +30,7 @@ fn start(options: functions_host::StartOptions) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
-            ExitCode::FAILURE
+            if matches!(error, HostError::Crashed) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
     }
 }

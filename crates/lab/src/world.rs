@@ -109,7 +109,7 @@ impl World {
         let mut command = processes::command(&program);
         // By its own guard it ends with the lab, however that ends, as the handler does with it.
         command.arg("guard").arg(std::process::id().to_string()).arg(&program);
-        command.arg("start").arg("--app").arg(&self.app);
+        command.arg("start").arg("--end-on-sigterm").arg("--app").arg(&self.app);
         command.arg("--event-logs").arg(self.emulator.text("/eventLogs")?);
         command.arg("--checkpoints").arg(self.folder.path().join("checkpoints"));
         command.arg("--local-settings").arg(&settings);

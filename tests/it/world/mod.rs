@@ -135,7 +135,7 @@ impl World {
         let mut command = Command::new(program("functions-host"));
         command.arg("start").arg("--app").arg(&app).args(["--event-logs", &self.event_logs, "--port", "0"]);
         command.arg("--handler").arg(program("iot-hadr"));
-        command.arg("--checkpoints").arg(self.folder.join("checkpoints"));
+        command.arg("--checkpoints").arg(self.folder.join("checkpoints")).arg("--end-on-sigterm");
         command.args(["--max-restarts", &options.max_restarts.to_string(), "--retry-scale", "0.05"]);
         if let Some(max_batch) = options.max_batch {
             command.args(["--max-batch", &max_batch.to_string()]);

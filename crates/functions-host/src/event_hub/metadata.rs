@@ -1,6 +1,5 @@
-//! `Metadata` of an event hub trigger, as the Event Hubs extension fills it (read in its source).
-
-use jiff::Timestamp;
+//! `Metadata` of an event hub trigger, as the Event Hubs extension fills it: `many` and calls by hand as observed of 6.5.1,
+//! `one` as read in its source.
 
 use super::Event;
 use crate::app::EventHubTrigger;
@@ -10,7 +9,39 @@ use crate::json::Json;
 /// A named metadata value in wire form.
 pub(super) type Metadata = Vec<(String, Json)>;
 
-/// For `cardinality: many`: nine arrays parallel to the events.
+/// The properties of an AMQP message as Event Hubs shows them; every other system property is an annotation.
+const PROPERTIES: [&str; 13] = [
+    "message-id",
+    "user-id",
+    "to",
+    "subject",
+    "reply-to",
+    "correlation-id",
+    "content-type",
+    "content-encoding",
+    "absolute-expiry-time",
+    "creation-time",
+    "group-id",
+    "group-sequence",
+    "reply-to-group-id",
+];
+
+/// What is written from the event itself, whatever the log says.
+const ADDED: [&str; 8] = [
+    "x-opt-sequence-number",
+    "x-opt-offset",
+    "x-opt-enqueued-time",
+    "x-opt-partition-key",
+    "SequenceNumber",
+    "Offset",
+    "PartitionKey",
+    "EnqueuedTimeUtc",
+];
+
+/// A time, and therefore written anew.
+const ENQUEUED_IN_HUB: &str = "iothub-enqueuedtime";
+
+/// For `cardinality: many`: seven arrays parallel to the events.
 pub(super) fn of_many(trigger: &EventHubTrigger, partition: &str, events: &[Event]) -> Metadata {
     let array = |name: &str, of: fn(&Event) -> Json| {
         (name.to_owned(), events.iter().map(of).collect::<Json>().on_the_wire())
@@ -18,8 +49,7 @@ pub(super) fn of_many(trigger: &EventHubTrigger, partition: &str, events: &[Even
     let mut metadata = contexts(trigger, partition);
     metadata.extend([
         array("PartitionKeyArray", |event| event.partition_key.clone().into()),
-        array("OffsetArray", |event| numeric_offset(event).into()),
-        array("OffsetStringArray", |event| event.offset.clone().into()),
+        array("OffsetArray", |event| event.offset.clone().into()),
         array("SequenceNumberArray", |event| event.sequence_number.into()),
         array("EnqueuedTimeUtcArray", |event| dotnet::date_time(event.enqueued_time_utc).into()),
         array("PropertiesArray", properties),
@@ -42,8 +72,7 @@ fn of_event(event: &Event) -> Metadata {
         metadata.push(member("PartitionKey", Json::from(key.as_str()).on_the_wire()));
     }
     metadata.extend([
-        member("Offset", Json::from(numeric_offset(event)).on_the_wire()),
-        member("OffsetString", Json::from(event.offset.as_str()).on_the_wire()),
+        member("Offset", Json::from(event.offset.as_str()).on_the_wire()),
         member("SequenceNumber", Json::from(event.sequence_number).on_the_wire()),
         member("EnqueuedTimeUtc", dotnet::seconds(event.enqueued_time_utc).into()),
         member("Properties", properties(event)),
@@ -57,13 +86,11 @@ pub(super) fn of_admin_event() -> Metadata {
     let year_one = "0001-01-01T00:00:00";
     let system = Json::object([
         ("SequenceNumber", Json::from(i64::MIN)),
-        ("Offset", Json::from(-1)),
-        ("OffsetString", Json::Null),
+        ("Offset", Json::Null),
         ("PartitionKey", Json::Null),
         ("EnqueuedTimeUtc", Json::from(year_one)),
     ]);
     let members = [
-        ("Offset", Json::from("-1").on_the_wire()),
         ("SequenceNumber", Json::from(i64::MIN).on_the_wire()),
         ("EnqueuedTimeUtc", Json::from(year_one)),
         ("Properties", Json::object([])),
@@ -88,29 +115,25 @@ fn properties(event: &Event) -> Json {
     Json::Object(event.properties.members().to_vec())
 }
 
-/// "-1" when the offset is not a number: extension 6.5.
-fn numeric_offset(event: &Event) -> String {
-    event.offset.parse::<i64>().unwrap_or(-1).to_string()
-}
-
+/// The properties of an AMQP message, its annotations, and four members of the extension's own.
 fn system_properties(event: &Event) -> Json {
-    let mut members: Metadata = event.system_properties.members().iter().map(system_property).collect();
-    let offset = event.offset.parse::<i64>().unwrap_or(-1);
+    let given = event.system_properties.members().iter().filter(|(name, _)| !ADDED.contains(&name.as_str()));
+    let (mut members, annotations): (Metadata, Metadata) =
+        given.map(system_property).partition(|(name, _)| PROPERTIES.contains(&name.as_str()));
     let time = dotnet::date_time(event.enqueued_time_utc);
-    let added = [
-        ("x-opt-sequence-number", Json::from(event.sequence_number)),
-        ("x-opt-offset", Json::from(event.offset.as_str())),
-        ("x-opt-enqueued-time", Json::from(with_offset(event.enqueued_time_utc))),
-        ("SequenceNumber", Json::from(event.sequence_number)),
-        ("Offset", Json::from(offset)),
-        ("OffsetString", Json::from(event.offset.as_str())),
-        ("PartitionKey", Json::from(event.partition_key.clone())),
-        ("EnqueuedTimeUtc", Json::from(time)),
-    ];
-    for (name, value) in added {
-        members.retain(|(existing, _)| existing != name);
-        members.push((name.to_owned(), value));
+    let mut add = |name: &str, value: Json| members.push((name.to_owned(), value));
+    add("x-opt-sequence-number", event.sequence_number.into());
+    add("x-opt-offset", event.offset.as_str().into());
+    add("x-opt-enqueued-time", format!("{time}+00:00").into());
+    if let Some(key) = &event.partition_key {
+        add("x-opt-partition-key", key.as_str().into());
     }
+    members.extend(annotations);
+    let mut add = |name: &str, value: Json| members.push((name.to_owned(), value));
+    add("SequenceNumber", event.sequence_number.into());
+    add("Offset", event.offset.as_str().into());
+    add("PartitionKey", event.partition_key.clone().into());
+    add("EnqueuedTimeUtc", time.into());
     Json::Object(members)
 }
 
@@ -124,10 +147,9 @@ fn system_property((name, value): &(String, Json)) -> (String, Json) {
                 Json::object([("Length", Json::from(length)), ("IsEmpty", Json::from(text.is_empty()))]),
             )
         }
+        Some(text) if name == ENQUEUED_IN_HUB => {
+            (name.clone(), Json::from(dotnet::reparsed_date(text).unwrap_or_else(|| text.to_owned())))
+        }
         _ => (name.clone(), value.clone()),
     }
-}
-
-fn with_offset(at: Timestamp) -> String {
-    format!("{}+00:00", dotnet::date_time(at))
 }

@@ -137,5 +137,8 @@ pub(crate) fn admin_envelope(event: AdminEvent<'_>) -> Result<Envelope, Failure>
 }
 
 #[cfg(test)]
+#[path = "observed_tests.rs"]
+mod observed;
+#[cfg(test)]
 #[path = "payload_tests.rs"]
 mod tests;

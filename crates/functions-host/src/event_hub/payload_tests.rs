@@ -123,16 +123,16 @@ fn one_event_as_a_string_loses_its_properties_to_the_body() {
 fn a_retry_policy_shows_from_the_first_attempt_on() {
     let golden =
         include_str!("../../tests/golden/eventhub-many-binary-first-attempt-with-retry-policy.request.json");
-    let retry = RetryContext { retry_count: 0, max_retry_count: -1, failure: None };
+    let retry =
+        RetryContext { invocation: uuid::Uuid::nil(), retry_count: 0, max_retry_count: -1, failure: None };
     assert_golden(Cardinality::Many, DataType::Binary, Some(&retry), golden);
 }
 
 #[test]
 fn a_retry_tells_the_failure_before_it() {
     let golden = include_str!("../../tests/golden/eventhub-many-binary-retry.request.json");
-    let said = "Response status code does not indicate success: 500 (Internal Server Error).";
-    let failure = Some(Failure::Reply(said.to_owned()));
-    let retry = RetryContext { retry_count: 1, max_retry_count: -1, failure };
+    let failure = Some(Failure::Status(500));
+    let retry = RetryContext { invocation: uuid::Uuid::nil(), retry_count: 1, max_retry_count: -1, failure };
     assert_golden(Cardinality::Many, DataType::Binary, Some(&retry), golden);
 }
 

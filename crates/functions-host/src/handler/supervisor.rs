@@ -81,9 +81,7 @@ impl Supervisor {
     async fn react(&mut self, end: End) -> Result<bool, HostError> {
         match self.errors.react(end, Instant::now()) {
             Reaction::Restart => Ok(true),
-            Reaction::StopHost => Err(HostError::Handler(
-                "Exceeded http worker restart retry count. Shutting down Functions Host".to_owned(),
-            )),
+            Reaction::StopHost => Err(HostError::Crashed),
             Reaction::Ignore => {
                 self.status.send_modify(|status| status.pid = None);
                 let stop = self.stop.clone();

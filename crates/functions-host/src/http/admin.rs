@@ -1,13 +1,18 @@
 //! `/admin`: running a function by hand, and the state of the host. Keys are not asked for, as under `func start`.
 
+use std::sync::Arc;
+
 use axum::Json as JsonBody;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::site::{Incoming, Site};
-use crate::event_hub::{AdminEvent, admin_envelope};
+use crate::event_hub::{AdminEvent, EventHubFunction, admin_envelope};
 use crate::invocation::{Attempts, Failure, HOST_VERSION};
+
+/// Why a function runs, in the log.
+const BY_HAND: &str = "This function was programmatically called via the host APIs.";
 
 /// Calls by hand show no progress, as they have no partition.
 struct Unwatched;
@@ -56,15 +61,19 @@ async fn run(site: &Site, name: &str, body: &[u8]) -> Response {
     let Some(input) = input.filter(|input| !input.is_null()) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    if site.timers.run_now(name).await {
+    let input = input.get("input").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if site.timers.run_now(name, Some(input.clone())).await {
         return StatusCode::ACCEPTED.into_response();
     }
     let found = site.event_hub_functions.iter().find(|known| known.function.name.eq_ignore_ascii_case(name));
-    let Some(known) = found.cloned() else {
-        return (StatusCode::NOT_IMPLEMENTED, "running an HTTP function by hand is not supported here")
-            .into_response();
-    };
-    let input = input.get("input").and_then(Value::as_str).unwrap_or_default().to_owned();
+    match found.cloned() {
+        Some(known) => run_with_event(site, known, input),
+        None => fail_without_request(site, name),
+    }
+    StatusCode::ACCEPTED.into_response()
+}
+
+fn run_with_event(site: &Site, known: Arc<EventHubFunction>, input: String) {
     let (runner, stop) = (site.runner.clone(), site.stop.clone());
     tokio::spawn(async move {
         let function = &known.function;
@@ -74,8 +83,19 @@ async fn run(site: &Site, name: &str, body: &[u8]) -> Response {
             trigger: &known.trigger,
             input: &input,
         };
-        let reason = "This function was programmatically called via the host APIs.";
-        runner.run(function, &admin_envelope(event), reason, &Unwatched, &stop).await;
+        runner.run(function, &admin_envelope(event), BY_HAND, &Unwatched, &stop).await;
     });
-    StatusCode::ACCEPTED.into_response()
+}
+
+/// An HTTP function has no request then: its run fails before the handler sees it (observed).
+fn fail_without_request(site: &Site, name: &str) {
+    let mut functions = site.http_functions.iter();
+    let Some(known) = functions.find(|known| known.function.name.eq_ignore_ascii_case(name)).cloned() else {
+        return;
+    };
+    let (runner, stop) = (site.runner.clone(), site.stop.clone());
+    tokio::spawn(async move {
+        let payload = Err(Failure::Binding("An HttpRequest is required".to_owned()));
+        runner.run(&known.function, &payload, BY_HAND, &Unwatched, &stop).await;
+    });
 }

@@ -1,7 +1,7 @@
 //! Forwarding: the request goes to the handler as it came, with path and query rebuilt.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
@@ -15,6 +15,9 @@ use crate::log::RESULTS;
 /// Headers of one connection, which are not passed on in either direction.
 const HOP_BY_HOP: [HeaderName; 5] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE, header::TRAILER];
+
+/// W3C Trace Context.
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Answers with whatever the handler says; any status is fine. A handler that says nothing is a 500.
 pub(super) async fn answer(
@@ -49,20 +52,36 @@ async fn exchange(
     let Incoming { parts, body } = incoming;
     let asked_for_the_head = parts.method == Method::HEAD;
     let target = format!("{}{}", path::forwarded(decoded_path), path::rebuilt_query(&parts.uri));
-    let mut request = runner.caller.request(parts.method, &target, id).headers(passed_on(&parts.headers));
-    if !body.is_empty() {
-        request = request.body(body);
+    let mut request = runner.caller.request(parts.method, &target, id);
+    if let Some(known) = request.headers_mut() {
+        known.extend(to_the_handler(&parts.headers));
     }
-    let reply = runner.caller.send(request).await?;
+    let reply = runner.caller.send(request, body).await?;
     let (status, mut headers) = (reply.status(), passed_on(reply.headers()));
     if let Some(length) = reply.headers().get(header::CONTENT_LENGTH).filter(|_| asked_for_the_head) {
         // Of the body that a GET would have had (inferred).
         headers.insert(header::CONTENT_LENGTH, length.clone());
     }
-    let body = reply.bytes().await.map_err(|error| Failure::Connection(error.to_string()))?;
-    let mut response = (status, Body::from(body)).into_response();
+    let mut response = (status, Body::from(reply.into_body())).into_response();
     response.headers_mut().extend(headers);
     Ok(response)
+}
+
+/// Two things are beside what is passed on (observed): a trace, and the client's wish to close the connection.
+fn to_the_handler(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = passed_on(headers);
+    if headers.get(header::CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close")) {
+        kept.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Ok(trace) = HeaderValue::try_from(trace()) {
+        kept.entry(TRACE_PARENT).or_insert(trace);
+    }
+    kept
+}
+
+/// A `traceparent` that is not recorded.
+fn trace() -> String {
+    format!("00-{:032x}-{:016x}-00", rand::random::<u128>(), rand::random::<u64>())
 }
 
 fn passed_on(headers: &HeaderMap) -> HeaderMap {

@@ -1,50 +1,35 @@
 //! Sends one invocation to the handler and waits for what becomes of it.
 
-use std::convert::Infallible;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::header::{CONTENT_TYPE, USER_AGENT};
+use axum::http::{Method, Request, Response, request::Builder};
 use bytes::Bytes;
-use http_body::Frame;
-use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
+use hyper_util::rt::TokioExecutor;
 use uuid::Uuid;
 
 use super::reply::{self, FunctionResult, Verdict};
 use super::{Failure, HOST_VERSION};
 use crate::handler::{Handler, Kill};
 
-/// Bytes per chunk of a chunked request.
-const CHUNK: usize = 64 * 1024;
-
-/// How requests are sent.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CallerOptions {
-    /// `None`: an invocation may take for ever.
-    pub(crate) function_timeout: Option<Duration>,
-    /// With forwarding on, the host does not follow redirects.
-    pub(crate) follow_redirects: bool,
-}
-
 /// The way to the handler.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    client: reqwest::Client,
+    /// One that adds no header of its own, as the real host's.
+    client: Client<HttpConnector, Full<Bytes>>,
     handler: Handler,
-    options: CallerOptions,
-    sent: AtomicU64,
+    /// `None`: an invocation may take for ever.
+    function_timeout: Option<Duration>,
 }
 
 impl Caller {
-    pub(crate) fn new(handler: Handler, options: CallerOptions) -> Result<Self, reqwest::Error> {
-        let redirects = if options.follow_redirects {
-            reqwest::redirect::Policy::limited(50)
-        } else {
-            reqwest::redirect::Policy::none()
-        };
-        let client = reqwest::Client::builder().no_proxy().redirect(redirects).build()?;
-        Ok(Self { client, handler, options, sent: AtomicU64::new(0) })
+    pub(crate) fn new(handler: Handler, function_timeout: Option<Duration>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Self { client, handler, function_timeout }
     }
 
     pub(crate) fn handler(&self) -> &Handler {
@@ -59,12 +44,9 @@ impl Caller {
         body: Bytes,
     ) -> Result<FunctionResult, Failure> {
         let attempt = async {
-            let reply = self.send(self.payload_request(function, id, body)).await?;
-            let status = reply.status().as_u16();
-            let content_type =
-                reply.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            let body = reply.bytes().await.map_err(connection)?;
-            match reply::judge(status, content_type.as_deref(), &body) {
+            let reply = self.send(self.payload_request(function, id), body).await?;
+            let content_type = reply.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+            match reply::judge(reply.status().as_u16(), content_type, reply.body()) {
                 Verdict::Succeeded(result) => Ok(result),
                 Verdict::Failed(failure) => Err(failure),
                 Verdict::Hangs => std::future::pending().await,
@@ -74,18 +56,21 @@ impl Caller {
     }
 
     /// Starts a request to the handler, with the headers every one of them has.
-    pub(crate) fn request(&self, method: reqwest::Method, path: &str, id: Uuid) -> reqwest::RequestBuilder {
-        let url = format!("http://127.0.0.1:{}{path}", self.handler.port());
-        self.client
-            .request(method, url)
+    pub(crate) fn request(&self, method: Method, path: &str, id: Uuid) -> Builder {
+        Request::builder()
+            .method(method)
+            .uri(format!("http://127.0.0.1:{}{path}", self.handler.port()))
             .header("X-Azure-Functions-HostVersion", HOST_VERSION)
             .header("X-Azure-Functions-InvocationId", id.to_string())
             .header(USER_AGENT, format!("Azure-Functions-Host/{HOST_VERSION}"))
     }
 
-    /// Sends a request.
-    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
-        request.send().await.map_err(connection)
+    /// Sends a request, its body with its length.
+    pub(crate) async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Bytes>, Failure> {
+        let request = request.body(Full::new(body)).map_err(connection)?;
+        let (parts, body) = self.client.request(request).await.map_err(connection)?.into_parts();
+        let body = body.collect().await.map_err(connection)?.to_bytes();
+        Ok(Response::from_parts(parts, body))
     }
 
     /// Runs an attempt once the handler is ready; when it takes too long the handler is killed, as the host does.
@@ -97,7 +82,7 @@ impl Caller {
         if !self.handler.ready().await {
             return Err(Failure::Connection("the custom handler is not running".to_owned()));
         }
-        let Some(limit) = self.options.function_timeout else {
+        let Some(limit) = self.function_timeout else {
             return attempt.await;
         };
         let pid = self.handler.status().pid;
@@ -113,46 +98,20 @@ impl Caller {
         }
     }
 
-    /// Every other request is chunked, the next one has a length: the real host does one or the other, depending on
-    /// whether it traces, so handlers must take both.
-    fn payload_request(&self, function: &str, id: Uuid, body: Bytes) -> reqwest::RequestBuilder {
+    fn payload_request(&self, function: &str, id: Uuid) -> Builder {
         let path = format!(
             "/{}",
             percent_encoding::utf8_percent_encode(function, percent_encoding::NON_ALPHANUMERIC)
         );
         let path = path.replace("%2D", "-").replace("%5F", "_");
-        let request = self
-            .request(reqwest::Method::POST, &path, id)
-            .header(CONTENT_TYPE, "application/json; charset=utf-8");
-        if self.sent.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
-            request.body(reqwest::Body::wrap(Chunks(body)))
-        } else {
-            request.body(body)
-        }
-    }
-}
-
-/// A body whose length is not announced, so that it goes out chunked.
-struct Chunks(Bytes);
-
-impl http_body::Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let size = CHUNK.min(self.0.len());
-        let next = self.0.split_to(size);
-        Poll::Ready((!next.is_empty()).then(|| Ok(Frame::data(next))))
+        self.request(Method::POST, &path, id).header(CONTENT_TYPE, "application/json; charset=utf-8")
     }
 }
 
 /// The whole chain of causes in one line.
-fn connection(error: reqwest::Error) -> Failure {
+fn connection(error: impl std::error::Error) -> Failure {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = error.source();
     while let Some(inner) = cause {
         text.push_str(": ");
         text.push_str(&inner.to_string());

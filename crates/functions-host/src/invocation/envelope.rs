@@ -3,12 +3,9 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, exception};
 use crate::dotnet;
 use crate::json::Json;
-
-/// The exception's HResult and stack text stand for what .NET would serialise; handlers must not read them.
-const HRESULT: i64 = -2_146_233_088;
 
 /// A finished request, except for its retry context.
 #[derive(Clone, Debug)]
@@ -20,6 +17,7 @@ pub(crate) struct Envelope {
 /// How often the invocation was repeated already.
 #[derive(Clone, Debug)]
 pub(crate) struct RetryContext {
+    pub(crate) invocation: Uuid,
     pub(crate) retry_count: i64,
     pub(crate) max_retry_count: i64,
     /// The failure before this attempt.
@@ -61,52 +59,16 @@ pub(crate) fn sys(function: &str) -> (String, Json) {
 
 impl RetryContext {
     fn to_json(&self, function: &str) -> Json {
+        let failure = self.failure.as_ref();
         Json::object([
             ("RetryCount", Json::from(self.retry_count)),
             ("MaxRetryCount", Json::from(self.max_retry_count)),
-            ("Exception", self.failure.as_ref().map_or(Json::Null, |failure| exception(function, failure))),
+            (
+                "Exception",
+                failure.map_or(Json::Null, |failure| exception::to_json(function, self.invocation, failure)),
+            ),
             ("Instance", Json::Null),
             ("State", Json::object([])),
         ])
     }
-}
-
-/// A serialised .NET exception around the one that says what happened.
-fn exception(function: &str, failure: &Failure) -> Json {
-    let (class, source) = match failure {
-        Failure::Timeout(_) => {
-            ("Microsoft.Azure.WebJobs.Host.FunctionTimeoutException", "Microsoft.Azure.WebJobs.Host")
-        }
-        Failure::Binding(_) => ("System.InvalidOperationException", "Microsoft.Azure.WebJobs.Host"),
-        Failure::Connection(_) | Failure::Reply(_) => {
-            ("System.Net.Http.HttpRequestException", "System.Net.Http")
-        }
-    };
-    let inner = serialised(class, &failure.to_string(), Json::Null, source);
-    let message = format!("Exception while executing function: Functions.{function}");
-    let outer_class = "Microsoft.Azure.WebJobs.Host.FunctionInvocationException";
-    let mut members = vec![
-        ("InstanceId".to_owned(), Json::from(Uuid::new_v4().to_string())),
-        ("MethodName".to_owned(), Json::from(format!("Host.Functions.{function}"))),
-        ("Handled".to_owned(), Json::from(false)),
-    ];
-    members.extend(serialised(outer_class, &message, inner, "Microsoft.Azure.WebJobs.Host").into_members());
-    Json::Object(members)
-}
-
-fn serialised(class: &str, message: &str, inner: Json, source: &str) -> Json {
-    Json::object([
-        ("ClassName", Json::from(class)),
-        ("Message", Json::from(message)),
-        ("Data", Json::Null),
-        ("InnerException", inner),
-        ("HelpURL", Json::Null),
-        ("StackTraceString", Json::from("   at ...")),
-        ("RemoteStackTraceString", Json::Null),
-        ("RemoteStackIndex", Json::from(0)),
-        ("ExceptionMethod", Json::Null),
-        ("HResult", Json::from(HRESULT)),
-        ("Source", Json::from(source)),
-        ("WatsonBuckets", Json::Null),
-    ])
 }

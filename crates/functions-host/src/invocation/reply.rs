@@ -26,9 +26,7 @@ pub(crate) struct FunctionResult {
 /// Judges a reply by its status, its `Content-Type` and its body.
 pub(crate) fn judge(status: u16, content_type: Option<&str>, body: &[u8]) -> Verdict {
     if !(200..300).contains(&status) {
-        return Verdict::Failed(Failure::Reply(format!(
-            "Response status code does not indicate success: {status}."
-        )));
+        return Verdict::Failed(Failure::Status(status));
     }
     if body.is_empty() {
         return Verdict::Hangs;

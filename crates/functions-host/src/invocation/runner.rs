@@ -62,6 +62,7 @@ impl Runner {
             }
             attempts.begins(retry_count, failure.as_ref());
             let retry = function.retry.as_ref().map(|policy| RetryContext {
+                invocation: id,
                 retry_count,
                 max_retry_count: policy.max_retry_count(),
                 failure: failure.take(),

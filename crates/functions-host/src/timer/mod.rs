@@ -39,7 +39,8 @@ impl TimerFunction {
 /// All timers, by name. Cheap to clone.
 #[derive(Clone, Default)]
 pub(crate) struct Timers {
-    runs: Arc<Vec<(String, mpsc::Sender<()>)>>,
+    /// Orders to run one now; by hand with an input.
+    runs: Arc<Vec<(String, mpsc::Sender<Option<String>>)>>,
     in_flight: Arc<AtomicU32>,
 }
 
@@ -67,12 +68,12 @@ impl Timers {
     }
 
     /// Runs a timer at once, or right after its present run. `false`: there is no such timer.
-    pub(crate) async fn run_now(&self, name: &str) -> bool {
+    pub(crate) async fn run_now(&self, name: &str, input: Option<String>) -> bool {
         let Some((_, run)) = self.runs.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) else {
             return false;
         };
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        if run.send(()).await.is_err() {
+        if run.send(input).await.is_err() {
             self.in_flight.fetch_sub(1, Ordering::SeqCst);
             return false;
         }
@@ -112,7 +113,7 @@ impl Attempts for Unwatched {
 async fn keep_time(
     timer: TimerFunction,
     runner: Runner,
-    mut orders: mpsc::Receiver<()>,
+    mut orders: mpsc::Receiver<Option<String>>,
     busy: Busy,
     stop: CancellationToken,
 ) {
@@ -120,21 +121,30 @@ async fn keep_time(
     let mut due = if timer.trigger.run_on_startup { Timestamp::now() } else { status.next };
     loop {
         let wait = due.duration_since(Timestamp::now()).try_into().unwrap_or_default();
-        tokio::select! {
+        let input = tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => busy.begin(),
-            order = orders.recv() => if order.is_none() { return },
-        }
-        run(&timer, &runner, &mut status, &stop).await;
+            () = tokio::time::sleep(wait) => {
+                busy.begin();
+                None
+            }
+            Some(input) = orders.recv() => input,
+        };
+        run(&timer, input.as_deref(), &runner, &mut status, &stop).await;
         busy.end();
         due = status.next;
     }
 }
 
-async fn run(timer: &TimerFunction, runner: &Runner, status: &mut ScheduleStatus, stop: &CancellationToken) {
+async fn run(
+    timer: &TimerFunction,
+    input: Option<&str>,
+    runner: &Runner,
+    status: &mut ScheduleStatus,
+    stop: &CancellationToken,
+) {
     let begun = Timestamp::now();
     let shown = timer.trigger.use_monitor && !timer.schedule.runs_within_a_minute(begun);
-    let envelope = payload::envelope(&timer.function, &timer.schedule, shown.then_some(&*status));
+    let envelope = payload::envelope(&timer.function, &timer.schedule, shown.then_some(&*status), input);
     let reason = format!("Timer fired at {begun}");
     runner.run(&timer.function, &Ok(envelope), &reason, &Unwatched, stop).await;
     *status = ScheduleStatus {

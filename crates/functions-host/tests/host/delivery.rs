@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::observed::{header, names_of_headers};
 use crate::world::{Setup, World};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -25,22 +26,37 @@ async fn events_come_in_order_in_batches_of_their_partition_and_are_checkpointed
 }
 
 #[tokio::test]
-async fn chunked_and_buffered_requests_take_turns_and_carry_the_hosts_headers() {
+async fn every_request_has_a_length_and_the_headers_of_the_real_host() {
     let mut world = World::start(Setup::default()).await;
     world.log.append("0", 4);
-    let mut forms = Vec::new();
     for _ in 0..2 {
         let call = world.script.next().await;
-        assert_eq!(call.header("content-type"), Some("application/json; charset=utf-8"));
-        assert_eq!(call.header("user-agent"), Some("Azure-Functions-Host/4.1037.0.0"));
-        assert_eq!(call.header("x-azure-functions-hostversion"), Some("4.1037.0.0"));
-        forms.push((
-            call.header("x-original-transfer-encoding").map(str::to_owned),
-            call.header("x-original-content-length").is_some(),
-        ));
+        assert_eq!(call.names_of_headers(), names_of_headers("registry-sync-one-event"));
+        for name in ["content-type", "user-agent", "x-azure-functions-hostversion"] {
+            assert_eq!(call.header(name), Some(header("registry-sync-one-event", name).as_str()));
+        }
+        let length = call.body.len().to_string();
+        assert_eq!(call.header("x-original-content-length"), Some(length.as_str()));
         call.succeed();
     }
-    assert_eq!(forms, [(Some("chunked".to_owned()), false), (None, true)]);
+}
+
+#[tokio::test]
+async fn an_exception_of_a_retry_has_the_invocations_id_and_says_why() {
+    let mut world = World::start(Setup::default()).await;
+    world.log.append("0", 1);
+    world.script.next().await.reply(503, "{}");
+    let again = world.script.next().await;
+    let exception = &again.json()["Metadata"]["RetryContext"]["Exception"];
+    assert_eq!(exception["InstanceId"], again.invocation_id());
+    let inner = &exception["InnerException"];
+    assert_eq!((inner["StatusCode"].as_i64(), inner["ClassName"].as_str()), (Some(503), None));
+    assert!(inner["Message"].as_str().unwrap().ends_with(": 503 (Service Unavailable)."), "{inner}");
+    again.exit(7);
+    let last = world.script.next().await;
+    let inner = &last.json()["Metadata"]["RetryContext"]["Exception"]["InnerException"];
+    assert_eq!(inner["InnerException"]["Message"], "The response ended prematurely. (ResponseEnded)");
+    last.succeed();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod event_log;
+mod observed;
 mod ownership;
 mod process;
 mod relay;

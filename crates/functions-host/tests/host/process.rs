@@ -48,7 +48,7 @@ async fn the_third_crash_stops_the_host() {
         world.script.next().await.exit(7);
     }
     let (code, said) = world.host_end().await;
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(0), "as the real host");
     assert!(
         said.contains("Exceeded http worker restart retry count. Shutting down Functions Host"),
         "{said}"
@@ -65,7 +65,7 @@ async fn as_many_kills_are_survived_as_are_allowed() {
         assert_eq!(world.handler_other_than(pid).await["restarts"], restarts);
     }
     world.steer("/handler/kill").await;
-    assert_eq!(world.host_end().await.0, Some(1));
+    assert_eq!(world.host_end().await.0, Some(0));
 }
 
 #[tokio::test]
@@ -111,8 +111,9 @@ async fn an_empty_reply_hangs_until_the_function_times_out_and_the_handler_is_ki
 
 #[tokio::test]
 async fn the_handler_does_not_outlive_the_host() {
+    let arguments = vec!["--end-on-sigterm".to_owned()];
     for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
-        let mut world = World::start(Setup::default()).await;
+        let mut world = World::start(Setup { arguments: arguments.clone(), ..Setup::default() }).await;
         kill(world.host_pid(), signal);
         let (code, _) = world.host_end().await;
         assert_eq!(code, (signal != Signal::KILL).then_some(0));
@@ -120,7 +121,21 @@ async fn the_handler_does_not_outlive_the_host() {
     }
 }
 
-async fn refused(arguments: &[&str]) -> String {
+#[tokio::test]
+async fn sigterm_is_ignored_and_sigint_ends_the_host_with_its_handler() {
+    let mut world = World::start(Setup::default()).await;
+    kill(world.host_pid(), Signal::TERM);
+    world.said("SIGTERM is ignored").await;
+    world.log.append("0", 1);
+    world.script.next().await.succeed();
+    assert!(world.idle(LONG).await, "it serves on");
+    kill(world.host_pid(), Signal::INT);
+    assert_eq!(world.host_end().await.0, Some(0));
+    gone(world.handler_pid).await;
+}
+
+/// The exit code of a host that does not become ready, and what it says.
+async fn not_started(arguments: &[&str]) -> (Option<i32>, String) {
     let folder = std::env::temp_dir().join(format!("functions-host-{}", uuid::Uuid::new_v4()));
     write_app(&folder, &Setup::default());
     let app = folder.join("app").to_string_lossy().into_owned();
@@ -128,8 +143,14 @@ async fn refused(arguments: &[&str]) -> String {
     all.extend(arguments.iter().map(|argument| (*argument).to_owned()));
     let output = tokio::time::timeout(LONG, host_command(&all).output()).await.unwrap().unwrap();
     std::fs::remove_dir_all(folder).unwrap();
-    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
-    String::from_utf8(output.stderr).unwrap()
+    assert_eq!(output.stdout.len(), 0);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+async fn refused(arguments: &[&str]) -> String {
+    let (code, said) = not_started(arguments).await;
+    assert_eq!(code, Some(1));
+    said
 }
 
 #[tokio::test]
@@ -149,6 +170,8 @@ async fn what_is_missing_is_said_plainly_before_anything_starts() {
 async fn a_handler_that_crashes_at_start_stops_the_host_before_it_is_ready() {
     let handler = handler().to_string_lossy().into_owned();
     let log = crate::event_log::EventLog::serve().await.1;
-    let said = refused(&["--handler", &handler, "--event-logs", &log, "--env", "EXIT_AT_START=3"]).await;
+    let arguments = ["--handler", &handler, "--event-logs", &log, "--env", "EXIT_AT_START=3"];
+    let (code, said) = not_started(&arguments).await;
+    assert_eq!(code, Some(0), "as the real host");
     assert!(said.contains("Exceeded http worker restart retry count"), "{said}");
 }

@@ -6,7 +6,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderName, Method};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 
 /// The arguments that make this test program the handler.
@@ -39,6 +39,9 @@ async fn relay(client: reqwest::Client, target: String, request: Request) -> Res
     }
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
     let mut headers = parts.headers;
+    let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    let names = HeaderValue::from_str(&names.join(" ")).unwrap();
+    headers.insert("x-original-names", names);
     for name in ["host", "content-length", "transfer-encoding"] {
         if let Some(value) = headers.remove(name) {
             headers.insert(HeaderName::try_from(format!("x-original-{name}")).unwrap(), value);

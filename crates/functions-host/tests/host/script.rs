@@ -29,6 +29,14 @@ impl Call {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
+    /// The names of the headers that the host sent, in order of the alphabet.
+    pub(crate) fn names_of_headers(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.header("x-original-names").unwrap().split(' ').map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn invocation_id(&self) -> String {
         self.header("x-azure-functions-invocationid").unwrap().to_owned()
     }

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::observed::{header, names_of_headers};
 use crate::script::Call;
 use crate::world::{Setup, World};
 
@@ -99,6 +100,27 @@ async fn a_route_matches_in_any_case_with_one_slash_at_its_end_and_is_forwarded_
 }
 
 #[tokio::test]
+async fn a_forwarded_request_has_the_headers_of_the_real_host() {
+    let mut world = World::start(Setup::default()).await;
+    let address = world.http.trim_start_matches("http://").to_owned();
+    for (name, more) in [
+        ("forwarded-get-accept", "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n"),
+        ("forwarded-get-query", ""),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = "GET /api/hub-router/dev-1 HTTP/1.1\r\nHost: localhost:7471\r\nConnection: close\r\n";
+        stream.write_all(format!("{head}{more}\r\n").as_bytes()).await.unwrap();
+        let call = world.script.next().await;
+        assert_eq!(call.names_of_headers(), names_of_headers(name));
+        assert_eq!(call.header("x-original-host"), Some(header(name, "host").as_str()));
+        let trace = call.header("traceparent").unwrap();
+        assert_eq!(trace.len(), header(name, "traceparent").len());
+        assert!(trace.starts_with("00-") && trace.ends_with("-00"), "{trace}");
+        call.respond("");
+    }
+}
+
+#[tokio::test]
 async fn a_head_is_forwarded_and_answered_without_a_body() {
     let mut world = World::start(Setup::default()).await;
     let request = world.client.head(format!("{}/api/hub-router/dev-1", world.http));
@@ -147,12 +169,30 @@ async fn a_function_can_be_run_by_hand() {
     assert_eq!(world.post(url("twin-sync"), r#"{"input":"{}"}"#).await, 202);
     assert_eq!(world.post(url("nobody"), r#"{"input":"{}"}"#).await, 404);
     assert_eq!(world.post(url("twin-sync"), "").await, 400);
-    assert_eq!(world.post(url("hub-router"), r#"{"input":"{}"}"#).await, 501);
     assert_eq!(world.get(url("twin-sync/status")).await.0, 200);
     assert_eq!(world.get(format!("{}/admin/host/status", world.http)).await.1["state"], "Running");
     let call = world.script.next().await;
     assert_eq!(call.json()["Metadata"]["SequenceNumber"], "-9223372036854775808");
     assert!(call.json()["Metadata"]["PartitionContext"].is_null());
+    call.succeed();
+}
+
+#[tokio::test]
+async fn an_http_function_that_is_run_by_hand_fails_before_the_handler_sees_it() {
+    let mut world = World::start(Setup::default()).await;
+    let url = format!("{}/admin/functions/hub-router", world.http);
+    assert_eq!(world.post(url, r#"{"input":"{}"}"#).await, 202);
+    world.said("Executed 'Functions.hub-router' (Failed").await;
+    assert!(world.script.is_silent());
+}
+
+#[tokio::test]
+async fn a_timer_that_is_run_by_hand_shows_its_input() {
+    let mut world = World::start(Setup::default()).await;
+    let url = format!("{}/admin/functions/ticker", world.http);
+    assert_eq!(world.post(url, r#"{"input":""}"#).await, 202);
+    let call = world.script.next().await;
+    assert_eq!(call.json()["Metadata"]["tick"], r#""""#);
     call.succeed();
 }
 

@@ -157,6 +157,20 @@ impl World {
         (code, said)
     }
 
+    /// Waits until the host says this on standard error.
+    pub(crate) async fn said(&mut self, words: &str) {
+        let mut lines = BufReader::new(self.host.stderr.as_mut().unwrap()).lines();
+        let search = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains(words) {
+                    return;
+                }
+            }
+            panic!("the host ended without saying {words}");
+        };
+        tokio::time::timeout(Duration::from_secs(20), search).await.expect("the host says it");
+    }
+
     /// Kills the host and gives all it said on standard error.
     pub(crate) async fn everything_said(&mut self) -> String {
         self.host.start_kill().unwrap();
