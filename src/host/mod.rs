@@ -1,7 +1,8 @@
 //! The Functions host's custom-handler protocol; no IoT words.
 //!
 //! The host posts one invocation at a time per partition to `/<function folder>`, and takes a 2xx
-//! with a JSON object for success. What it sends and how it reads answers was read in its source.
+//! with a JSON object for success. What it sends was observed (`tests/payloads/observed`), how it reads
+//! answers was read in its source.
 
 mod body;
 mod endpoint;
