@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ledger::{Outcome, Section, Write};
+use super::ledger::{Outcome, Section, Write, device_of};
 
 /// A field below its section, by names.
 pub(crate) type FieldPath = Vec<String>;
 
-/// One device as a hub holds it.
+/// One device, or module, as a hub holds it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Held {
     /// Its primary key.
@@ -24,14 +24,14 @@ pub(crate) struct Held {
     pub(crate) fields: BTreeMap<(Section, FieldPath), Value>,
 }
 
-/// Every device of one hub.
+/// Every device of one hub, and every module, as `device/module`.
 pub(crate) type Hub = BTreeMap<String, Held>;
 
 /// One line of a loss report: of a field that both hubs changed, or of an identity.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Loss {
-    /// Which device.
-    pub(crate) device: String,
+    /// Which device, or `device/module`.
+    pub(crate) identity: String,
     /// What of it.
     pub(crate) section: Section,
     /// Which field.
@@ -47,8 +47,15 @@ pub(crate) struct Evidence {
     pub(crate) hubs: [Hub; 2],
     /// All loss reports.
     pub(crate) losses: Vec<Loss>,
-    /// Devices that are named as pending.
+    /// Devices and modules that are named as pending.
     pub(crate) pending: BTreeSet<String>,
+}
+
+impl Evidence {
+    /// A module waits for its device as well.
+    fn is_pending(&self, identity: &str) -> bool {
+        [identity, device_of(identity)].iter().any(|id| self.pending.contains(*id))
+    }
 }
 
 /// What became of a write; the better the earlier.
@@ -68,14 +75,14 @@ pub(crate) enum Verdict {
 
 /// What becomes of every accepted write: its index, and the verdict.
 pub(crate) fn account(writes: &[Write], evidence: &Evidence) -> Vec<(usize, Verdict)> {
-    let mut by_device: BTreeMap<&str, Vec<(usize, &Write)>> = BTreeMap::new();
+    let mut by_identity: BTreeMap<&str, Vec<(usize, &Write)>> = BTreeMap::new();
     for (index, write) in writes.iter().enumerate() {
-        by_device.entry(&write.change.device).or_default().push((index, write));
+        by_identity.entry(&write.change.identity).or_default().push((index, write));
     }
     let mut verdicts: Vec<(usize, Verdict)> = Vec::new();
-    for (device, of_device) in by_device {
-        let book = Book::new(device, of_device.iter().map(|(_, write)| *write).collect(), evidence);
-        let with_index = of_device.iter().zip(&book.writes).map(|((index, _), entry)| (*index, entry));
+    for (identity, of_identity) in by_identity {
+        let book = Book::new(identity, of_identity.iter().map(|(_, write)| *write).collect(), evidence);
+        let with_index = of_identity.iter().zip(&book.writes).map(|((index, _), entry)| (*index, entry));
         let accepted = with_index.filter(|(_, entry)| accepted_at(entry.write).is_some());
         verdicts.extend(accepted.map(|(index, entry)| (index, book.verdict(entry))));
     }
@@ -97,23 +104,28 @@ struct Entry<'a> {
     reported: bool,
 }
 
-/// One device: its writes, and what both hubs hold of it.
+/// One device or module: its writes, and what both hubs hold of it.
 struct Book<'a> {
-    device: &'a str,
+    identity: &'a str,
     evidence: &'a Evidence,
     writes: Vec<Entry<'a>>,
     places: BTreeMap<(Section, FieldPath), [Place; 2]>,
 }
 
 impl<'a> Book<'a> {
-    fn new(device: &'a str, writes: Vec<&'a Write>, evidence: &'a Evidence) -> Self {
-        let losses: Vec<&Loss> = evidence.losses.iter().filter(|loss| loss.device == device).collect();
+    fn new(identity: &'a str, writes: Vec<&'a Write>, evidence: &'a Evidence) -> Self {
+        // What becomes of a device becomes of its modules.
+        let is_about = |loss: &&Loss| {
+            loss.identity == identity
+                || loss.section == Section::Registry && loss.identity == device_of(identity)
+        };
+        let losses: Vec<&Loss> = evidence.losses.iter().filter(is_about).collect();
         let reported = |write: &Write| losses.iter().any(|loss| names(loss, write));
         let writes = writes.into_iter().map(|write| Entry { write, reported: reported(write) }).collect();
-        let mut book = Self { device, evidence, writes, places: BTreeMap::new() };
+        let mut book = Self { identity, evidence, writes, places: BTreeMap::new() };
         let written = book.writes.iter().map(|entry| &entry.write.change);
         let written = written.map(|change| (change.section, change.path.clone()));
-        let held = evidence.hubs.iter().filter_map(|hub| hub.get(device));
+        let held = evidence.hubs.iter().filter_map(|hub| hub.get(identity));
         let held = held.flat_map(|held| held.fields.keys().cloned());
         let names: BTreeSet<(Section, FieldPath)> = written.chain(held).collect();
         book.places = names.into_iter().map(|name| (name.clone(), book.place(&name))).collect();
@@ -137,7 +149,7 @@ impl<'a> Book<'a> {
     }
 
     fn held(&self, hub: usize, section: Section, path: &[String]) -> Option<Value> {
-        let held = self.evidence.hubs.get(hub)?.get(self.device)?;
+        let held = self.evidence.hubs.get(hub)?.get(self.identity)?;
         match section {
             // A device without a key is a device all the same.
             Section::Registry => Some(held.key.clone().unwrap_or_default()),
@@ -153,7 +165,7 @@ impl<'a> Book<'a> {
             hubs.iter().map(move |place| judged(entry, own.as_ref(), place))
         });
         match worst.max().unwrap_or(Verdict::Lost) {
-            Verdict::Lost if self.evidence.pending.contains(self.device) => Verdict::Pending,
+            Verdict::Lost if self.evidence.is_pending(self.identity) => Verdict::Pending,
             worst => worst,
         }
     }
@@ -233,31 +245,31 @@ fn has(loss: &Loss, rest: &[String], wanted: Option<&Value>) -> bool {
     })
 }
 
-/// What is wrong whatever was written: one line for each device that only one hub has, whose keys differ, or of which
-/// a field differs. Devices that are pending are left out.
+/// What is wrong whatever was written: one line for each identity that only one hub has, whose keys differ, or of which
+/// a field differs. Those that are pending are left out.
 pub(crate) fn differences(evidence: &Evidence) -> Vec<String> {
     let [primary, secondary] = &evidence.hubs;
-    let devices: BTreeSet<&String> = primary.keys().chain(secondary.keys()).collect();
+    let identities: BTreeSet<&String> = primary.keys().chain(secondary.keys()).collect();
     let mut lines = Vec::new();
-    for device in devices.into_iter().filter(|device| !evidence.pending.contains(*device)) {
-        match (primary.get(device), secondary.get(device)) {
-            (Some(left), Some(right)) => differ(device, left, right, &mut lines),
-            (Some(_), None) => lines.push(format!("{device}: only on the primary")),
-            _ => lines.push(format!("{device}: only on the secondary")),
+    for id in identities.into_iter().filter(|id| !evidence.is_pending(id)) {
+        match (primary.get(id), secondary.get(id)) {
+            (Some(left), Some(right)) => differ(id, left, right, &mut lines),
+            (Some(_), None) => lines.push(format!("{id}: only on the primary")),
+            _ => lines.push(format!("{id}: only on the secondary")),
         }
     }
     lines
 }
 
-fn differ(device: &str, left: &Held, right: &Held, lines: &mut Vec<String>) {
+fn differ(id: &str, left: &Held, right: &Held, lines: &mut Vec<String>) {
     if left.key != right.key {
-        lines.push(format!("{device}: its keys differ"));
+        lines.push(format!("{id}: its keys differ"));
     }
     let names: BTreeSet<&(Section, FieldPath)> = left.fields.keys().chain(right.fields.keys()).collect();
     for name in names {
         let (a, b) = (left.fields.get(name), right.fields.get(name));
         if a != b {
-            let field = format!("{device}: {} {}", name.0.name(), name.1.join("."));
+            let field = format!("{id}: {} {}", name.0.name(), name.1.join("."));
             lines.push(format!("{field}: primary {}, secondary {}", shown(a), shown(b)));
         }
     }

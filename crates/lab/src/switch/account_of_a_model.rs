@@ -32,7 +32,7 @@ fn random_writes(random: &mut StdRng) -> Vec<Write> {
 }
 
 fn registry(value: Option<Value>) -> Change {
-    Change { device: "d".to_owned(), section: Section::Registry, path: Vec::new(), value }
+    Change { identity: "d".to_owned(), section: Section::Registry, path: Vec::new(), value }
 }
 
 /// A hub that has applied these writes. A device that is made while it is there keeps what it has.

@@ -13,7 +13,7 @@ fn at(seconds: u64) -> Duration {
 /// Sent at `sent`, accepted a second later.
 fn written(section: Section, path: &[&str], value: Option<Value>, sent: u64) -> Write {
     let path = path.iter().map(ToString::to_string).collect();
-    let change = Change { device: "d".to_owned(), section, path, value };
+    let change = Change { identity: "d".to_owned(), section, path, value };
     Write { change, hub: 0, sent: at(sent), outcome: Outcome::Accepted(at(sent + 1)) }
 }
 
@@ -154,7 +154,7 @@ fn a_write_without_an_answer_explains_what_is_there_and_is_owed_nothing() {
 fn what_a_loss_report_names_is_reported_and_what_it_took_the_place_of_superseded() {
     let writes = [set(1, 0), set(2, 5), set(3, 3)];
     let loss = |values| Loss {
-        device: "d".to_owned(),
+        identity: "d".to_owned(),
         section: Section::Desired,
         path: vec![FIELD.to_owned()],
         values,
@@ -170,7 +170,7 @@ fn what_a_loss_report_names_is_reported_and_what_it_took_the_place_of_superseded
 fn a_report_about_an_object_names_what_is_in_it() {
     let write = written(Section::Tags, &["site", "a"], Some(json!(1)), 0);
     let loss = |path: &[&str], value| Loss {
-        device: "d".to_owned(),
+        identity: "d".to_owned(),
         section: Section::Tags,
         path: path.iter().map(ToString::to_string).collect(),
         values: vec![value, Value::Null],
@@ -192,7 +192,7 @@ fn a_report_about_an_object_names_what_is_in_it() {
 fn a_removal_is_reported_where_a_hub_had_nothing() {
     let writes = [set(1, 0), removed(5), set(2, 3)];
     let loss = Loss {
-        device: "d".to_owned(),
+        identity: "d".to_owned(),
         section: Section::Desired,
         path: vec![FIELD.to_owned()],
         values: vec![json!(2), Value::Null],
@@ -208,6 +208,28 @@ fn what_would_be_lost_is_pending_while_its_device_is() {
     let evidence = Evidence { hubs, pending: BTreeSet::from(["d".to_owned()]), ..Evidence::default() };
     assert_eq!(judged_with(&writes, &evidence), [Superseded, Pending]);
     assert!(differences(&evidence).is_empty());
+}
+
+#[test]
+fn a_module_is_accounted_for_by_itself_and_named_with_its_device() {
+    let of_module = |write: Write| Write {
+        change: Change { identity: "d/m".to_owned(), ..write.change.clone() },
+        ..write
+    };
+    let writes = [of_module(made("k", 0)), of_module(set(1, 2))];
+    let module = BTreeMap::from([("d/m".to_owned(), field(Some(1)).remove("d").unwrap_or_default())]);
+    assert_eq!(verdicts(&writes, both(module.clone())), [OnBoth, OnBoth]);
+    assert_eq!(verdicts(&writes, [module, field(Some(1))]), [Lost, Lost]);
+    let loss = Loss {
+        identity: "d".to_owned(),
+        section: Section::Registry,
+        path: Vec::new(),
+        values: vec![Value::Null],
+    };
+    let evidence = Evidence { losses: vec![loss], ..Evidence::default() };
+    assert_eq!(judged_with(&writes[..1], &evidence), [Reported], "its device's end is its own");
+    let evidence = Evidence { pending: BTreeSet::from(["d".to_owned()]), ..Evidence::default() };
+    assert_eq!(judged_with(&writes, &evidence), [Pending, Pending], "it waits for its device");
 }
 
 #[test]

@@ -23,13 +23,12 @@ pub(super) async fn gather(world: &World) -> Result<Evidence, LabError> {
     Ok(Evidence {
         hubs: [hub(&primary), hub(&secondary)],
         losses: losses.iter().flat_map(losses_of).collect(),
-        pending: pending.iter().filter_map(device_of).collect::<BTreeSet<_>>(),
+        pending: pending.iter().filter_map(identity_of).collect::<BTreeSet<_>>(),
     })
 }
 
 fn hub(identities: &[Value]) -> Hub {
-    let devices = identities.iter().filter(|entry| entry.pointer("/identity/moduleId").is_none());
-    devices.filter_map(|entry| Some((text(entry.pointer("/identity/deviceId"))?, held(entry)))).collect()
+    identities.iter().filter_map(|entry| Some((identity_of(entry)?, held(entry)))).collect()
 }
 
 fn held(entry: &Value) -> Held {
@@ -63,12 +62,12 @@ fn leaves(section: Section, path: &mut FieldPath, value: &Value, held: &mut Held
 
 /// The lines of one loss report that can be understood.
 fn losses_of(report: &Value) -> Vec<Loss> {
-    let Some(device) = device_of(report) else { return Vec::new() };
+    let Some(identity) = identity_of(report) else { return Vec::new() };
     let lines = report.get("losses").and_then(Value::as_array);
-    lines.into_iter().flatten().filter_map(|line| loss(&device, line)).collect()
+    lines.into_iter().flatten().filter_map(|line| loss(&identity, line)).collect()
 }
 
-fn loss(device: &str, line: &Value) -> Option<Loss> {
+fn loss(identity: &str, line: &Value) -> Option<Loss> {
     let name = line.get("section")?.as_str()?;
     // What is not about the twin is about the identity, whatever it is called.
     let section = Section::ALL.into_iter().find(|section| section.name() == name);
@@ -82,16 +81,17 @@ fn loss(device: &str, line: &Value) -> Option<Loss> {
         Some("former-active" | "formerActive") => vec![value("active")],
         _ => vec![value("active"), value("formerActive")],
     };
-    Some(Loss { device: device.to_owned(), section, path, values })
+    Some(Loss { identity: identity.to_owned(), section, path, values })
 }
 
-/// The device of `{"identity": …}`, which is written as members or as `device/module`. A module of it counts as the
-/// device: the lab has none.
-fn device_of(entry: &Value) -> Option<String> {
-    match entry.get("identity")? {
-        Value::String(id) => id.split('/').next().map(str::to_owned),
-        members => text(members.get("deviceId")),
-    }
+/// The identity of `{"identity": …}`, which is written as members or as `device/module`.
+fn identity_of(entry: &Value) -> Option<String> {
+    let members = match entry.get("identity")? {
+        Value::String(id) => return Some(id.clone()),
+        members => members,
+    };
+    let device = text(members.get("deviceId"))?;
+    Some(text(members.get("moduleId")).map_or_else(|| device.clone(), |module| format!("{device}/{module}")))
 }
 
 fn text(value: Option<&Value>) -> Option<String> {
@@ -134,6 +134,8 @@ mod tests {
         let sections: Vec<Section> = losses.iter().map(|loss| loss.section).collect();
         assert_eq!(sections, [Section::Reported, Section::Registry]);
         assert_eq!(losses.first().unwrap().values, [json!(2)], "what was not kept");
-        assert_eq!(device_of(&json!({"identity":"e/m"})), Some("e".to_owned()));
+        for id in [json!("e/m"), json!({"deviceId": "e", "moduleId": "m"})] {
+            assert_eq!(identity_of(&json!({ "identity": id })), Some("e/m".to_owned()));
+        }
     }
 }

@@ -20,9 +20,9 @@ const FIELD_REMOVED: u32 = 18;
 const OF_PLAIN: u32 = 20;
 
 /// One change of a field, set to `value` or removed.
-pub(super) fn change(random: &mut StdRng, device: &str, section: Section, value: u64) -> Change {
+pub(super) fn change(random: &mut StdRng, identity: &str, section: Section, value: u64) -> Change {
     let of = |path: &[&str], value: Option<u64>| Change {
-        device: device.to_owned(),
+        identity: identity.to_owned(),
         section,
         path: path.iter().map(ToString::to_string).collect(),
         value: value.map(|value| json!(value)),
@@ -39,6 +39,22 @@ pub(super) fn change(random: &mut StdRng, device: &str, section: Section, value:
     of(&[OBJECT, inner], value)
 }
 
+/// Every field of a section, set to a value that `next` gives or left out: what a replacement writes.
+pub(super) fn all(
+    random: &mut StdRng,
+    identity: &str,
+    section: Section,
+    mut next: impl FnMut() -> u64,
+) -> Vec<Change> {
+    let plain = vec![PLAIN.to_owned()];
+    let inner = INNER.map(|name| vec![OBJECT.to_owned(), name.to_owned()]);
+    let change = |path| {
+        let value = random.random::<bool>().then(&mut next).map(|value| json!(value));
+        Change { identity: identity.to_owned(), section, path, value }
+    };
+    std::iter::once(plain).chain(inner).map(change).collect()
+}
+
 /// The merge patch that makes these changes of one section.
 pub(super) fn merge_patch(changes: &[Change], section: Section) -> Value {
     let mut whole = Map::new();
@@ -46,6 +62,12 @@ pub(super) fn merge_patch(changes: &[Change], section: Section) -> Value {
         place(&mut whole, &change.path, change.value.clone().unwrap_or_default());
     }
     whole.into()
+}
+
+/// What a section is replaced with: what is left out is gone.
+pub(super) fn replacement(changes: &[Change], section: Section) -> Value {
+    let set: Vec<Change> = changes.iter().filter(|change| change.value.is_some()).cloned().collect();
+    merge_patch(&set, section)
 }
 
 fn place(object: &mut Map<String, Value>, path: &[String], value: Value) {
@@ -68,7 +90,7 @@ mod tests {
     #[test]
     fn a_patch_has_each_change_at_its_path_and_null_for_a_removal() {
         let of = |path: &[&str], value| Change {
-            device: "d".to_owned(),
+            identity: "d".to_owned(),
             section: Section::Tags,
             path: path.iter().map(ToString::to_string).collect(),
             value,
@@ -77,5 +99,6 @@ mod tests {
             [of(&["site", "a"], Some(json!(1))), of(&["site", "b"], None), of(&["n"], Some(json!(2)))];
         assert_eq!(merge_patch(&changes, Section::Tags), json!({"site":{"a":1,"b":null},"n":2}));
         assert_eq!(merge_patch(&changes, Section::Desired), json!({}));
+        assert_eq!(replacement(&changes, Section::Tags), json!({"site":{"a":1},"n":2}));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use super::account::{self, Evidence, Verdict};
-use super::ledger::Write;
+use super::ledger::{Write, device_of};
 use super::mishaps::Mishaps;
 use super::options::SwitchOptions;
 use super::promotion::Promotion;
@@ -38,7 +38,11 @@ impl<'a> Run<'a> {
 
     /// The devices of the lost writes that are shown.
     pub(super) fn devices_in_question(&self) -> BTreeSet<String> {
-        self.lost().into_iter().take(self.options.show).map(|write| write.change.device.clone()).collect()
+        self.lost()
+            .into_iter()
+            .take(self.options.show)
+            .map(|write| device_of(&write.change.identity).to_owned())
+            .collect()
     }
 
     fn lost(&self) -> Vec<&'a Write> {
@@ -65,13 +69,13 @@ impl<'a> Run<'a> {
 
     /// What is known of each lost write.
     fn told(&self, lost: &[&Write]) -> Vec<String> {
-        let mut by_device: HashMap<&str, Vec<&Write>> = HashMap::new();
+        let mut by_identity: HashMap<&str, Vec<&Write>> = HashMap::new();
         for write in self.writes {
-            by_device.entry(&write.change.device).or_default().push(write);
+            by_identity.entry(&write.change.identity).or_default().push(write);
         }
         let told = lost.iter().filter_map(|write| {
-            let of_device = by_device.get(write.change.device.as_str())?;
-            Some(report::lost(write, of_device, self.evidence, self.promotions))
+            let of_identity = by_identity.get(write.change.identity.as_str())?;
+            Some(report::lost(write, of_identity, self.evidence, self.promotions))
         });
         told.collect()
     }
@@ -97,7 +101,7 @@ impl<'a> Run<'a> {
             Some(_) => self.promotions.len(),
             None => (self.options.planned + self.options.forced) as usize,
         };
-        wanted - self.promotions.iter().filter(|promotion| promotion.in_sync.is_some()).count()
+        wanted - self.promotions.iter().filter(|promotion| promotion.is_complete()).count()
     }
 
     fn in_words(&self, lost: usize, differences: &[String]) -> String {

@@ -7,6 +7,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// The device that an identity is, or is a module of.
+pub(crate) fn device_of(identity: &str) -> &str {
+    identity.split_once('/').map_or(identity, |(device, _)| device)
+}
+
 /// What a write is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Section {
@@ -38,8 +43,8 @@ impl Section {
 /// One field as a client set or removed it, or one identity as it was made or deleted.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
-    /// Which device.
-    pub(crate) device: String,
+    /// Which device, or `device/module`.
+    pub(crate) identity: String,
     /// What of it.
     pub(crate) section: Section,
     /// Names from the section down; empty for the registry.

@@ -9,6 +9,8 @@ pub(super) struct Promotion {
     pub(super) number: u32,
     /// Whether the active hub was killed.
     pub(super) forced: bool,
+    /// Whether the roles were forced back before both hubs were in-sync again.
+    pub(super) goes_back: bool,
     /// The hub that was to become active.
     pub(super) to: String,
     /// When `promote` was called.
@@ -26,6 +28,11 @@ pub(super) struct Promotion {
 }
 
 impl Promotion {
+    /// Whether it came to its end, or nobody waited for that.
+    pub(super) fn is_complete(&self) -> bool {
+        self.in_sync.is_some() || self.goes_back && self.answered.is_some()
+    }
+
     /// Seconds from `promote` to the router's answer.
     pub(super) fn to_answer(&self) -> Option<f64> {
         self.answered.map(|at| at.saturating_sub(self.began).as_secs_f64())

@@ -151,21 +151,21 @@ pub(super) fn summary(
 }
 
 /// All that is known of a lost write: what, when, relative to the promotions, what the hubs hold, and which writes of
-/// the same field, out of all writes of the device, were its neighbours.
+/// the same field, out of all writes of the identity, were its neighbours.
 pub(super) fn lost(
     write: &Write,
-    of_device: &[&Write],
+    of_identity: &[&Write],
     evidence: &Evidence,
     promotions: &[Promotion],
 ) -> String {
     let change = &write.change;
-    let field = format!("{} {} {}", change.device, change.section.name(), change.path.join("."));
+    let field = format!("{} {} {}", change.identity, change.section.name(), change.path.join("."));
     let mut text = format!("{field}: {}\n", told(write));
     let _ = writeln!(text, "    {}", relative(write.sent, promotions));
     let held = |hub: usize| held_now(write, evidence.hubs.get(hub));
     let _ = writeln!(text, "    now: primary {}; secondary {}", held(0), held(1));
     let same: Vec<&Write> =
-        of_device.iter().copied().filter(|other| concern_one_field(write, other)).collect();
+        of_identity.iter().copied().filter(|other| concern_one_field(write, other)).collect();
     let at = same.iter().position(|other| std::ptr::eq(*other, write)).unwrap_or_default();
     for other in same.get(at.saturating_sub(NEIGHBOURS)..at).into_iter().flatten() {
         let _ = writeln!(text, "    before: {}", told(other));
@@ -176,7 +176,7 @@ pub(super) fn lost(
     text
 }
 
-/// Of writes of one device: what concerns the identity concerns every field.
+/// Of writes of one identity: what concerns the identity concerns every field.
 fn concern_one_field(one: &Write, other: &Write) -> bool {
     let (one, other) = (&one.change, &other.change);
     let (left, right) = (&one.path, &other.path);
@@ -187,13 +187,13 @@ fn concern_one_field(one: &Write, other: &Write) -> bool {
 /// What a hub holds now where the write was made, never a key.
 fn held_now(write: &Write, hub: Option<&Hub>) -> String {
     let change = &write.change;
-    let Some(device) = hub.and_then(|hub| hub.get(&change.device)) else {
-        return "no such device".to_owned();
+    let Some(held) = hub.and_then(|hub| hub.get(&change.identity)) else {
+        return "no such identity".to_owned();
     };
     match change.section {
-        Section::Registry if device.key == change.value => "the device with this key".to_owned(),
-        Section::Registry => "the device with another key".to_owned(),
-        section => shown(device.fields.get(&(section, change.path.clone()))),
+        Section::Registry if held.key == change.value => "it, with this key".to_owned(),
+        Section::Registry => "it, with another key".to_owned(),
+        section => shown(held.fields.get(&(section, change.path.clone()))),
     }
 }
 
@@ -259,6 +259,7 @@ mod tests {
     #[test]
     fn a_moment_is_told_relative_to_the_promotions_around_it() {
         let promotion = |number, began| Promotion {
+            goes_back: false,
             number,
             forced: false,
             to: "secondary".to_owned(),

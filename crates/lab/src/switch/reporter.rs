@@ -124,7 +124,7 @@ impl Reporter {
     fn next_changes(&mut self) -> Vec<Change> {
         self.reports += 1;
         let counter = Change {
-            device: self.id.clone(),
+            identity: self.id.clone(),
             section: Section::Reported,
             path: vec!["n".to_owned()],
             value: Some(json!(self.reports)),

@@ -1,4 +1,5 @@
-//! The promotions: planned ones to and fro, then forced ones away from a hub that was killed.
+//! The promotions: planned ones to and fro, then forced ones away from a hub that was killed. Some of these are forced
+//! back before both hubs are in-sync again.
 
 use std::time::{Duration, Instant};
 
@@ -64,8 +65,9 @@ impl<'a> Roles<'a> {
                 break;
             }
             let forced = number > self.options.planned;
-            let promotion = self.promote(number, forced).await?;
-            let complete = promotion.in_sync.is_some();
+            let goes_back = forced && number < count && self.random.random();
+            let promotion = self.promote(number, forced, goes_back).await?;
+            let complete = promotion.is_complete();
             done.push(promotion);
             if !complete {
                 break;
@@ -76,7 +78,7 @@ impl<'a> Roles<'a> {
         Ok(done)
     }
 
-    async fn promote(&mut self, number: u32, forced: bool) -> Result<Promotion, LabError> {
+    async fn promote(&mut self, number: u32, forced: bool, goes_back: bool) -> Result<Promotion, LabError> {
         let kind = if forced { "forced" } else { "planned" };
         let from = self.active().await?;
         let to =
@@ -90,7 +92,12 @@ impl<'a> Roles<'a> {
         if promotion.answered.is_some() {
             line.show("devices move");
             promotion.cut = self.cut().await?;
-            self.in_sync(&mut promotion).await?;
+            if goes_back {
+                promotion.goes_back = true;
+                promotion.note = format!("{} then forced back", promotion.note);
+            } else {
+                self.in_sync(&mut promotion).await?;
+            }
         }
         line.done(&promotion.in_short());
         Ok(promotion)
@@ -151,7 +158,8 @@ impl<'a> Roles<'a> {
         let note = if ran.is_done() { String::new() } else { ran.complaint };
         let to = to.name.clone();
         let (back, cut) = (began, None);
-        Ok(Promotion { number, forced: false, to, began, cut, answered, back, in_sync: None, note })
+        let (forced, goes_back, in_sync) = (false, false, None);
+        Ok(Promotion { number, forced, goes_back, to, began, cut, answered, back, in_sync, note })
     }
 
     /// When an instance's router names this hub; nothing when that takes too long.
