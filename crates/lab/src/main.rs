@@ -11,6 +11,7 @@ mod folders;
 mod hubs;
 mod operator;
 mod package;
+mod page;
 mod partitions;
 mod processes;
 mod sas;

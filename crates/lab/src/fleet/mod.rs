@@ -58,6 +58,11 @@ impl Fleet {
         self.members.len()
     }
 
+    /// The host name of the hub that each device is connected to; empty for none.
+    pub(crate) fn whereabouts(&self) -> impl Iterator<Item = (String, String)> {
+        self.members.iter().map(|(id, member)| (id.clone(), member.at.borrow().clone()))
+    }
+
     /// How many are connected to this hub now.
     pub(crate) fn at(&self, hub: &Hub) -> usize {
         self.members.values().filter(|member| *member.at.borrow() == hub.host).count()

@@ -3,6 +3,7 @@
 
 pub(crate) mod cast;
 mod disaster;
+mod live;
 mod scenes;
 mod stay;
 pub(crate) mod watch;
@@ -68,7 +69,7 @@ pub(crate) async fn tell(options: &StoryOptions, logs: Option<PathBuf>) -> Resul
     let told = format!("\nTold in {:.0} s.", started.elapsed().as_secs_f64());
     if options.stay {
         say(&told);
-        stay::stay(&story.world, &story.pumps, story.fleet.len()).await?;
+        stay::stay(&mut story).await?;
     } else {
         say(&format!("{told} {NEXT}"));
     }
