@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /` | the page, all in one file |
+//! | `GET /` | the page, all in one file, with the moment at which it is asked for |
 //! | `GET /now` | the JSON of this moment |
 //! | `GET /moments` | the same as server-sent events, one for each moment that differs from the one before |
 //! | `POST /break`, `/mend`, `/promote`, `/create` | 202, and what came of it is told by the moments |
@@ -35,6 +35,8 @@ pub(crate) use moment::Moment;
 
 /// The page, with its style and its script.
 const PAGE: &str = include_str!("page.html");
+/// Where it has the moment at which it is asked for.
+const FIRST: &str = "/* the first moment */ {}";
 /// Whoever may press a button sends this header: another site's page cannot.
 const BUTTON: &str = "x-lab-button";
 /// Buttons pressed and not yet worked off.
@@ -126,11 +128,17 @@ impl Page {
 
 fn router(shared: Shared) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(PAGE) }))
+        .route("/", get(page))
         .route("/now", get(now))
         .route("/moments", get(moments))
         .route("/{button}", post(press))
         .with_state(shared)
+}
+
+async fn page(State(shared): State<Shared>) -> Html<String> {
+    // No text in it ends the script.
+    let first = shared.moments.borrow().replace('<', "\\u003c");
+    Html(PAGE.replace(FIRST, &first))
 }
 
 async fn now(State(shared): State<Shared>) -> impl IntoResponse {

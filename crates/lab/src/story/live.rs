@@ -24,10 +24,14 @@ const STATUS_WITHIN: Duration = Duration::from_secs(15);
 /// What is being done because a button was pressed, and what is to be told of it.
 type Doing<'a> = Fuse<LocalBoxFuture<'a, String>>;
 
+/// The first device that a button makes.
+const FIRST_MADE: u32 = 1_001;
+
 /// The page with the moment that it shows.
 pub(super) struct Live {
     page: Page,
     moment: Moment,
+    next: u32,
 }
 
 impl Live {
@@ -42,7 +46,7 @@ impl Live {
         let (status, pending) = (json!({}), BTreeMap::new());
         let moment = Moment { at: Timestamp::now(), status, pending, devices, happened };
         let page = Page::serve(&moment).await?;
-        Ok(Self { page, moment })
+        Ok(Self { page, moment, next: FIRST_MADE })
     }
 
     /// Where it is.
@@ -113,15 +117,12 @@ impl Live {
         let Some(hub) = hubs.into_iter().find(|hub| hub.name == active) else {
             return self.tell("no hub is active".to_owned());
         };
-        let highest = story.fleet.len() + story.pumps.len();
-        let Ok(number) = u32::try_from(highest + 1) else { return };
-        let pump = Pump::new(number);
+        let pump = Pump::new(self.next);
+        self.next += 1;
         match hub.create(&pump.identity()).await {
             Ok(_) => {
                 story.fleet.switch_on(&pump.id, pump.key(), &story.roads);
-                let told = format!("{} is made on the {active}", pump.id);
-                story.pumps.push(pump);
-                self.tell(told);
+                self.tell(format!("{} is made on the {active}", pump.id));
             }
             Err(error) => self.tell(format!("{} is not made: {error}", pump.id)),
         }
