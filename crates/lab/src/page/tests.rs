@@ -120,7 +120,7 @@ async fn a_browser_draws_hubs_devices_and_what_is_pending() {
         "<span id=\"state\" class=\"DEGRADED\">DEGRADED</span>",
         "<div class=\"hub active\" id=\"secondary\">",
         "<div class=\"hub silent\" id=\"primary\">",
-        "3 devices, 2 connected here",
+        "2 connected here, of 3 with the app's probes",
         "standby, rejoining, does not answer",
         "<dt>epoch</dt><dd>7</dd>",
         "<dt>pending</dt><dd>5 throttled</dd>",
