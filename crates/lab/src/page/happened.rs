@@ -51,10 +51,12 @@ fn differences(before: &Moment, now: &Moment) -> Vec<String> {
             all.push(format!("the {hub} {}", if answers { "answers" } else { "does not answer" }));
         }
     }
-    if is_new("/record/phase") && text("/record/phase") == "promoting" {
+    let is_promoting = text("/record/phase") == "promoting";
+    if is_new("/record/phase") && is_promoting {
         all.push("a promotion begins".to_owned());
     }
-    if is_new("/record/epoch") || is_new("/record/active") {
+    // A promotion has its epoch before its hub is the active one.
+    if ["epoch", "active", "phase"].iter().any(|name| is_new(&format!("/record/{name}"))) && !is_promoting {
         all.push(format!("epoch {}: the {} is active", of(now, "/record/epoch"), text("/record/active")));
     }
     if is_new("/record/standbyState") {
