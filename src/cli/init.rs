@@ -15,8 +15,10 @@ const PROBES: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(context: &Context, active: Option<HubRole>, hubs_replaced: bool) -> u8 {
     let request = InitRequest { lease: context.config.lease, active, hubs_replaced, by: operator() };
+    let mut is_new = false;
     let record = match routing::init(&context.clients.records, &request).await {
         Ok(Genesis::Created(stored)) => {
+            is_new = true;
             show(&format!("made the routing record: {}", words(&stored.record)));
             stored.record
         }
@@ -49,6 +51,9 @@ pub(super) async fn run(context: &Context, active: Option<HubRole>, hubs_replace
         && let Some(notice) = strangers::notice(&context.clients.hubs, record.active).await
     {
         show(&notice);
+    }
+    if made == exit::DONE && is_new {
+        show("once the app runs, `iot-hadr check --deep` proves that the events of both hubs come to it");
     }
     made
 }

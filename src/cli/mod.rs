@@ -8,6 +8,7 @@
 //! | 2 | the command line itself is wrong |
 //! | 64 | bad settings |
 //! | 69 | storage gives no answer |
+//! | 130 | `check --deep` was interrupted |
 //!
 //! `status` has codes of its own, for monitoring: 0, 1 and 2 for HEALTHY, DEGRADED and BROKEN.
 
@@ -29,6 +30,7 @@ mod strangers;
 
 use clap::Subcommand;
 
+pub use check::CheckArguments;
 pub use context::Context;
 pub use dead_letters::DeadLetters;
 pub use hub::Hub;
@@ -59,8 +61,8 @@ pub enum Command {
     Status(StatusArguments),
     /// Makes the other hub the active one
     Promote(Promote),
-    /// Tries the settings against both hubs and storage, and says what is missing
-    Check,
+    /// Tries the settings against both hubs and storage, and says what is missing; with --deep the path of events, too
+    Check(CheckArguments),
     /// What the rejoining of a former active hub waits for, and the word that ends a forced one
     Rejoin(Rejoin),
     /// Identities that are not right yet
@@ -82,7 +84,7 @@ pub async fn run(command: Command, context: &Context) -> u8 {
         }
         Command::Status(arguments) => status::run(context, arguments).await,
         Command::Promote(arguments) => promote::run(context, arguments).await,
-        Command::Check => check::run(context).await,
+        Command::Check(arguments) => check::run(context, arguments).await,
         Command::Rejoin(arguments) => rejoin::run(context, arguments).await,
         Command::Pending(command) => pending::run(context, command).await,
         Command::Losses(command) => losses::run(context, command).await,

@@ -17,6 +17,8 @@ pub mod exit {
     pub const REFUSED: u8 = 1;
     /// Storage gives no answer (`EX_UNAVAILABLE`).
     pub const NO_STORAGE: u8 = 69;
+    /// Ended by Ctrl-C or SIGTERM, with nothing left behind.
+    pub const INTERRUPTED: u8 = 130;
 }
 
 /// A line of the result.

@@ -115,30 +115,39 @@ impl Markers {
 
     async fn mark_one(&self, number: usize, deadline: Deadline) -> Result<(), HubError> {
         let Ok(device) = format!("{PROBE_PREFIX}{number}").parse::<DeviceId>() else { return Ok(()) };
-        let id = IdentityId::device(device);
-        for _ in 0..4 {
-            let twin = match self.hub.twin(&id, deadline).await {
-                Err(error) if error.kind == HubErrorKind::Absent => {
-                    make_probe(&self.hub, &id, deadline).await?;
-                    continue;
-                }
-                twin => twin?,
-            };
-            match self.hub.patch_twin(&id, &Marker::patch(Timestamp::now()), &twin.etag, deadline).await {
-                Err(error) if matches!(error.kind, HubErrorKind::Stale | HubErrorKind::Absent) => {}
-                marked => return marked.map(drop),
-            }
-        }
-        // Somebody else keeps marking it, which does as well.
-        Ok(())
+        mark_probe(&self.hub, &IdentityId::device(device), Timestamp::now, deadline).await
     }
+}
+
+/// Marks one probe, which is made if it is not there.
+pub(super) async fn mark_probe(
+    hub: &HubClient,
+    id: &IdentityId,
+    at: impl Fn() -> Timestamp,
+    deadline: Deadline,
+) -> Result<(), HubError> {
+    for _ in 0..4 {
+        let twin = match hub.twin(id, deadline).await {
+            Err(error) if error.kind == HubErrorKind::Absent => {
+                make_probe(hub, id, deadline).await?;
+                continue;
+            }
+            twin => twin?,
+        };
+        match hub.patch_twin(id, &Marker::patch(at()), &twin.etag, deadline).await {
+            Err(error) if matches!(error.kind, HubErrorKind::Stale | HubErrorKind::Absent) => {}
+            marked => return marked.map(drop),
+        }
+    }
+    // Somebody else keeps marking it, which does as well.
+    Ok(())
 }
 
 /// A mark's clock may be ahead of the one that looks by so much.
 const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 
 /// The event hub that Event Grid delivers to: hubs route nothing there.
-const REGISTRY: &str = "registry";
+pub const REGISTRY: &str = "registry";
 
 /// The mark's own clock and that of who waits for it may differ by so much.
 pub(super) const CLOCKS: SignedDuration = SignedDuration::from_secs(1);

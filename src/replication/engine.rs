@@ -157,6 +157,8 @@ impl Engine {
             enqueued: last.enqueued,
             applied_at: Timestamp::now(),
             markers: Default::default(),
+            created: Default::default(),
+            deleted: Default::default(),
         };
         progress.passed(markers);
         self.progress.note(progress);

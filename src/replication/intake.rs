@@ -9,9 +9,9 @@ use jiff::Timestamp;
 
 use crate::host::{EventBatch, EventRecord};
 use crate::iothub::HubSettings;
-use crate::iothub::notification::{self, Hint};
+use crate::iothub::notification::{self, Hint, HintKind};
 use crate::pending::Position;
-use crate::routing::{HubRole, Marker};
+use crate::routing::{HubRole, MarkKind, Marker};
 
 /// What a batch says.
 #[derive(Debug, Default)]
@@ -59,6 +59,17 @@ pub(crate) fn intake(batch: &EventBatch, primary: &HubSettings, secondary: &HubS
     intake
 }
 
+/// The mark that an event of one of the app's own identities is.
+fn marker(hint: &Hint, hub: HubRole) -> Option<Marker> {
+    let passing = |kind| Marker::of_passing(hub, kind, &hint.identity.device);
+    match hint.kind {
+        HintKind::Created => passing(MarkKind::Created),
+        HintKind::Deleted => passing(MarkKind::Deleted),
+        HintKind::Lifecycle => None,
+        HintKind::Twin { .. } => Marker::read(hub, &hint.writes),
+    }
+}
+
 impl Intake {
     /// Takes one record in; gives why it must be kept as a dead letter.
     fn record(
@@ -96,7 +107,7 @@ impl Intake {
     fn hint(&mut self, hint: Hint, hub: HubRole, at: &Position) {
         if hint.identity.device.is_probe() {
             self.ignored += 1;
-            self.markers.extend(Marker::read(hub, &hint.writes));
+            self.markers.extend(marker(&hint, hub));
         } else {
             self.hints.push(Placed { hint, hub, at: at.clone() });
         }

@@ -34,7 +34,7 @@ pub use following::Routing;
 pub use genesis::{Genesis, InitRequest, confirm, first_start, init, remember_probes};
 pub use hubs::{Hubs, make_probe, probe_identity, probe_present};
 pub use lease::{Knowledge, Lease, LeaseKeeper, NoLease, PromotionWatch, ReadTimes, WriteLease};
-pub use marker::Marker;
+pub use marker::{MarkKind, Marker};
 pub use progress::{PartitionProgress, ProgressLog, progress};
 pub use promotion::{Promoted, PromotionError, PromotionRequest, promote};
 pub use record::{

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::marker::Marker;
+use super::marker::{MarkKind, Marker};
 use super::record::HubRole;
 use crate::storage::{Container, Precondition, StorageError};
 
@@ -36,15 +36,46 @@ pub struct PartitionProgress {
     /// The newest mark of each hub whose event, and with it all that hub said before, was applied.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub markers: BTreeMap<HubRole, Timestamp>,
+    /// The newest passing identity of each hub whose creation was heard.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub created: BTreeMap<HubRole, Timestamp>,
+    /// The same, of deletions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub deleted: BTreeMap<HubRole, Timestamp>,
 }
 
 impl PartitionProgress {
     /// Adds marks, the newest of each hub.
     pub fn passed(&mut self, markers: impl IntoIterator<Item = Marker>) {
-        for Marker { hub, at } in markers {
-            let newest = self.markers.entry(hub).or_insert(at);
+        for Marker { hub, kind, at } in markers {
+            let newest = match kind {
+                MarkKind::Twin => &mut self.markers,
+                MarkKind::Created => &mut self.created,
+                MarkKind::Deleted => &mut self.deleted,
+            };
+            let newest = newest.entry(hub).or_insert(at);
             *newest = at.max(*newest);
         }
+    }
+
+    /// The newest mark of this kind and hub that passed.
+    pub fn newest(&self, kind: MarkKind, hub: HubRole) -> Option<Timestamp> {
+        let newest = match kind {
+            MarkKind::Twin => &self.markers,
+            MarkKind::Created => &self.created,
+            MarkKind::Deleted => &self.deleted,
+        };
+        newest.get(&hub).copied()
+    }
+
+    /// All marks that it has.
+    fn marks(&self) -> impl Iterator<Item = Marker> {
+        let all = [
+            (MarkKind::Twin, &self.markers),
+            (MarkKind::Created, &self.created),
+            (MarkKind::Deleted, &self.deleted),
+        ];
+        all.into_iter().flat_map(|(kind, of)| of.iter().map(move |(&hub, &at)| Marker { hub, kind, at }))
     }
 }
 
@@ -72,9 +103,8 @@ impl ProgressLog {
         let name = format!("{PREFIX}{}/{}.json", progress.event_hub, progress.partition);
         let mut partitions = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = &mut partitions.entry(name).or_default().pending;
-        let before = pending.take().map(|before| before.markers).unwrap_or_default();
         let mut progress = progress;
-        progress.passed(before.into_iter().map(|(hub, at)| Marker { hub, at }));
+        progress.passed(pending.take().iter().flat_map(PartitionProgress::marks));
         *pending = Some(progress);
     }
 
@@ -92,7 +122,7 @@ impl ProgressLog {
         if let Some(blob) = self.container.get(name).await?
             && let Ok(before) = serde_json::from_slice::<PartitionProgress>(&blob.bytes)
         {
-            progress.passed(before.markers.into_iter().map(|(hub, at)| Marker { hub, at }));
+            progress.passed(before.marks());
         }
         let bytes = serde_json::to_vec(&progress).map_err(|e| StorageError::Rejected(e.to_string()))?;
         self.container.put(name, Bytes::from(bytes), Precondition::None).await.map(|_| ())

@@ -40,6 +40,7 @@ mod moved;
 mod notes;
 mod observed;
 mod outdated;
+mod path;
 mod promotion;
 mod refused;
 mod registry;

@@ -9,7 +9,8 @@ use std::time::Duration;
 use clap::Args;
 use health::Health;
 use jiff::Timestamp;
-use seen::{Kept, Status, UNREADABLE, is_silent, look};
+pub(super) use seen::is_silent;
+use seen::{Kept, Status, UNREADABLE, look};
 use serde_json::{Value, json};
 
 use super::context::Context;

@@ -103,7 +103,7 @@ async fn progress(context: &Context) -> Result<Vec<PartitionProgress>, RecordErr
 }
 
 /// Whether nobody has it, or who has it says nothing any more.
-pub(super) fn is_silent(duty: &DutyHolder, now: Timestamp) -> bool {
+pub(in crate::cli) fn is_silent(duty: &DutyHolder, now: Timestamp) -> bool {
     let lease = Duration::try_from_secs_f64(duty.lease_seconds).unwrap_or_default();
     let silent = Duration::try_from(now.duration_since(duty.renewed_at)).unwrap_or_default();
     duty.holder.is_none() || silent > lease + margin(lease)

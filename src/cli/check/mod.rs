@@ -1,12 +1,18 @@
-//! `iot-hadr check`: tries the settings by calls that change nothing.
+//! `iot-hadr check`: tries the settings by calls that change nothing. With `--deep`, tries the whole path of events as well.
+
+mod deep;
+mod diagnosis;
+mod finding;
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use clap::Args;
+use finding::Finding;
 use jiff::Timestamp;
 
 use super::context::Context;
-use super::output::{exit, show};
+use super::output::{complain, exit, show, show_json};
 use crate::config::{BadSetting, Config};
 use crate::iothub::{Deadline, HubClient, HubError, HubErrorKind};
 use crate::model::{DeviceId, ETag, IdentityId, Object, PROBE_PREFIX};
@@ -20,32 +26,44 @@ const SKEW_SECONDS: i64 = 60;
 /// Written and deleted again.
 const SCRATCH_BLOB: &str = "check";
 
-/// What a line says.
-enum Finding {
-    Fine(String),
-    Wrong(String),
+/// The arguments of `check`.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArguments {
+    /// Then change a probe's twin on both hubs, make and remove an identity there, and wait until the running app has heard
+    /// of it: names the route, subscription, consumer group or hub name that is wrong, or that nothing runs
+    #[arg(long)]
+    deep: bool,
+    /// How long --deep waits at most, in seconds; it ends as soon as all has come through
+    #[arg(long, default_value_t = 120, requires = "deep")]
+    timeout_seconds: u64,
+    /// A JSON array of what was found
+    #[arg(long)]
+    json: bool,
 }
 
-pub(super) async fn run(context: &Context) -> u8 {
+pub(super) async fn run(context: &Context, arguments: CheckArguments) -> u8 {
     let (storage, primary, secondary) = tokio::join!(
         storage(context),
         hub(context.clients.hubs.get(HubRole::Primary), "iothub1"),
         hub(context.clients.hubs.get(HubRole::Secondary), "iothub2"),
     );
     let settings = settings(&context.config);
-    let findings: Vec<Finding> =
+    let mut findings: Vec<Finding> =
         settings.into_iter().chain(storage).chain(primary).chain(secondary).collect();
-    for finding in &findings {
-        match finding {
-            Finding::Fine(text) => show(&format!("ok      {text}")),
-            Finding::Wrong(text) => show(&format!("WRONG   {text}")),
+    if arguments.deep && !findings.iter().all(Finding::is_fine) {
+        complain("the path of events is not tried until what is wrong is mended");
+    } else if arguments.deep {
+        match deep::run(context, Duration::from_secs(arguments.timeout_seconds)).await {
+            Some(found) => findings.extend(found),
+            None => return exit::INTERRUPTED,
         }
     }
-    if findings.iter().all(|finding| matches!(finding, Finding::Fine(_))) {
-        exit::DONE
+    if arguments.json {
+        show_json(&findings);
     } else {
-        exit::REFUSED
+        findings.iter().flat_map(Finding::lines).for_each(|line| show(&line));
     }
+    if findings.iter().all(Finding::is_fine) { exit::DONE } else { exit::REFUSED }
 }
 
 /// What ends nothing, and yet no event will come, or can be taken.
@@ -53,9 +71,9 @@ fn settings(config: &Config) -> Vec<Finding> {
     if config.faults.is_empty() {
         let fine =
             "settings: the connection to Event Hubs and both consumer groups, which the Functions host reads";
-        return vec![Finding::Fine(fine.to_owned())];
+        return vec![Finding::fine(fine.to_owned())];
     }
-    let wrong = |BadSetting { name, why }: &BadSetting| Finding::Wrong(format!("{name}: {why}"));
+    let wrong = |BadSetting { name, why }: &BadSetting| Finding::wrong(format!("{name}: {why}"));
     config.faults.iter().map(wrong).collect()
 }
 
@@ -71,34 +89,34 @@ async fn storage(context: &Context) -> Vec<Finding> {
             let _ = context.clients.store.delete(SCRATCH_BLOB, None).await;
             let mut findings = vec![match record {
                 Ok(Some(stored)) if clients.records.other_hubs(&stored.record).is_some() => {
-                    Finding::Wrong(clients.records.other_hubs(&stored.record).unwrap_or_default())
+                    Finding::wrong(clients.records.other_hubs(&stored.record).unwrap_or_default())
                 }
-                Ok(Some(stored)) if stored.record.hubs.is_none() => Finding::Wrong(format!(
+                Ok(Some(stored)) if stored.record.hubs.is_none() => Finding::wrong(format!(
                     "{place}: the routing record does not know its hubs; `iot-hadr init` adds them"
                 )),
                 Ok(Some(stored)) => {
-                    Finding::Fine(format!("{place}: readable, writable, epoch {}", stored.record.epoch))
+                    Finding::fine(format!("{place}: readable, writable, epoch {}", stored.record.epoch))
                 }
-                Ok(None) => Finding::Wrong(format!("{place}: no routing record; `iot-hadr init` makes it")),
-                Err(error) => Finding::Wrong(format!("{place}: {error}")),
+                Ok(None) => Finding::wrong(format!("{place}: no routing record; `iot-hadr init` makes it")),
+                Err(error) => Finding::wrong(format!("{place}: {error}")),
             }];
             findings.extend(skew(written.last_modified, Timestamp::now()));
             findings
         }
         Err(StorageError::NoContainer) => {
-            vec![Finding::Wrong(format!("{place}: no such container; `iot-hadr init` makes it"))]
+            vec![Finding::wrong(format!("{place}: no such container; `iot-hadr init` makes it"))]
         }
-        Err(StorageError::Denied(why)) => vec![Finding::Wrong(format!(
+        Err(StorageError::Denied(why)) => vec![Finding::wrong(format!(
             "{place}: not allowed ({why}): a wrong key, an expired signature, or this machine's clock is wrong"
         ))],
-        Err(error) => vec![Finding::Wrong(format!("{place}: {error}"))],
+        Err(error) => vec![Finding::wrong(format!("{place}: {error}"))],
     }
 }
 
 fn skew(theirs: Timestamp, ours: Timestamp) -> Option<Finding> {
     let ahead = ours.duration_since(theirs).as_secs();
     (ahead.abs() > SKEW_SECONDS).then(|| {
-        Finding::Wrong(format!("this machine's clock is {ahead} s ahead of storage's: tokens will fail"))
+        Finding::wrong(format!("this machine's clock is {ahead} s ahead of storage's: tokens will fail"))
     })
 }
 
@@ -106,7 +124,7 @@ async fn hub(hub: &HubClient, setting: &str) -> Vec<Finding> {
     let settings = hub.settings();
     let place = format!("{setting} ({}, policy {})", settings.host_name, settings.policy);
     if let Err(why) = resolves(&settings.host_name).await {
-        return vec![Finding::Wrong(format!("{place}: the host name does not resolve: {why}"))];
+        return vec![Finding::wrong(format!("{place}: the host name does not resolve: {why}"))];
     }
     let (Some(probe), Some(nobody)) = (probe_identity(), nobody()) else { return Vec::new() };
     let (deadline, no_etag) = (Deadline::after(CALL), ETag::new("AAAAAAAAAAA="));
@@ -117,12 +135,12 @@ async fn hub(hub: &HubClient, setting: &str) -> Vec<Finding> {
     );
     let answers = [("RegistryRead", read), ("RegistryWrite", write), ("ServiceConnect", twin)];
     if let Some(error) = answers.iter().find_map(|(_, answer)| silent(answer)) {
-        return vec![Finding::Wrong(format!("{place}: {error}"))];
+        return vec![Finding::wrong(format!("{place}: {error}"))];
     }
     let missing: Vec<&'static str> =
         answers.iter().filter(|(_, answer)| denied(answer)).map(|(permission, _)| *permission).collect();
     if missing.len() == answers.len() {
-        return vec![Finding::Wrong(format!(
+        return vec![Finding::wrong(format!(
             "{place}: refused everything: wrong policy name or key, or no permissions"
         ))];
     }
@@ -140,22 +158,22 @@ async fn permissions(
     let mut findings = Vec::new();
     match probe {
         None => {
-            findings.push(Finding::Wrong(format!("{place}: has no hadr-probe-1; `iot-hadr init` makes it")))
+            findings.push(Finding::wrong(format!("{place}: has no hadr-probe-1; `iot-hadr init` makes it")))
         }
         Some(probe) => match device_protocol(hub, probe).await {
             Ok(()) => {}
             Err(error) if error.kind == HubErrorKind::Denied => missing.push("DeviceConnect"),
-            Err(error) => findings.push(Finding::Wrong(format!(
+            Err(error) => findings.push(Finding::wrong(format!(
                 "{place}: the device protocol does not answer on port {}: {error}",
                 hub.settings().mqtt_port
             ))),
         },
     }
     if !missing.is_empty() {
-        findings.push(Finding::Wrong(format!("{place}: the policy lacks {}", missing.join(", "))));
+        findings.push(Finding::wrong(format!("{place}: the policy lacks {}", missing.join(", "))));
     }
     if findings.is_empty() {
-        findings.push(Finding::Fine(format!("{place}: registry, twins and device protocol answer")));
+        findings.push(Finding::fine(format!("{place}: registry, twins and device protocol answer")));
     }
     findings
 }
