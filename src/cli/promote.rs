@@ -9,14 +9,22 @@ use super::hub::Hub;
 use super::operator::operator;
 use super::output::{complain, exit, show, storage_failed};
 use crate::fleet::{CannotDrain, Lag, Markers, drain};
+use crate::iothub::{Deadline, HubErrorKind};
 use crate::pending::{ChangedList, PendingStore};
 use crate::routing::{
     self, HubRole, Promoted, PromotionError, PromotionKind, PromotionRequest, RoutingRecord, StandbyState,
-    Stored,
+    Stored, probe_present,
 };
 
 /// How long a dry run waits to see how far behind the standby is.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// How long a hub that is to be taken for lost has to answer: nobody wants to wait then.
+const ANSWERS: Duration = Duration::from_secs(3);
+
+/// Why a forced promotion is not begun.
+const WITHOUT_NEED: &str = "not promoted: the active hub answers. Without --force, nothing that it said waits for an \
+    operator; add --yes to promote by force all the same";
 
 /// Partitions named in a message.
 const SHOWN: usize = 8;
@@ -33,6 +41,9 @@ pub struct Promote {
     /// The active hub is lost: do not ask it; its rejoining ends once `rejoin --accept` says so
     #[arg(long)]
     force: bool,
+    /// With --force: promote although the active hub answers
+    #[arg(long, requires = "force")]
+    yes: bool,
     /// Show how far behind the standby is and what is pending, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -52,6 +63,9 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
             Ok(false) => return if arguments.dry_run { exit::DONE } else { exit::REFUSED },
             Err(code) => return code,
         }
+    } else if !arguments.yes && active_answers(context, arguments.to.into()).await {
+        complain(WITHOUT_NEED);
+        return exit::REFUSED;
     }
     let request =
         PromotionRequest { to: arguments.to.into(), kind, reason: arguments.reason, by: operator() };
@@ -64,6 +78,23 @@ pub(super) async fn run(context: &Context, arguments: Promote) -> u8 {
         Err(error) => {
             complain(&format!("not promoted: {error}"));
             exit::REFUSED
+        }
+    }
+}
+
+/// Whether a promotion to `to` would take a hub for lost that answers. Any definite answer counts, a refusal too.
+async fn active_answers(context: &Context, to: HubRole) -> bool {
+    let records = &context.clients.records;
+    // What is wrong with the record, or nothing to do, the promotion itself says.
+    let Ok(Some(Stored { record, .. })) = records.read().await else { return false };
+    let begins = record.promotion.is_none() && record.active != to && records.other_hubs(&record).is_none();
+    if !begins {
+        return false;
+    }
+    match probe_present(context.clients.hubs.get(record.active), Deadline::after(ANSWERS)).await {
+        Ok(_) => true,
+        Err(error) => {
+            matches!(error.kind, HubErrorKind::Denied | HubErrorKind::Throttled | HubErrorKind::Rejected)
         }
     }
 }

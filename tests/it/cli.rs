@@ -260,7 +260,7 @@ async fn what_a_command_suggests_is_accepted_and_a_promotion_counts_down() {
     let refused = world.app(&["init", "--active", "secondary"]).await;
     let suggested = "promote --to secondary --reason";
     assert!(refused.code == 1 && refused.stderr.contains(suggested), "{refused:?}");
-    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "…", "--force"]).await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "…", "--force", "--yes"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
     assert!(promoted.stderr.lines().any(|line| line.ends_with(" s to go")), "{promoted:?}");
 }
@@ -293,4 +293,25 @@ async fn settings_of_a_command_may_be_in_a_file_and_where_they_are_not_it_says_w
     std::fs::write(app.join("host.json"), "{}").unwrap();
     let (code, said) = run(&["check"]).await;
     assert!(code == Some(0) && said.contains("local.settings.json"), "{code:?} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_answers_is_taken_for_lost_only_by_who_says_yes() {
+    let world = quiet_world().await;
+    assert_eq!(world.app(&["init"]).await.code, 0);
+    let force = ["promote", "--to", "secondary", "--reason", "in a hurry", "--force"];
+    let refused = world.app(&force).await;
+    assert!(refused.code == 1 && refused.stderr.contains("the active hub answers"), "{refused:?}");
+    assert!(refused.stderr.contains("--yes"), "{refused:?}");
+    assert_eq!(world.app_json(&["status", "--json"]).await["record"]["epoch"], 1);
+    // It answers, if only that it does not want to.
+    world.primary.fault(json!({"pathContains": "/twins/hadr-probe-1", "status": 401, "times": 1})).await;
+    assert_eq!(world.app(&force).await.code, 1);
+    let alone = world.app(&["promote", "--to", "secondary", "--reason", "x", "--yes"]).await;
+    assert_eq!(alone.code, 2, "only --force has to be confirmed: {alone:?}");
+    world.primary.outage("hang").await;
+    let promoted = world.app(&force).await;
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    let again = world.app(&force).await;
+    assert!(again.code == 0 && again.stdout.contains("active already"), "{again:?}");
 }

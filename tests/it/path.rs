@@ -56,7 +56,7 @@ async fn the_path_of_both_hubs_events_is_proved_and_what_does_not_run_or_is_not_
     assert_eq!(world.app(&["losses", "list"]).await.stdout, "0 loss reports\n");
 
     world.events(json!({"eventHub": "registry", "mode": "drop", "times": 1000})).await;
-    let ran = world.app(&[&quickly("5")[..], &["--json"]].concat()).await;
+    let ran = world.app(&[&quickly("20")[..], &["--json"]].concat()).await;
     let found: Value = serde_json::from_str(&ran.stdout).unwrap();
     let wrong: Vec<&Value> =
         found.as_array().unwrap().iter().filter(|one| one["ok"] == json!(false)).collect();
@@ -88,7 +88,7 @@ async fn a_rejoining_standby_s_path_is_tried_as_well_and_what_a_killed_check_lef
 async fn a_hub_that_is_called_otherwise_than_its_events_say_is_named_with_the_setting() {
     let environment = vec![("HADR_HUB2_NAME", "typo".to_owned())];
     let world = World::with(Options { environment, ..Options::default() }).await;
-    let ran = world.app(&quickly("5")).await;
+    let ran = world.app(&quickly("20")).await;
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stdout.contains("--settings HADR_HUB2_NAME=secondary\n"), "{ran:?}");
     assert!(ran.stdout.contains("ok      path of events, primary hub"), "{ran:?}");

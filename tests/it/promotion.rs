@@ -28,7 +28,7 @@ async fn a_planned_promotion_moves_the_devices_and_leaves_the_other_hub_rejoinin
     let refused = world.app(&back).await;
     assert_eq!(refused.code, 1, "{refused:?}");
     assert!(refused.stderr.contains("wait until `iot-hadr status` says in-sync, or --force"), "{refused:?}");
-    let forced = world.app(&[&back[..], &["--force"]].concat()).await;
+    let forced = world.app(&[&back[..], &["--force", "--yes"]].concat()).await;
     assert_eq!(forced.code, 0, "{forced:?}");
     world.eventually("the router follows back", || async { world.route("mover").await["epoch"] == 3 }).await;
     let again = world.app_json(&["status", "--json"]).await["record"].clone();
@@ -68,7 +68,7 @@ async fn after_a_forced_promotion_nothing_is_written_to_the_lost_hub_and_its_bac
 async fn a_promoter_killed_between_its_two_steps_is_finished_by_somebody_else() {
     let world = World::start().await;
     let mut command = tokio::process::Command::new(program("iot-hadr"));
-    command.args(["promote", "--to", "secondary", "--reason", "dies half way", "--force"]);
+    command.args(["promote", "--to", "secondary", "--reason", "dies half way", "--force", "--yes"]);
     command.env_clear().envs(world.environment.iter().cloned());
     let promoter = Process::start_quietly("promoter", &mut command);
     world
@@ -116,7 +116,8 @@ async fn a_backlog_that_gets_no_turn_at_the_new_active_hub_stays_in_its_note_unt
     world.settle().await;
     world.host_post("/pause").await;
     world.primary.patch_twin("late", json!({"properties": {"desired": {"n": 2}}})).await;
-    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "region lost", "--force"]).await;
+    let promoted =
+        world.app(&["promote", "--to", "secondary", "--reason", "region lost", "--force", "--yes"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
     let refusal =
         json!({"method": "PATCH", "pathContains": "/twins/late", "status": 429, "times": 1_000_000});
@@ -165,7 +166,7 @@ async fn a_late_change_from_before_the_cut_is_kept_when_the_former_active_hub_ca
 async fn who_accepts_the_end_of_a_rejoining_once_more_does_not_put_it_off() {
     let world = World::with(Options { host: false, ..Options::default() }).await;
     assert_eq!(world.app(&["init"]).await.code, 0);
-    let forced = world.app(&["promote", "--to", "secondary", "--reason", "drill", "--force"]).await;
+    let forced = world.app(&["promote", "--to", "secondary", "--reason", "drill", "--force", "--yes"]).await;
     assert_eq!(forced.code, 0, "{forced:?}");
     assert_eq!(world.app(&["rejoin", "--accept"]).await.code, 0);
     let accepted = container(&world).get("routing-record.json").await;

@@ -82,7 +82,7 @@ async fn a_process_that_has_never_read_the_record_names_no_hub_and_one_that_has_
     let environment = vec![("AzureWebJobsStorage", relay.connection_string())];
     let world = World::with(Options { environment, host: false, ..Options::default() }).await;
     assert_eq!(world.app(&["init"]).await.code, 0);
-    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "lost", "--force"]).await;
+    let promoted = world.app(&["promote", "--to", "secondary", "--reason", "lost", "--force", "--yes"]).await;
     assert_eq!(promoted.code, 0, "{promoted:?}");
     relay.shut();
     let handler = world.handler("fresh").await;

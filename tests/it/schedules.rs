@@ -167,7 +167,7 @@ async fn lost_at_epoch_7<F: Future<Output = ()>>(lose: impl FnOnce(Container) ->
     assert_eq!(world.app(&["init"]).await.code, 0);
     for epoch in 2..=7 {
         let to = if epoch % 2 == 0 { "secondary" } else { "primary" };
-        let ran = world.app(&["promote", "--to", to, "--reason", "counting", "--force"]).await;
+        let ran = world.app(&["promote", "--to", to, "--reason", "counting", "--force", "--yes"]).await;
         assert_eq!(ran.code, 0, "{ran:?}");
     }
     container(&world).end_rejoining().await;

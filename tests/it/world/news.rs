@@ -78,7 +78,10 @@ impl World {
     /// Promotes without waiting for events, which only the test delivers; again where a duty changed the record meanwhile.
     pub async fn promote(&self, to: &str, more: &[&str]) {
         let start = ["promote", "--to", to, "--reason", "test", "--drain-timeout-seconds", "0"];
-        let ask = [&start[..], more].concat();
+        let mut ask = [&start[..], more].concat();
+        if more.contains(&"--force") {
+            ask.push("--yes");
+        }
         let mut ran = self.app(&ask).await;
         if ran.stderr.contains("changed the routing record meanwhile") {
             ran = self.app(&ask).await;
