@@ -1,12 +1,13 @@
 //! `iot-hadr dead-letters`: events that name no identity or can never be understood.
 
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use jiff::Timestamp;
 
 use super::context::Context;
 use super::listing::{Listing, One, or_nothing};
 use super::output::{age, complain, count, exit, show, show_columns, show_json, storage_failed};
 use crate::replication::{DeadLetter, DeadLetterStore};
+use crate::storage::StorageError;
 
 /// What to do with dead letters.
 #[derive(Debug, Clone, Subcommand)]
@@ -15,6 +16,15 @@ pub enum DeadLetters {
     List(Listing),
     /// All that is known of one, the event's bytes included
     Show(One),
+    /// Forgets those that were looked at: they are never tried again
+    #[command(group = ArgGroup::new("which").required(true).args(["ids", "all"]))]
+    Remove {
+        /// The ids that `list` shows
+        ids: Vec<String>,
+        /// Every one that there is
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 pub(super) async fn run(context: &Context, command: DeadLetters) -> u8 {
@@ -32,6 +42,34 @@ pub(super) async fn run(context: &Context, command: DeadLetters) -> u8 {
             }
             Err(error) => storage_failed(&error.into()),
         },
+        DeadLetters::Remove { all: true, .. } => removed(or_nothing(store.remove_all().await)),
+        DeadLetters::Remove { ids, all: false } => remove(&store, &ids).await,
+    }
+}
+
+/// Those of these ids that there are; the others are named.
+async fn remove(store: &DeadLetterStore, ids: &[String]) -> u8 {
+    let (mut gone, mut code) = (0, exit::DONE);
+    for id in ids {
+        match or_nothing(store.remove(id).await) {
+            Ok(true) => gone += 1,
+            Ok(false) => {
+                complain(&format!("there is no dead letter {id}"));
+                code = exit::REFUSED;
+            }
+            Err(error) => return storage_failed(&error.into()),
+        }
+    }
+    removed(Ok(gone)).max(code)
+}
+
+fn removed(count_of_them: Result<usize, StorageError>) -> u8 {
+    match count_of_them {
+        Ok(number) => {
+            show(&format!("{} removed", count(number, "dead letter")));
+            exit::DONE
+        }
+        Err(error) => storage_failed(&error.into()),
     }
 }
 

@@ -72,4 +72,12 @@ impl HubClient {
             disabled: count("disabledDeviceCount")?,
         })
     }
+
+    /// How many devices are connected, as the hub counts them. Lags (documented).
+    pub async fn connected_devices(&self, deadline: Deadline) -> Result<u64, HubError> {
+        let call = Call::new(StatisticsClass, Method::GET, "/statistics/service");
+        let members = members(&self.send(call, deadline).await?)?;
+        let count = members.get("connectedDeviceCount").and_then(Value::as_u64);
+        count.ok_or_else(|| malformed("statistics without a count"))
+    }
 }

@@ -74,6 +74,22 @@ impl LossStore {
         Err(StorageError::Unavailable(format!("the loss report of {id} kept changing")))
     }
 
+    /// All reports of one identity, in order of epochs.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn of(&self, id: &IdentityId) -> Result<Vec<LossReport>, StorageError> {
+        let end = format!("/{}.json", id.path_segment());
+        let names = self.container.list(PREFIX, usize::MAX).await?;
+        let mut reports = Vec::new();
+        for name in names.iter().filter(|name| name.ends_with(&end)) {
+            if let Some(blob) = self.container.get(name).await? {
+                reports.extend(serde_json::from_slice::<LossReport>(&blob.bytes).ok());
+            }
+        }
+        Ok(reports)
+    }
+
     /// Reports in order of epochs and identities, at most `limit`.
     pub async fn list(&self, limit: usize) -> Result<Vec<LossReport>, StorageError> {
         let mut reports = Vec::new();

@@ -14,6 +14,9 @@ use crate::storage::{Container, Precondition, StorageError};
 
 const PREFIX: &str = "dead-letters/";
 
+/// Removed between two listings.
+const AT_ONCE: usize = 1_000;
+
 /// An event that led nowhere, without the keys that stood in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -155,6 +158,36 @@ impl DeadLetterStore {
     /// One by its id.
     pub async fn get(&self, id: &str) -> Result<Option<DeadLetter>, StorageError> {
         self.read(&blob_name(id)).await
+    }
+
+    /// Removes one, also one that cannot be read. Whether it was there.
+    ///
+    /// # Errors
+    /// Storage.
+    pub async fn remove(&self, id: &str) -> Result<bool, StorageError> {
+        let name = blob_name(id);
+        if self.container.get(&name).await?.is_none() {
+            return Ok(false);
+        }
+        self.container.delete(&name, None).await.map(|()| true)
+    }
+
+    /// Removes all; how many there were.
+    ///
+    /// # Errors
+    /// Storage; those that were removed by then are gone.
+    pub async fn remove_all(&self) -> Result<usize, StorageError> {
+        let mut removed = 0;
+        loop {
+            let names = self.container.list(PREFIX, AT_ONCE).await?;
+            for name in &names {
+                self.container.delete(name, None).await?;
+            }
+            removed += names.len();
+            if names.len() < AT_ONCE {
+                return Ok(removed);
+            }
+        }
     }
 
     async fn read(&self, name: &str) -> Result<Option<DeadLetter>, StorageError> {

@@ -10,7 +10,7 @@ use clap::Args;
 use health::Health;
 use jiff::Timestamp;
 pub(super) use seen::is_silent;
-use seen::{Kept, Status, UNREADABLE, look};
+use seen::{Counts, Kept, Status, UNREADABLE, look};
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -19,8 +19,8 @@ use crate::iothub::{HubError, Statistics};
 use crate::replication::UnknownHub;
 use crate::routing::{DutyHolder, PartitionProgress, Phase, RoutingRecord, StandbyState, Stored};
 
-/// How often `--watch` looks.
-const WATCH: Duration = Duration::from_secs(2);
+/// How often `--watch` looks: two calls to each hub, of a limit that may be one a second.
+const WATCH: Duration = Duration::from_secs(5);
 /// Clears a terminal and begins at its top.
 const CLEAR: &str = "\x1b[2J\x1b[H";
 
@@ -30,7 +30,7 @@ pub struct StatusArguments {
     /// One JSON document; exit code 0 whatever it says, 69 without storage
     #[arg(long)]
     json: bool,
-    /// Again every two seconds, until Ctrl-C
+    /// Again every five seconds, until Ctrl-C
     #[arg(long, conflicts_with = "json")]
     watch: bool,
 }
@@ -85,14 +85,15 @@ fn kept_document(kept: &Kept) -> Value {
     })
 }
 
-fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
+fn hub_document(host: &str, answer: &Result<Counts, HubError>) -> Value {
     match answer {
-        Ok(counts) => json!({
+        Ok(Counts { registry, connected }) => json!({
             "hostName": host,
             "reachable": true,
-            "devices": counts.total,
-            "enabled": counts.enabled,
-            "disabled": counts.disabled,
+            "devices": registry.total,
+            "enabled": registry.enabled,
+            "disabled": registry.disabled,
+            "connected": connected,
         }),
         Err(error) => json!({"hostName": host, "reachable": false, "error": error.to_string()}),
     }
@@ -100,8 +101,10 @@ fn hub_document(host: &str, answer: &Result<Statistics, HubError>) -> Value {
 
 fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
     let hubs = status.hubs.iter().map(|(role, host, answer)| match answer {
-        Ok(counts) => {
-            format!("{role:<14}{host}: reachable, {} devices ({} disabled)", counts.total, counts.disabled)
+        Ok(Counts { registry, connected }) => {
+            let connected = connected.map_or_else(String::new, |count| format!(", {count} connected"));
+            let Statistics { total, disabled, .. } = registry;
+            format!("{role:<14}{host}: reachable, {total} devices ({disabled} disabled){connected}")
         }
         Err(error) => format!("{role:<14}{host}: {error}"),
     });

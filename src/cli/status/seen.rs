@@ -20,9 +20,16 @@ pub(super) const UNREADABLE: &str = "unreadable/";
 
 /// What was seen.
 pub(super) struct Status {
-    pub(super) hubs: [(HubRole, String, Result<Statistics, HubError>); 2],
+    pub(super) hubs: [(HubRole, String, Result<Counts, HubError>); 2],
     /// What storage has; the hubs are shown without it, too.
     pub(super) kept: Result<Kept, RecordError>,
+}
+
+/// What a hub counts.
+pub(super) struct Counts {
+    pub(super) registry: Statistics,
+    /// Devices that are connected; none when the hub does not say.
+    pub(super) connected: Option<u64>,
 }
 
 /// What is in storage.
@@ -76,9 +83,15 @@ async fn kept(context: &Context) -> Result<Kept, RecordError> {
     })
 }
 
-async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Statistics, HubError>) {
+async fn hub(context: &Context, role: HubRole) -> (HubRole, String, Result<Counts, HubError>) {
     let hub = context.clients.hubs.get(role);
-    (role, hub.settings().host_name.clone(), hub.statistics(Deadline::after(HUB_ANSWERS)).await)
+    let deadline = Deadline::after(HUB_ANSWERS);
+    // One after the other: both are of one limit of the hub, and the second is the less important one.
+    let counts = match hub.statistics(deadline).await {
+        Ok(registry) => Ok(Counts { registry, connected: hub.connected_devices(deadline).await.ok() }),
+        Err(error) => Err(error),
+    };
+    (role, hub.settings().host_name.clone(), counts)
 }
 
 async fn count(context: &Context, prefix: &str) -> Result<usize, RecordError> {
