@@ -1,10 +1,12 @@
 //! Started by the Functions host as its custom handler, or by hand with a command.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use iot_hadr::config::{self, BadSettings, Clients, Config, Environment};
 use iot_hadr::{app, cli, host};
 
@@ -27,10 +29,22 @@ const OS_ERROR: u8 = 71;
 #[command(name = "iot-hadr", version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<cli::Command>,
+    command: Option<Asked>,
     /// Settings for a command: NAME=VALUE lines, which go before the environment
     #[arg(long, value_name = "FILE", global = true)]
     env_file: Option<PathBuf>,
+}
+
+/// What is asked for by hand.
+#[derive(Subcommand)]
+enum Asked {
+    #[command(flatten)]
+    Command(cli::Command),
+    /// Prints what completes commands and flags in a shell: `source <(iot-hadr completions bash)`
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
@@ -42,7 +56,8 @@ fn main() -> ExitCode {
         .collect();
     let port = environment.get(PORT).filter(|port| !port.is_empty());
     let code = match (arguments.command, port) {
-        (Some(command), _) => by_hand(command, environment, arguments.env_file.as_deref()),
+        (Some(Asked::Completions { shell }), _) => completions(shell),
+        (Some(Asked::Command(command)), _) => by_hand(command, environment, arguments.env_file.as_deref()),
         (None, Some(port)) => as_handler(port, &environment),
         (None, None) => {
             // A reader that has gone is no failure.
@@ -51,6 +66,15 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(code)
+}
+
+/// Needs no settings.
+fn completions(shell: Shell) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "iot-hadr", &mut script);
+    // A reader that has gone is no failure.
+    let _ = std::io::stdout().lock().write_all(&script);
+    cli::exit::DONE
 }
 
 fn as_handler(port: &str, environment: &Environment) -> u8 {

@@ -39,6 +39,13 @@ pub enum BadConnectionString {
     ForADevice,
     /// `HostName` is neither `host` nor `host:port`.
     HostName(String),
+    /// `HostName` is the hub's name for back ends alone, or for devices alone; and the one for all.
+    OneSided {
+        /// As it is written.
+        host: String,
+        /// What is meant.
+        classic: String,
+    },
     /// `SharedAccessKey` is not base64.
     Key,
 }
@@ -53,6 +60,11 @@ impl fmt::Display for BadConnectionString {
                 write!(f, "the connection string is a device's; a shared access policy's is needed")
             }
             Self::HostName(text) => write!(f, "HostName '{text}' is neither a host nor host:port"),
+            Self::OneSided { host, classic } => write!(
+                f,
+                "HostName '{host}' is for back ends or devices alone, and the app uses one name for both and gives it to \
+                 devices: write '{classic}' (`az iot hub connection-string show --hostname-type classic`)"
+            ),
             Self::Key => write!(f, "SharedAccessKey is not base64"),
         }
     }
@@ -69,6 +81,7 @@ impl HubSettings {
         let policy = parts.policy.ok_or(BadConnectionString::Missing("SharedAccessKeyName"))?;
         let key = parts.key.ok_or(BadConnectionString::Missing("SharedAccessKey"))?;
         let (host, _) = split_host(host_name)?;
+        is_for_all(host)?;
         decode_key(key)?;
         Ok(Self {
             name: default_name(host),
@@ -140,6 +153,20 @@ fn split_host(host_name: &str) -> Result<(&str, Option<u16>), BadConnectionStrin
     Ok((host, port))
 }
 
+/// Every hub has a name for back ends and one for devices beside its classic one (documented, 2026). The first must never
+/// reach a device; signatures are made for the name that is written, and both sides are asked here.
+fn is_for_all(host: &str) -> Result<(), BadConnectionString> {
+    let mut labels = host.splitn(3, '.');
+    let (Some(hub), Some(side), Some(domain)) = (labels.next(), labels.next(), labels.next()) else {
+        return Ok(());
+    };
+    let is_one_sided = side.eq_ignore_ascii_case("service") || side.eq_ignore_ascii_case("device");
+    if !is_one_sided || !domain.to_ascii_lowercase().starts_with("azure-devices") {
+        return Ok(());
+    }
+    Err(BadConnectionString::OneSided { host: host.to_owned(), classic: format!("{hub}.{domain}") })
+}
+
 /// The first label; of an address, which has no labels, the whole.
 fn default_name(host: &str) -> String {
     if host.parse::<Ipv4Addr>().is_ok() {
@@ -205,6 +232,23 @@ mod tests {
             HubSettings::parse("HostName=h;SharedAccessKeyName=p;SharedAccessKey=not-a-key").unwrap_err();
         assert_eq!(error, BadConnectionString::Key);
         assert!(!error.to_string().contains("not-a-key"));
+    }
+
+    #[test]
+    fn a_name_for_back_ends_or_devices_alone_is_refused_and_the_classic_one_is_named() {
+        for host in ["contoso.service.azure-devices.net", "contoso.Device.azure-devices.us"] {
+            let refused = with_host(host).unwrap_err().to_string();
+            let classic = host.to_lowercase().replace(".service", "").replace(".device.", ".");
+            assert!(refused.contains(host) && refused.contains(&format!("write '{classic}'")), "{refused}");
+        }
+        for host in [
+            "service.azure-devices.net",
+            "device.example.org",
+            "hub.service.example.org",
+            "a.azure-devices.net",
+        ] {
+            assert!(with_host(host).is_ok(), "{host}");
+        }
     }
 
     #[test]

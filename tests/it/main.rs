@@ -39,6 +39,7 @@ mod modules;
 mod moved;
 mod notes;
 mod observed;
+mod operator;
 mod outdated;
 mod path;
 mod promotion;

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::SCRATCH_BLOB;
 use super::diagnosis::{Around, diagnose};
 use super::finding::Finding;
 use crate::cli::context::Context;
@@ -17,6 +16,9 @@ use crate::fleet::{CannotTry, PathTrial, Seen};
 use crate::replication::unknown_hubs;
 use crate::routing::{self, HubRole, Phase};
 use crate::storage::{Precondition, StorageError};
+
+/// Written and deleted again.
+pub(super) const SCRATCH_BLOB: &str = "check";
 
 /// Between looks.
 const POLL: Duration = Duration::from_millis(500);

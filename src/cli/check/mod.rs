@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use deep::SCRATCH_BLOB;
 use finding::Finding;
 use jiff::Timestamp;
 
@@ -23,8 +24,6 @@ use crate::storage::{Precondition, StorageError};
 const CALL: Duration = Duration::from_secs(8);
 /// Tokens and signatures fail when clocks differ by minutes (documented: about five).
 const SKEW_SECONDS: i64 = 60;
-/// Written and deleted again.
-const SCRATCH_BLOB: &str = "check";
 
 /// The arguments of `check`.
 #[derive(Debug, Clone, Args)]
