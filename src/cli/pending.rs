@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::listing::{Listing, One, or_nothing};
 use super::members::names;
-use super::output::{age, complain, exit, show, show_columns, show_json, storage_failed};
+use super::output::{age, complain, count, exit, show, show_columns, show_json, storage_failed};
 use crate::iothub::Deadline;
 use crate::model::IdentityId;
-use crate::pending::{PendingNote, PendingStore, Retried, Slot};
+use crate::pending::{PendingNote, PendingStore, Retried, Slot, is_stray, strays};
 use crate::routing::HubRole;
 
 /// For a retry of everything.
@@ -33,12 +33,22 @@ pub enum PendingCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Removes blobs under pending/ that are no notes; a note is never removed by hand
+    Remove {
+        /// Their names, as `list` shows them
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
 }
 
 pub(super) async fn run(context: &Context, command: PendingCommand) -> u8 {
     let store = PendingStore::new(context.clients.store.clone());
     match command {
-        PendingCommand::List(Listing { json, limit }) => list(&store, json, limit).await,
+        PendingCommand::List(Listing { json, limit }) => {
+            let code = list(&store, json, limit).await;
+            code.max(name_strays(context, limit).await)
+        }
+        PendingCommand::Remove { names } => remove(context, &names).await,
         PendingCommand::Show(One { id, json }) => match find(&store, &id).await {
             Ok(note) => show_note(&note, json),
             Err(code) => code,
@@ -65,6 +75,33 @@ async fn list(store: &PendingStore, json: bool, limit: usize) -> u8 {
     let now = Timestamp::now();
     show_columns(&notes.iter().map(|note| row(note, now)).collect::<Vec<_>>());
     show(&format!("{} pending", notes.len()));
+    exit::DONE
+}
+
+/// On stderr: they are nobody's.
+async fn name_strays(context: &Context, limit: usize) -> u8 {
+    match or_nothing(strays(&context.clients.store, limit).await) {
+        Ok(names) => names.iter().for_each(|name| {
+            complain(&format!(
+                "{name} is no note, and nothing waits for it: `iot-hadr pending remove '{name}'`"
+            ));
+        }),
+        Err(error) => return storage_failed(&error.into()),
+    }
+    exit::DONE
+}
+
+async fn remove(context: &Context, names: &[String]) -> u8 {
+    for name in names {
+        if !is_stray(name) {
+            complain(&format!("{name} is not removed: of a note, what it stands for would be forgotten"));
+            return exit::REFUSED;
+        }
+        if let Err(error) = or_nothing(context.clients.store.delete(name, None).await) {
+            return storage_failed(&error.into());
+        }
+    }
+    show(&format!("{} removed", count(names.len(), "blob")));
     exit::DONE
 }
 

@@ -3,7 +3,7 @@
 //! In reading order: a [`note`](PendingNote) is one identity's, with a [`slot`](Slot) for each hub; `store` keeps them;
 //! `settle` brings what a former active hub said to the active one, `follow` what an active hub said that cannot be read;
 //! `retry` tries notes again when they are due; `changed` lists identities that owe a comparison since the roles changed;
-//! `losses` keeps what two hubs disagreed on.
+//! `losses` keeps what two hubs disagreed on; `strays` are blobs among the notes that are none.
 
 mod changed;
 mod follow;
@@ -16,6 +16,7 @@ mod settle;
 mod settle_properties;
 mod slot;
 mod store;
+mod strays;
 mod terms;
 
 pub use changed::{Changed, ChangedList, Listed};
@@ -28,4 +29,5 @@ pub(crate) use settle::{Settled, settle};
 pub(crate) use slot::Heard;
 pub use slot::{Position, Slot};
 pub use store::{Entry, EntryPage, PendingStore};
+pub use strays::{is_stray, strays};
 pub(crate) use terms::{Said, Terms};

@@ -12,7 +12,8 @@ use crate::reconcile::Reason;
 use crate::routing::HubRole;
 use crate::storage::{Blob, Container, Listed, Precondition, StorageError};
 
-const PREFIX: &str = "pending/";
+/// Where notes are.
+pub(super) const PREFIX: &str = "pending/";
 
 /// Notes that could not be read, as they were.
 const UNREADABLE: &str = "unreadable/";
@@ -239,8 +240,14 @@ fn shown(note: &PendingNote) -> HashMap<String, String> {
     shown
 }
 
+/// The id of the note that a blob of this name is. What no identity is called is none, and would be waited for in vain.
+pub(super) fn note_id(name: &str) -> Option<&str> {
+    let id = name.strip_prefix(PREFIX)?.strip_suffix(".json")?;
+    IdentityId::from_path_segment(id).filter(|identity| identity.path_segment() == id).map(|_| id)
+}
+
 fn entry(listed: Listed) -> Option<Entry> {
-    let id = listed.name.strip_prefix(PREFIX)?.strip_suffix(".json")?.to_owned();
+    let id = note_id(&listed.name)?.to_owned();
     // Metadata names may come back in another case.
     let text = |name: &str| {
         let found = listed.metadata.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));

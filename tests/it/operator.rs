@@ -113,3 +113,28 @@ async fn a_shell_completes_commands_without_any_setting() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_among_the_notes_that_is_none_is_named_and_removed_and_counts_for_nothing() {
+    let world = quiet_world().await;
+    let storage = storage::container(&world);
+    // No identity is called so, is written so, or has a note at that place; the last one has.
+    for name in ["what%20is%20this.json", "copy%2520of%2520a.json", "a.json.bak", "a/b.json"] {
+        storage.put(&format!("pending/{name}"), "{}").await;
+    }
+    storage.put("pending/a.json", "{}").await;
+    let status = world.app_json(&["status", "--json"]).await;
+    assert_eq!((&status["pending"], &status["strays"]), (&json!(1), &json!(4)), "{status}");
+    assert!(world.app(&["status"]).await.stdout.contains("strays        4 blobs under pending/"));
+    let listed = world.app(&["pending", "list"]).await;
+    assert!(listed.stdout.ends_with("\n1 pending\n"), "{listed:?}");
+    assert_eq!(listed.stderr.matches(" is no note").count(), 4, "{listed:?}");
+    let refused = world.app(&["pending", "remove", "pending/a.json"]).await;
+    assert!(refused.code == 1 && refused.stderr.contains("would be forgotten"), "{refused:?}");
+    assert_eq!(world.app(&["pending", "remove", "routing-record.json"]).await.code, 1);
+    let names =
+        ["pending/what is this.json", "pending/copy%20of%20a.json", "pending/a.json.bak", "pending/a/b.json"];
+    let removed = world.app(&[&["pending", "remove"][..], &names].concat()).await;
+    assert_eq!((removed.code, removed.stdout.as_str()), (0, "4 blobs removed\n"), "{removed:?}");
+    assert_eq!(storage.list("pending/").await, ["pending/a.json"]);
+}

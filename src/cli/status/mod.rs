@@ -76,6 +76,7 @@ fn kept_document(kept: &Kept) -> Value {
         "record": kept.record.as_ref().map(|stored| &stored.record),
         "rejoining": kept.rejoining.as_ref().map(|progress| progress.document(kept.pending)),
         "pending": kept.pending,
+        "strays": kept.strays,
         "unreadable": kept.unreadable,
         "deadLetters": kept.dead_letters,
         "partitions": kept.partitions,
@@ -118,6 +119,7 @@ fn lines(status: &Status, now: Timestamp, bars: bool) -> Vec<String> {
     lines.extend(kept.unknown_hubs.iter().map(|hub| unknown_hub_line(hub, now)));
     lines.extend(hubs);
     lines.push(format!("{:<14}{}", "pending", counted(kept.pending)));
+    lines.extend(strays_line(kept.strays));
     lines.extend(unreadable_line(kept.unreadable));
     lines.push(format!("{:<14}{}", "dead letters", counted(kept.dead_letters)));
     lines.extend(kept.duties.iter().map(|duty| duty_line(duty, now)));
@@ -182,6 +184,12 @@ fn duty_line(duty: &DutyHolder, now: Timestamp) -> String {
 
 fn unknown_hub_line(hub: &UnknownHub, now: Timestamp) -> String {
     format!("{:<14}{} (last heard of {} ago)", "WRONG", hub.in_words(), age(hub.last_heard, now))
+}
+
+fn strays_line(count: usize) -> Option<String> {
+    let blobs = if count == 1 { "blob" } else { "blobs" };
+    let which = "under pending/ that are no notes: `iot-hadr pending list` names them";
+    (count > 0).then(|| format!("{:<14}{} {blobs} {which}", "strays", counted(count)))
 }
 
 fn unreadable_line(count: usize) -> Option<String> {

@@ -9,7 +9,7 @@ use crate::cli::listing::or_nothing;
 use crate::cli::output::COUNTED;
 use crate::cli::rejoin::Progress;
 use crate::iothub::{Deadline, HubError, Statistics};
-use crate::pending::{Entry, PendingStore};
+use crate::pending::{Entry, PendingStore, strays};
 use crate::replication::{UnknownHub, unknown_hubs};
 use crate::routing::{self, DutyHolder, HubRole, PartitionProgress, RecordError, Stored, margin};
 
@@ -37,6 +37,8 @@ pub(super) struct Kept {
     pub(super) record: Option<Stored>,
     pub(super) rejoining: Option<Progress>,
     pub(super) pending: usize,
+    /// Blobs among the notes that are none.
+    pub(super) strays: usize,
     /// Notes that could not be read.
     pub(super) unreadable: usize,
     pub(super) dead_letters: usize,
@@ -55,9 +57,10 @@ pub(super) async fn look(context: &Context) -> Status {
 }
 
 async fn kept(context: &Context) -> Result<Kept, RecordError> {
-    let (record, pending, unreadable, dead_letters, unknown, partitions, duties) = tokio::join!(
+    let (record, pending, strays, unreadable, dead_letters, unknown, partitions, duties) = tokio::join!(
         context.clients.records.read(),
         pending(context),
+        strays(&context.clients.store, COUNTED),
         count(context, UNREADABLE),
         count(context, "dead-letters/"),
         unknown(context),
@@ -74,6 +77,7 @@ async fn kept(context: &Context) -> Result<Kept, RecordError> {
         record,
         rejoining,
         pending: pending?,
+        strays: or_nothing(strays)?.len(),
         unreadable: unreadable?,
         dead_letters: dead_letters?,
         partitions: partitions?,
