@@ -160,8 +160,8 @@ pub async fn remove_left_behind(hubs: &Hubs, container: &Container) -> Result<()
         let Some((role, Ok(device))) = found.map(|(role, id)| (role, id.parse::<DeviceId>())) else {
             continue;
         };
-        // Only what the app makes for itself, whatever somebody wrote there.
-        if device.is_probe() {
+        // Only what is made here, whatever somebody wrote there: neither a device of the fleet nor a probe.
+        if Marker::of_passing(role, MarkKind::Deleted, &device).is_some() {
             let removed = remove(hubs.get(role), &IdentityId::device(device), Deadline::after(CALLS)).await;
             removed.map_err(|error| CannotTry::Hub(role, error))?;
         }

@@ -75,13 +75,17 @@ async fn a_rejoining_standby_s_path_is_tried_as_well_and_what_a_killed_check_lef
     container(&world).put(&format!("passing/primary/{left}"), "{}").await;
     // Whatever is written there, no device of the fleet is removed for it.
     world.primary.create("pump").await;
-    container(&world).put("passing/primary/pump", "{}").await;
+    for other in ["pump", "hadr-probe-1"] {
+        container(&world).put(&format!("passing/primary/{other}"), "{}").await;
+    }
+    let probe = world.primary.device("hadr-probe-1").await.unwrap();
     world.settle().await;
     let proved = world.app(&["check", "--deep"]).await;
     assert_eq!(proved.code, 0, "{proved:?}");
     assert_eq!(world.standby_state().await, "rejoining");
     assert_nothing_is_left(&world).await;
     assert!(world.primary.device("pump").await.is_some());
+    assert_eq!(world.primary.device("hadr-probe-1").await.unwrap()["generationId"], probe["generationId"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
