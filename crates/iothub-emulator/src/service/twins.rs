@@ -9,12 +9,11 @@ use crate::store::{Hub, Id, Precondition, Query, TwinVerb, TwinWrite};
 
 /// No `ETag` header: the twin's tag is in the body only (observed in recorded traffic).
 pub(super) fn twin(hub: &Hub, call: &Call, verb: Verb, id: &Id) -> Result<Answer, HubError> {
-    let verb = match verb {
+    let (verb, write) = match verb {
         Verb::Get => return Ok(Answer::json(200, &hub.get_twin(id)?)),
-        Verb::Put => TwinVerb::Replace,
-        _ => TwinVerb::Merge,
+        Verb::Put => (TwinVerb::Replace, TwinWrite::read(&call.json()?)?),
+        _ => (TwinVerb::Merge, TwinWrite::read_patch(&call.json()?)?),
     };
-    let write = TwinWrite::read(&call.json()?)?;
     let demand = Precondition::for_twin(call.if_match.as_deref());
     Ok(Answer::json(200, &hub.write_twin(id, &write, verb, &demand)?))
 }

@@ -78,7 +78,7 @@ impl Hub {
         let reported = &identity.twin.reported.members;
         limits::check_size(reported, &patch, limits::PROPERTIES_BYTES, "reported properties")?;
         identity.last_activity = at;
-        let body = identity.twin.report(&patch, at, self.switches.events_carry_nulls());
+        let body = identity.twin.report(&patch, at, self.event_nulls());
         let version = identity.twin.reported.version;
         let mut write = Write::new(at);
         write.change(found.put(id));

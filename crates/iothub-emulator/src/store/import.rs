@@ -110,7 +110,7 @@ impl Hub {
         write.check(rules)?;
         reported.iter().try_for_each(|members| limits::check(members, rules))?;
         let id = &item.id;
-        let (at, nulls) = (Stamp::now(), self.switches.events_carry_nulls());
+        let (at, nulls) = (Stamp::now(), self.event_nulls());
         let mut devices = self.lock();
         let mut found = devices.find(id).ok_or_else(|| HubError::no_device(&id.device))?;
         let twin = &mut found.identity_mut().twin;

@@ -50,5 +50,5 @@ pub use query::{Page, Query};
 pub use record::{DeviceRecord, IdentityRecord, ModuleRecord};
 pub use sessions::{DesiredPatch, Subscriptions};
 pub use switches::Switches;
-pub use twin::{Effect, Section, TwinRecord, TwinWrite};
+pub use twin::{Cleared, Effect, EventNulls, Section, TwinRecord, TwinWrite};
 pub use twins::TwinVerb;

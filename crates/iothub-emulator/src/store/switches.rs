@@ -77,6 +77,12 @@ switches! {{
     import_replaces, "importReplacesTwin", true;
     /// Twin change events say `null` for what was deleted (inferred; default on).
     events_carry_nulls, "twinEventsCarryNulls", true;
+    /// A patch with `null` in place of tags or desired properties clears them (asserted by the Node client's end-to-end
+    /// tests, denied by one report on the documentation; default on, off ignores it).
+    null_clears_section, "nullClearsSection", true;
+    /// The event of such a patch says `null` in the section's place, as it was sent; off is each member (inferred;
+    /// default on).
+    events_carry_null_sections, "twinEventsCarryNullSections", true;
     /// `$…` members in a device's reported patch are refused with 400004 (inferred; default on, off ignores them).
     reported_dollar_refused, "reportedDollarMembersRefused", true;
     /// Integers beyond the documented range are refused (documented; off is a hub that holds some from before).

@@ -77,6 +77,32 @@ pub struct TwinWrite {
     pub tags: Option<Map<String, Value>>,
     /// Desired properties, likewise.
     pub desired: Option<Map<String, Value>>,
+    /// Which of the two had `null` in its place.
+    pub cleared: Cleared,
+}
+
+/// Sections that a patch takes away as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// `"tags": null`.
+    pub tags: bool,
+    /// `"desired": null`.
+    pub desired: bool,
+}
+
+/// How update events show what was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventNulls {
+    /// Members that are gone are `null`; otherwise they are left out.
+    pub members: bool,
+    /// So is a section that was cleared as a whole; otherwise each of its members is.
+    pub sections: bool,
+}
+
+impl EventNulls {
+    fn shown(self, patch: &Map<String, Value>) -> Map<String, Value> {
+        if self.members { patch.clone() } else { without_nulls(patch) }
+    }
 }
 
 impl TwinRecord {
@@ -140,8 +166,22 @@ impl TwinRecord {
         let write = TwinWrite {
             tags: patch(&self.tags, write.tags.as_ref()),
             desired: patch(&self.desired.members, write.desired.as_ref()),
+            cleared: Cleared::default(),
         };
         (write, patch(&self.reported.members, reported))
+    }
+
+    /// The same write with what it clears member by member: what the metadata follows and a connected device is told.
+    pub(super) fn spelled_out(&self, write: &TwinWrite) -> TwinWrite {
+        let nothing = |members: &Map<String, Value>| {
+            members.keys().map(|key| (key.clone(), Value::Null)).collect::<Map<_, _>>()
+        };
+        let Cleared { tags, desired } = write.cleared;
+        TwinWrite {
+            tags: if tags { Some(nothing(&self.tags)) } else { write.tags.clone() },
+            desired: if desired { Some(nothing(&self.desired.members)) } else { write.desired.clone() },
+            cleared: write.cleared,
+        }
     }
 
     /// The ETag without quotes: base64 of the 8-byte big-endian counter.
@@ -169,7 +209,8 @@ impl TwinRecord {
     }
 
     /// A service-side PATCH. Values are never compared: what is sent counts as written.
-    pub fn patch(&mut self, write: &TwinWrite, at: Stamp, event_nulls: bool) -> Effect {
+    pub fn patch(&mut self, write: &TwinWrite, at: Stamp, nulls: EventNulls) -> Effect {
+        let write = &self.spelled_out(write);
         let wrote = write.tags.is_some() || write.desired.is_some();
         if wrote {
             self.counter += 1;
@@ -177,27 +218,39 @@ impl TwinRecord {
         if let Some(tags) = &write.tags {
             merge(&mut self.tags, tags);
         }
-        let desired = write.desired.as_ref().filter(|members| !members.is_empty());
+        let desired = write.desired.as_ref().filter(|members| !members.is_empty() || write.cleared.desired);
         if let Some(members) = desired {
             self.desired.version += 1;
             let written = Written { at, version: Some(self.desired.version) };
             merge(&mut self.desired.members, members);
             self.desired.metadata.merge(members, written);
         }
-        let shown = |members: &Map<String, Value>| match event_nulls {
-            true => members.clone(),
-            false => without_nulls(members),
-        };
-        let mut event = json!({"version": self.version()});
-        if let (Some(tags), Value::Object(event)) = (&write.tags, &mut event) {
-            event.insert("tags".to_owned(), Value::Object(shown(tags)));
+        let event = self.patched(write, desired, at, nulls);
+        Effect { event, desired: desired.map(|members| (self.desired.version, members.clone())), wrote }
+    }
+
+    /// The event of a patch: what was sent, with metadata.
+    fn patched(
+        &self,
+        write: &TwinWrite,
+        desired: Option<&Map<String, Value>>,
+        at: Stamp,
+        nulls: EventNulls,
+    ) -> Value {
+        let mut event = Map::new();
+        event.insert("version".to_owned(), self.version().into());
+        let whole = |cleared: bool| cleared && nulls.sections;
+        if let Some(tags) = &write.tags {
+            let shown = || Value::Object(nulls.shown(tags));
+            event.insert("tags".to_owned(), if whole(write.cleared.tags) { Value::Null } else { shown() });
         }
-        if let (Some(members), Value::Object(event)) = (desired, &mut event) {
+        if let Some(members) = desired {
             let written = Written { at, version: Some(self.desired.version) };
-            let section = changed(shown(members), members, written, self.desired.version);
+            let shown = || changed(nulls.shown(members), members, written, self.desired.version);
+            let section = if whole(write.cleared.desired) { Value::Null } else { shown() };
             event.insert("properties".to_owned(), json!({"desired": section}));
         }
-        Effect { event, desired: desired.map(|members| (self.desired.version, members.clone())), wrote }
+        Value::Object(event)
     }
 
     /// A service-side PUT: tags and desired become what was sent, and nothing else remains of them.
@@ -216,13 +269,12 @@ impl TwinRecord {
     }
 
     /// A device's PATCH of reported properties; gives the event's body.
-    pub fn report(&mut self, patch: &Map<String, Value>, at: Stamp, event_nulls: bool) -> Value {
+    pub fn report(&mut self, patch: &Map<String, Value>, at: Stamp, nulls: EventNulls) -> Value {
         self.reported.version += 1;
         let written = Written { at, version: None };
         merge(&mut self.reported.members, patch);
         self.reported.metadata.merge(patch, written);
-        let shown = if event_nulls { patch.clone() } else { without_nulls(patch) };
-        let section = changed(shown, patch, written, self.reported.version);
+        let section = changed(nulls.shown(patch), patch, written, self.reported.version);
         json!({"version": self.version(), "properties": {"reported": section}})
     }
 }

@@ -107,3 +107,27 @@ fn numbers_keep_their_spelling() {
     let twin = patch(&hub, "d", &body).to_string();
     assert!(twin.contains(r#""a":1.0,"b":1,"c":0.10,"d":12345678901234567890.5"#), "{twin}");
 }
+
+#[test]
+fn null_in_place_of_a_section_clears_it_and_counts_as_a_write_of_it() {
+    let hub = hub_with("d");
+    patch(&hub, "d", &json!({"tags": {"a": 1}, "properties": {"desired": {"b": {"c": 1}, "d": 2}}}));
+    let cleared = patch(&hub, "d", &json!({"properties": {"desired": null}}));
+    let desired = cleared["properties"]["desired"].as_object().unwrap();
+    assert_eq!(desired.keys().collect::<Vec<_>>(), ["$metadata", "$version"]);
+    assert_eq!(desired["$metadata"].as_object().unwrap().len(), 2, "{desired:?}");
+    assert_eq!((counters(&cleared), &cleared["tags"]), ([3, 4, 3, 1], &json!({"a": 1})));
+    let cleared = patch(&hub, "d", &json!({"tags": null}));
+    assert_eq!((counters(&cleared), cleared.get("tags")), ([4, 5, 3, 1], None));
+    let again = patch(&hub, "d", &json!({"tags": null, "properties": {"desired": null}}));
+    assert_eq!(counters(&again), [5, 6, 4, 1], "values are not compared");
+}
+
+#[test]
+fn null_in_place_of_a_section_does_nothing_where_that_is_switched_off() {
+    let hub = hub_with("d");
+    hub.switches().set("nullClearsSection", false).unwrap();
+    patch(&hub, "d", &json!({"tags": {"a": 1}, "properties": {"desired": {"b": 1}}}));
+    let twin = patch(&hub, "d", &json!({"tags": null, "properties": {"desired": null}}));
+    assert_eq!((counters(&twin), &twin["tags"]), ([2, 3, 2, 1], &json!({"a": 1})));
+}

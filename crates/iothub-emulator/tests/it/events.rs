@@ -79,6 +79,28 @@ async fn a_twin_event_is_the_patch_that_was_sent_with_versions_and_metadata() {
 }
 
 #[tokio::test]
+async fn a_cleared_section_is_null_in_its_event_and_null_by_member_for_the_device() {
+    let world = World::start().await;
+    world.create("d").await;
+    let full = json!({"tags": {"a": 1}, "properties": {"desired": {"b": {"c": 1}, "d": 2}}});
+    world.send(Method::PATCH, "/twins/d", None, full.clone()).await;
+    let mut device = world.device("d").await;
+    let none = json!({"tags": null, "properties": {"desired": null}});
+    world.send(Method::PATCH, "/twins/d", None, none.clone()).await;
+    let (topic, told) = device.message().await.unwrap();
+    assert_eq!(topic, "$iothub/twin/PATCH/properties/desired/?$version=3");
+    assert_eq!(told, json!({"b": null, "d": null, "$version": 3}));
+    world.control(Method::POST, "/switches", json!({"twinEventsCarryNullSections": false})).await;
+    world.send(Method::PATCH, "/twins/d", None, full).await;
+    world.send(Method::PATCH, "/twins/d", None, none).await;
+    let bodies: Vec<Value> = world.all("devicetwin").await.iter().map(body).collect();
+    assert_eq!(bodies[2], json!({"version": 4, "tags": null, "properties": {"desired": null}}));
+    assert_eq!(bodies[4]["tags"], json!({"a": null}));
+    let desired = &bodies[4]["properties"]["desired"];
+    assert_eq!((&desired["b"], &desired["d"], &desired["$version"]), (&json!(null), &json!(null), &json!(5)));
+}
+
+#[tokio::test]
 async fn events_are_lost_doubled_and_reversed_when_asked_for() {
     let world = World::start().await;
     for (mode, times) in [("drop", 1), ("duplicate", 1), ("hold", 2)] {

@@ -42,7 +42,8 @@ fn hub_with(device: &str) -> Arc<Hub> {
 }
 
 fn write_twin(hub: &Hub, device: &str, verb: TwinVerb, body: &Value) -> Value {
-    let write = TwinWrite::read(body).unwrap();
+    let write = if verb == TwinVerb::Merge { TwinWrite::read_patch(body) } else { TwinWrite::read(body) };
+    let write = write.unwrap();
     hub.write_twin(&Id::device(device), &write, verb, &Precondition::Absent).unwrap()
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 
 use super::super::authentication::{Authentication, Owner};
 use super::super::merge::without_nulls;
-use super::super::twin::TwinWrite;
+use super::super::twin::{Cleared, EventNulls, TwinWrite};
 use super::*;
 
 /// Numbers as people write them: they come back as they were sent.
@@ -34,7 +34,7 @@ fn members(nulls: bool) -> impl Strategy<Value = Map<String, Value>> {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Patch(Option<Map<String, Value>>, Option<Map<String, Value>>),
+    Patch(TwinWrite),
     Replace(Map<String, Value>, Map<String, Value>),
     Report(Map<String, Value>),
 }
@@ -42,20 +42,27 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let maybe = || prop::option::of(members(true));
     prop_oneof![
-        (maybe(), maybe()).prop_map(|(tags, desired)| Step::Patch(tags, desired)),
+        (maybe(), maybe(), any::<[bool; 2]>()).prop_map(|(tags, desired, [all_tags, all_desired])| {
+            let cleared = Cleared { tags: all_tags, desired: all_desired };
+            Step::Patch(TwinWrite { tags, desired, cleared })
+        }),
         (members(false), members(false)).prop_map(|(tags, desired)| Step::Replace(tags, desired)),
         members(true).prop_map(Step::Report),
     ]
 }
 
+const NULLS: EventNulls = EventNulls { members: true, sections: true };
+
+fn sections(tags: Map<String, Value>, desired: Map<String, Value>) -> TwinWrite {
+    TwinWrite { tags: Some(tags), desired: Some(desired), ..TwinWrite::default() }
+}
+
 /// Takes a step; gives the event that tells of it.
 fn take(twin: &mut TwinRecord, step: &Step, at: Stamp) -> Value {
     match step.clone() {
-        Step::Patch(tags, desired) => twin.patch(&TwinWrite { tags, desired }, at, true).event,
-        Step::Replace(tags, desired) => {
-            twin.replace(&TwinWrite { tags: Some(tags), desired: Some(desired) }, at).event
-        }
-        Step::Report(patch) => twin.report(&patch, at, true),
+        Step::Patch(write) => twin.patch(&write, at, NULLS).event,
+        Step::Replace(tags, desired) => twin.replace(&sections(tags, desired), at).event,
+        Step::Report(patch) => twin.report(&patch, at, NULLS),
     }
 }
 
@@ -80,7 +87,7 @@ proptest! {
     fn writing_a_packed_twin_is_writing_the_twin(
         tags in members(false), desired in members(false), reported in members(true), steps in prop::collection::vec(step(), 0..8)
     ) {
-        let write = TwinWrite { tags: Some(tags), desired: Some(desired) };
+        let write = sections(tags, desired);
         let mut plain = device(TwinRecord::with_content(Stamp::now(), Stamp::NEVER, write, reported));
         let mut packed = repacked(&plain);
         prop_assert_eq!(packed.as_ref(), Some(&plain));
@@ -145,7 +152,7 @@ fn a_device_of_one_kilobyte_costs_little_more_than_its_text() {
     let members: Map<String, Value> =
         (0..16).map(|n| (format!("property{n}"), value.as_str().into())).collect();
     let text = serde_json::to_string(&members).unwrap_or_default().len();
-    let write = TwinWrite { tags: None, desired: Some(members) };
+    let write = TwinWrite { desired: Some(members), ..TwinWrite::default() };
     let plain = device(TwinRecord::with_content(Stamp::now(), Stamp::NEVER, write, Map::new()));
     let packed = Packed::device(&plain).0.len();
     assert!(packed < text + 250, "{packed} for {text}");
