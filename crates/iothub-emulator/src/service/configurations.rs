@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::call::Verb;
 use super::{Answer, Call};
-use crate::error::{ErrorCode, HubError};
+use crate::error::HubError;
 use crate::store::{Hub, Precondition, test_queries};
 
 /// All of them: `top` is ignored (observed).
@@ -29,18 +29,7 @@ pub(super) fn test(call: &Call) -> Result<Answer, HubError> {
     Ok(Answer::json(200, &test_queries(&call.json()?)?))
 }
 
-/// Content for one edge device: checked and accepted, and then not applied, because the emulator has no edge runtime
-/// and leaves twins to their writers. Other devices refuse it (documented).
+/// Content for one edge device.
 pub(super) fn apply(hub: &Hub, call: &Call, id: &str) -> Result<Answer, HubError> {
-    let content = call.json()?;
-    let device = hub.get_device(id)?;
-    let parts = ["deviceContent", "moduleContent", "modulesContent"];
-    let has_parts = parts.iter().any(|part| content.get(part).is_some_and(Value::is_object));
-    if !has_parts {
-        return Err(HubError::new(ErrorCode::ArgumentNull, "the content is missing"));
-    }
-    match device.pointer("/capabilities/iotEdge") {
-        Some(Value::Bool(true)) => Ok(Answer::nothing()),
-        _ => Err(HubError::invalid(format!("Device {id} is not an edge device"))),
-    }
+    hub.apply_content(id, &call.json()?).map(|()| Answer::nothing())
 }

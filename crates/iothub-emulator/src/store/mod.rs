@@ -6,6 +6,7 @@ mod body;
 mod bulk;
 mod configuration;
 mod configurations;
+mod deployment;
 mod device_side;
 mod devices;
 mod document;

@@ -11,7 +11,7 @@ use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
 
 /// Most modules of one device (documented for edge deployments).
-const MAX_MODULES: usize = 50;
+pub(super) const MAX_MODULES: usize = 50;
 
 /// Who asks for modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use crate::error::{ErrorCode, HubError};
 use crate::stamp::Stamp;
 
 /// The modules of the edge runtime; the hub makes them itself (documented).
-const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
+pub(super) const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
 impl Hub {
     /// A device identity, keys included.

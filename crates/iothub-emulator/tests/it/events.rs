@@ -13,7 +13,7 @@ impl World {
         self.client.get(url).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn all(&self, event_hub: &str) -> Vec<Value> {
+    pub(crate) async fn all(&self, event_hub: &str) -> Vec<Value> {
         let mut all = Vec::new();
         for partition in 0..4 {
             let page = self.page(event_hub, partition, "from=0&max=1000").await;

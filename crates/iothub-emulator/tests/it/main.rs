@@ -5,6 +5,7 @@ mod admission;
 mod bulk;
 mod configurations;
 mod counters;
+mod deployments;
 mod device;
 mod devices;
 mod events;
