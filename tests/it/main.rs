@@ -20,6 +20,7 @@
 mod accepted;
 mod backlog;
 mod circles;
+mod cleared;
 mod cli;
 mod deletes;
 mod door;

@@ -172,11 +172,19 @@ fn patch(body: &Object, at: Option<Timestamp>) -> TwinWrites {
         members.map(|members| SectionWrites::from_patch(members, at)).unwrap_or_default()
     };
     let properties = object(body, "properties");
-    let of = |name| properties.and_then(|properties| part(properties, name));
+    let desired = properties.and_then(|properties| properties.get("desired"));
+    let reported = properties.and_then(|properties| part(properties, "reported"));
+    // `null` in the place of a section took all of it away (the Node client's end-to-end tests rely on it). What a device
+    // reports says nothing of the others.
+    let cleared = |value: Option<&Value>| reported.is_none() && value.is_some_and(Value::is_null);
+    let nothing = || SectionWrites::replacement(&Object::new(), at);
     TwinWrites {
-        tags: section(part(body, "tags")),
-        desired: section(of("desired")),
-        reported: section(of("reported")),
+        tags: if cleared(body.get("tags")) { nothing() } else { section(part(body, "tags")) },
+        desired: match cleared(desired) {
+            true => nothing(),
+            false => section(properties.and_then(|properties| part(properties, "desired"))),
+        },
+        reported: section(reported),
     }
 }
 

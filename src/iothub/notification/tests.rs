@@ -65,6 +65,23 @@ fn tags_alone_are_a_change() {
 }
 
 #[test]
+fn null_in_the_place_of_a_section_took_all_of_it_away_unless_a_device_reports() {
+    let nothing = |hint: &Hint| SectionWrites::replacement(&Object::new(), hint.occurred);
+    let body = json!({"version": 4, "tags": null, "properties": {"desired": null}});
+    let hint = one(&body, routed("updateTwin"), json!({})).unwrap();
+    assert_eq!((&hint.writes.tags, &hint.writes.desired), (&nothing(&hint), &nothing(&hint)));
+    let body = json!({"version": 5, "tags": null, "properties": {"desired": {"a": 1}}});
+    let hint = one(&body, routed("updateTwin"), json!({})).unwrap();
+    assert_eq!((hint.writes.tags == nothing(&hint), hint.writes.desired.removes()), (true, false));
+    let reported = json!({"fw": 1, "$version": 2});
+    let body = json!({"version": 6, "tags": null, "properties": {"desired": null, "reported": reported}});
+    let hint = one(&body, routed("updateTwin"), json!({})).unwrap();
+    assert!(
+        hint.writes.tags.is_empty() && hint.writes.desired.is_empty() && !hint.writes.reported.is_empty()
+    );
+}
+
+#[test]
 fn a_replacement_replaces_tags_even_when_it_has_none() {
     let body = json!({"deviceId": "pump-17", "etag": "AAAAAAAAAAI=", "version": 5, "properties": {
         "desired": {"rate": 6, "$version": 2}, "reported": {"$version": 3}}});
