@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 
 /// How every file begins; another number is another format.
-pub(super) const MAGIC: &[u8] = b"iothub-emulator journal 1\n";
+pub(super) const MAGIC: &[u8] = b"iothub-emulator journal 2\n";
 
 /// Bytes before the content: length, checksum of the length, checksum of the content.
 const HEAD: usize = 12;

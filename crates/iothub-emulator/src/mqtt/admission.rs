@@ -17,6 +17,14 @@ use crate::throttle::Class;
 /// Longest silence a hub allows, in seconds (documented: 1767 is the cap of the server side).
 const LONGEST_SILENCE: u64 = 1767;
 
+/// A device that may come in.
+struct LetIn {
+    /// When its token expires, in Unix seconds.
+    expiry: u64,
+    /// The model that it says it has; empty when it says nothing.
+    model: String,
+}
+
 /// How long a session may stay.
 pub(super) struct Stay {
     guard: SessionGuard,
@@ -49,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return Err(if cut == Verdict::Hang { self.wire.hang().await } else { Ended::Fault });
             }
         };
-        let decided = decided.and_then(|expiry| self.take_place(&id, expiry, connect.clean_session));
+        let decided = decided.and_then(|let_in| self.take_place(&id, let_in, connect.clean_session));
         let status = decided.as_ref().map_or_else(|code| code.status(), |_| 200);
         self.remember("MQTT-CONNECT", &connect.client_id, status, None, Bytes::new());
         match decided {
@@ -66,29 +74,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         }
     }
 
-    /// The token's expiry in Unix seconds, or why the device is not let in.
-    fn judge(&self, connect: &Connect, id: &Id) -> Result<u64, ConnectCode> {
+    /// How a device is let in, or why it is not.
+    fn judge(&self, connect: &Connect, id: &Id) -> Result<LetIn, ConnectCode> {
         if connect.level != packet::LEVEL {
             return Err(ConnectCode::UnacceptableProtocol);
         }
         let user_name = connect.user_name.as_deref().unwrap_or_default();
-        let (host, versioned) =
-            topic::user_name(user_name, &connect.client_id).ok_or(ConnectCode::IdentifierRejected)?;
-        if !self.hub.is_called(host) || !versioned {
+        let read = topic::user_name(user_name, &connect.client_id).ok_or(ConnectCode::IdentifierRejected)?;
+        if !self.hub.is_called(read.host) || !read.versioned {
             return Err(ConnectCode::NotAuthorised);
         }
         let token = connect.password.as_deref().unwrap_or_default();
-        authorise_device(&self.hub, id, token).map_err(|_| ConnectCode::NotAuthorised)
+        let expiry = authorise_device(&self.hub, id, token).map_err(|_| ConnectCode::NotAuthorised)?;
+        Ok(LetIn { expiry, model: read.model })
     }
 
     /// Takes the identity's one place, and up what it subscribed to before.
     fn take_place(
         &self,
         id: &Id,
-        expiry: u64,
+        LetIn { expiry, model }: LetIn,
         clean: bool,
     ) -> Result<(Stay, Option<Subscriptions>), ConnectCode> {
         let stay = Stay { guard: self.hub.register_session(id), expiry };
+        self.hub.note_model(id, &model);
         let kept = self.hub.resume_session(id, clean);
         // Whoever disabled or deleted it since it was judged may not have seen this connection.
         if self.hub.device_credentials(id).is_some_and(|credentials| credentials.enabled) {

@@ -1,5 +1,6 @@
 //! The topics of the device twin protocol, and the user name of a CONNECT.
 
+use percent_encoding::percent_decode_str;
 use std::fmt::Write;
 
 /// The reported `$version` that a patch was made for.
@@ -110,14 +111,28 @@ pub(super) fn filter(text: &str, client_id: &str) -> Filter {
 /// reported patches fail (reported by others); this emulator does not speak it.
 const FIRST_VERSION: &str = "2016-11-14";
 
-/// The user name of a CONNECT: `{host}/{client id}/?api-version=…`; the host and whether it names an API version that
-/// there may be.
-pub(super) fn user_name<'a>(text: &'a str, client_id: &str) -> Option<(&'a str, bool)> {
+/// What the user name of a CONNECT says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UserName<'a> {
+    /// The host that is meant.
+    pub(super) host: &'a str,
+    /// It names an API version that there may be.
+    pub(super) versioned: bool,
+    /// `model-id`, decoded; empty when there is none.
+    pub(super) model: String,
+}
+
+/// Reads `{host}/{client id}/?api-version=…`. Device SDKs 1.1 to 1.4 write no question mark, and some of that time a slash
+/// before the next parameter (seen in logs and tests of clients).
+pub(super) fn user_name<'a>(text: &'a str, client_id: &str) -> Option<UserName<'a>> {
     let (host, rest) = text.split_once('/')?;
     let rest = rest.strip_prefix(client_id)?;
-    let query = rest.strip_prefix("/?").or_else(|| rest.strip_prefix('/').filter(|rest| rest.is_empty()));
-    let query = query.or_else(|| rest.is_empty().then_some(""))?;
-    Some((host, parameter(query, "api-version").is_some_and(is_version)))
+    let query = if rest.is_empty() { rest } else { rest.strip_prefix('/')? };
+    let query = query.strip_prefix('?').unwrap_or(query);
+    let version = parameter(query, "api-version").and_then(|text| text.split('/').next());
+    let model = percent_decode_str(parameter(query, "model-id").unwrap_or_default());
+    let model = model.decode_utf8_lossy().into_owned();
+    Some(UserName { host, versioned: version.is_some_and(is_version), model })
 }
 
 /// `2021-04-12`, `2020-05-31-preview`: versions later than today's are taken, what is no date is not.
@@ -165,10 +180,26 @@ mod tests {
 
     #[test]
     fn a_user_name_names_host_identity_and_version() {
-        assert_eq!(user_name("h:1/d/?api-version=2021-04-12&x=y", "d"), Some(("h:1", true)));
-        assert_eq!(user_name("h/d/m/?api-version=2021-04-12", "d/m"), Some(("h", true)));
-        assert_eq!(user_name("h/d", "d"), Some(("h", false)));
-        assert_eq!(user_name("h/other/?api-version=2021-04-12", "d"), None);
+        let read = |text, client_id| user_name(text, client_id).map(|read| (read.host, read.versioned));
+        assert_eq!(read("h:1/d/?api-version=2021-04-12&x=y", "d"), Some(("h:1", true)));
+        assert_eq!(read("h/d/m/?api-version=2021-04-12", "d/m"), Some(("h", true)));
+        assert_eq!(read("h/d", "d"), Some(("h", false)));
+        assert_eq!(read("h/other/?api-version=2021-04-12", "d"), None);
+        assert_eq!(read("h/dx?api-version=2021-04-12", "d"), None);
+    }
+
+    #[test]
+    fn a_user_name_of_an_old_sdk_has_no_question_mark() {
+        for rest in ["", "&DeviceClientType=iothubclient%2f1.2.1", "/DeviceClientType=x%2f1.2.2"] {
+            let text = format!("h/d/api-version=2016-11-14{rest}");
+            assert!(user_name(&text, "d").is_some_and(|read| read.versioned && read.host == "h"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_user_name_may_name_a_model() {
+        let text = "h/d/?api-version=2021-04-12&model-id=dtmi%3acontoso%3Apump%3B1";
+        assert_eq!(user_name(text, "d").map(|read| read.model), Some("dtmi:contoso:pump;1".to_owned()));
     }
 
     #[test]

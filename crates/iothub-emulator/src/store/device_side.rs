@@ -114,6 +114,21 @@ impl Hub {
         }
     }
 
+    /// Notes the model that an identity says it has when it connects. One that says nothing keeps the last (inferred).
+    pub fn note_model(&self, id: &Id, model: &str) {
+        let mut devices = self.lock();
+        let Some(mut found) = devices.find(id).filter(|_| !model.is_empty()) else { return };
+        if found.identity().model == model {
+            return;
+        }
+        found.identity_mut().model = model.to_owned();
+        let mut write = Write::new(Stamp::now());
+        write.change(found.put(id));
+        if let Err(error) = self.commit(&mut devices, write) {
+            tracing::error!(%error, %id, "its model is not noted");
+        }
+    }
+
     /// Takes the identity's one connection: an earlier one is told to close.
     #[must_use]
     pub fn register_session(self: &Arc<Self>, id: &Id) -> SessionGuard {

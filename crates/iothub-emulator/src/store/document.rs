@@ -78,7 +78,7 @@ pub(crate) fn twin(found: &Found, id: &Id, with_properties: bool) -> Value {
     put("cloudToDeviceMessageCount", 0.into());
     put("authenticationType", identity.authentication.kind.name().into());
     put("x509Thumbprint", identity.authentication.thumbprint_json());
-    put("modelId", "".into());
+    put("modelId", identity.model.as_str().into());
     put("version", identity.twin.version().into());
     if !identity.twin.tags.is_empty() {
         put("tags", Value::Object(identity.twin.tags.clone()));

@@ -23,6 +23,8 @@ pub struct IdentityRecord {
     pub connection_updated: Stamp,
     /// When it was last heard.
     pub last_activity: Stamp,
+    /// The model that it named when it connected, empty when it named none.
+    pub model: String,
     /// Members of the body that this emulator has no meaning for; they are given back.
     pub extra: Map<String, Value>,
     /// The twin.
@@ -38,6 +40,7 @@ impl IdentityRecord {
             connected: false,
             connection_updated: Stamp::NEVER,
             last_activity: Stamp::NEVER,
+            model: String::new(),
             extra: Map::new(),
             twin,
         }

@@ -168,3 +168,22 @@ async fn an_expired_token_closes_the_connection_when_the_clocks_may_no_longer_di
     assert!(raw.closed().await);
     assert_eq!(world.connack(&Connect::with("d", &pass)).await.1, Some([0, 5]));
 }
+
+#[tokio::test]
+async fn a_user_name_without_a_question_mark_is_let_in_and_a_model_shows_in_the_twin() {
+    let world = World::start().await;
+    world.send(Method::PUT, "/devices/d", None, json!({})).await;
+    let model = async || -> Value {
+        let twin = world.send(Method::GET, "/twins/d", None, Value::Null).await;
+        twin.json::<Value>().await.unwrap()["modelId"].clone()
+    };
+    let mut pass = world.policy_pass("d");
+    pass.user_name = format!("{}/d/api-version=2016-11-14&DeviceClientType=iothubclient%2f1.1", world.host());
+    world.connect("d", &pass).await.unwrap().leave().await;
+    assert_eq!(model().await, "");
+    pass.user_name = format!("{}/d/?api-version=2020-09-30&model-id=dtmi%3Acontoso%3Apump%3B1", world.host());
+    world.connect("d", &pass).await.unwrap().leave().await;
+    assert_eq!(model().await, "dtmi:contoso:pump;1");
+    world.connect("d", &world.policy_pass("d")).await.unwrap().leave().await;
+    assert_eq!(model().await, "dtmi:contoso:pump;1", "who says nothing of it keeps it");
+}

@@ -67,6 +67,8 @@ struct PackedIdentity<'a> {
     connected: bool,
     connection_updated: Stamp,
     last_activity: Stamp,
+    #[serde(borrow)]
+    model: Cow<'a, str>,
     extra: Members<'a>,
     twin: PackedTwin<'a>,
 }
@@ -159,6 +161,7 @@ impl<'a> PackedIdentity<'a> {
             connected: identity.connected,
             connection_updated: identity.connection_updated,
             last_activity: identity.last_activity,
+            model: Cow::Borrowed(&identity.model),
             extra: Members::pack(&identity.extra),
             twin: PackedTwin::pack(&identity.twin),
         }
@@ -172,6 +175,7 @@ impl<'a> PackedIdentity<'a> {
             connected: self.connected,
             connection_updated: self.connection_updated,
             last_activity: self.last_activity,
+            model: self.model.into_owned(),
             extra: self.extra.unpack()?,
             twin: self.twin.unpack(depth)?,
         })

@@ -109,6 +109,7 @@ proptest! {
         let mut plain = device(TwinRecord::new(Stamp::now()));
         plain.identity.extra = without_nulls(&extra);
         plain.identity.connected = connected;
+        plain.identity.model = texts.first().cloned().flatten().unwrap_or_default();
         plain.identity.counter = counter;
         plain.identity.last_activity = Stamp::now();
         plain.enabled = enabled;
