@@ -1,4 +1,4 @@
-//! Points in time as a hub writes them: UTC with seven fractional digits.
+//! Points in time as a hub writes them: UTC with up to seven fractional digits, without zeros at their end.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -66,6 +66,20 @@ impl fmt::Display for Stamp {
         if *self == Self::NEVER {
             return f.write_str("0001-01-01T00:00:00Z");
         }
-        write!(f, "{:.7}", self.timestamp())
+        let text = format!("{:.7}", self.timestamp());
+        let digits = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+        write!(f, "{digits}Z")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_printed_as_recorded_and_reads_back() {
+        for text in ["2020-08-20T22:05:30.4812204Z", "2020-09-01T20:58:38.483815Z", "2020-09-01T20:58:30Z"] {
+            assert_eq!(Stamp::parse(text).map(|stamp| stamp.to_string()).as_deref(), Some(text));
+        }
     }
 }

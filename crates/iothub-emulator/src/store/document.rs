@@ -6,11 +6,14 @@ use super::devices::Found;
 use super::{DeviceRecord, Id, IdentityRecord, ModuleRecord};
 use crate::stamp::Stamp;
 
-/// Responses to writes print times without `Z` and empty `parentScopes`; reads do the opposite (observed).
+/// Responses to writes print empty `parentScopes`, reads do not. The response to a creation, and it alone, prints times
+/// without `Z` (recorded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Occasion {
-    /// The response to a write.
-    Written,
+    /// The response to a creation.
+    Created,
+    /// The response to an update.
+    Updated,
     /// The response to a read.
     Read,
 }
@@ -19,8 +22,8 @@ impl Occasion {
     fn time(self, stamp: Stamp) -> Value {
         let text = stamp.to_string();
         match self {
-            Self::Read => text.into(),
-            Self::Written => text.trim_end_matches('Z').into(),
+            Self::Created => text.trim_end_matches('Z').into(),
+            Self::Updated | Self::Read => text.into(),
         }
     }
 }
@@ -35,7 +38,7 @@ pub(crate) fn device_identity(device: &DeviceRecord, id: &str, occasion: Occasio
     if let Some(scope) = &device.scope {
         all.insert("deviceScope".to_owned(), scope.as_str().into());
     }
-    if occasion == Occasion::Written || !device.parent_scopes.is_empty() {
+    if occasion != Occasion::Read || !device.parent_scopes.is_empty() {
         all.insert("parentScopes".to_owned(), json!(device.parent_scopes));
     }
     Value::Object(all)

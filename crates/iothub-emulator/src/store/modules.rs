@@ -91,7 +91,7 @@ impl Hub {
         let mut identity = IdentityRecord::new(at, body.authentication, twin);
         identity.extra = body.extra;
         let record = ModuleRecord { identity, managed_by: body.managed_by };
-        let answer = module_identity(&record, device, module, Occasion::Written);
+        let answer = module_identity(&record, device, module, Occasion::Created);
         let (id, found) = (Id::module(device, module), Found { device: owner, module: Some(record) });
         let mut write = Write::new(at);
         write.change(found.put(&id));
@@ -119,7 +119,7 @@ impl Hub {
         let mut write = Write::new(Stamp::now());
         write.change(Change::put_module(device, module, &found));
         self.commit(&mut devices, write)?;
-        Ok(module_identity(&found, device, module, Occasion::Written))
+        Ok(module_identity(&found, device, module, Occasion::Updated))
     }
 
     /// `DELETE /devices/{id}/modules/{module}`.

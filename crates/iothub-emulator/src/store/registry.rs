@@ -70,7 +70,7 @@ impl Hub {
         }
         let at = Stamp::unique_now();
         let device = new_device(id, body, content, at);
-        let answer = device_identity(&device, id, Occasion::Written);
+        let answer = device_identity(&device, id, Occasion::Created);
         let mut write = Write::new(at);
         write.change(Change::put_device(id, &device));
         let found = Found::device(device);
@@ -105,7 +105,7 @@ impl Hub {
         let mut write = Write::new(at);
         write.change(Change::put_device(id, &device));
         let ceased = was_edge && !device.is_edge();
-        let answer = device_identity(&device, id, Occasion::Written);
+        let answer = device_identity(&device, id, Occasion::Updated);
         let found = Found::device(device);
         if became_edge {
             add_edge_modules(&mut write, &found, id, at);

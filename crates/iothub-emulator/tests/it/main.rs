@@ -20,6 +20,7 @@ mod queries;
 mod raw;
 mod reach;
 mod readme;
+mod recordings;
 mod registry;
 mod signatures;
 mod subscriptions;
