@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::fmt;
+use uuid::Uuid;
 
 use crate::stamp::Stamp;
 
@@ -105,7 +106,7 @@ impl HubError {
         Self::new(ErrorCode::ArgumentInvalid, message)
     }
 
-    /// 412001 as the hub words it for a twin or an identity.
+    /// 412001 as the hub words it for a twin.
     #[must_use]
     pub fn stale(device: &str) -> Self {
         Self::new(ErrorCode::PreconditionFailed, format!("ETag mismatch for device ID '{device}'"))
@@ -119,16 +120,16 @@ impl HubError {
 
     /// The body of failing twin responses over MQTT and of module identity calls (read in client sources).
     #[must_use]
-    pub fn numbered_body(&self) -> Value {
-        json!({"errorCode": self.code.number(), "trackingId": tracking_id(), "message": self.message,
+    pub fn numbered_body(&self, tracking: &Tracking) -> Value {
+        json!({"errorCode": self.code.number(), "trackingId": tracking.to_string(), "message": self.message,
             "timestampUtc": Stamp::now().to_string()})
     }
 
     /// The body of most failing service calls (observed in recorded traffic).
     #[must_use]
-    pub fn named_body(&self) -> Value {
+    pub fn named_body(&self, tracking: &Tracking) -> Value {
         json!({"Message": format!("ErrorCode:{};{}", self.code.name(), self.message),
-            "ExceptionMessage": format!("Tracking ID:{}", tracking_id())})
+            "ExceptionMessage": format!("Tracking ID:{tracking}")})
     }
 }
 
@@ -140,7 +141,33 @@ impl fmt::Display for HubError {
 
 impl std::error::Error for HubError {}
 
-fn tracking_id() -> String {
-    let now = Stamp::now().timestamp();
-    format!("{}-G:0-TimeStamp:{}", uuid::Uuid::new_v4().simple(), now.strftime("%m/%d/%Y %H:%M:%S"))
+/// What support would ask for: `{id}-G:5-TimeStamp:…`, with the id of the response's `x-ms-request-id`; of twins an id of
+/// its own and no gateway (recorded).
+#[derive(Debug, Clone, Copy)]
+pub struct Tracking {
+    id: Uuid,
+    gateway: bool,
+    at: Stamp,
+}
+
+impl Tracking {
+    /// Of the request with that id.
+    #[must_use]
+    pub fn of_request(id: Uuid) -> Self {
+        Self { id, gateway: true, at: Stamp::now() }
+    }
+
+    /// Of what was done to a twin.
+    #[must_use]
+    pub fn of_twin() -> Self {
+        Self { id: Uuid::new_v4(), gateway: false, at: Stamp::now() }
+    }
+}
+
+impl fmt::Display for Tracking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, gateway) = (self.id.simple(), if self.gateway { "-G:5" } else { "" });
+        let at = self.at.timestamp().strftime("%m/%d/%Y %H:%M:%S");
+        write!(f, "{id}{gateway}-TimeStamp:{at}")
+    }
 }

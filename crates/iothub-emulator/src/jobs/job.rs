@@ -1,6 +1,6 @@
 //! What a client sees of a job.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -26,13 +26,15 @@ enum Progress {
     Ended(Outcome, Stamp),
 }
 
-/// One job. Its containers are not in it, but for the one that clients are told (observed).
+/// One job. Of its containers it has what clients are told.
 #[derive(Debug)]
 pub(super) struct Job {
     /// `jobId`.
     pub(super) id: String,
     kind: &'static str,
     started: Stamp,
+    /// The container that an import reads.
+    input: Option<String>,
     output: String,
     keys_excluded: bool,
     progress: Mutex<Progress>,
@@ -43,14 +45,15 @@ pub(super) struct Job {
 impl Job {
     /// A job that has not begun; `stop` ends it early.
     pub(super) fn new(request: &Request, stop: CancellationToken) -> Self {
-        let (kind, keys_excluded) = match request.kind {
-            Kind::Export { keys, .. } => ("export", !keys),
-            Kind::Import { .. } => ("import", false),
+        let (kind, keys_excluded, input) = match &request.kind {
+            Kind::Export { keys, .. } => ("export", !keys, None),
+            Kind::Import { input, .. } => ("import", false, Some(input.uri().to_owned())),
         };
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             kind,
             started: Stamp::now(),
+            input,
             output: request.output.uri().to_owned(),
             keys_excluded,
             progress: Mutex::new(Progress::Enqueued),
@@ -90,7 +93,17 @@ impl Job {
         self.ended.cancelled().await;
     }
 
-    /// As the hub prints it. Names of blobs, the input container and how storage is accessed are not told (observed).
+    /// As the hub prints it in answer to its creation, and then alone with the container that it reads (recorded).
+    pub(super) fn created(&self) -> Value {
+        let mut all = self.to_json();
+        if let (Value::Object(all), Some(input)) = (&mut all, &self.input) {
+            all.insert("inputBlobContainerUri".to_owned(), input.as_str().into());
+        }
+        all
+    }
+
+    /// As the hub prints it. Names of blobs, the input container and how storage is accessed are not told, and a reason only
+    /// of what failed (recorded).
     pub(super) fn to_json(&self) -> Value {
         let mut all = Map::new();
         let mut put = |name: &str, value: Value| drop(all.insert(name.to_owned(), value));
@@ -105,7 +118,9 @@ impl Job {
             Progress::Running(percent) => ("running", *percent),
             Progress::Ended(outcome, at) => {
                 put("endTimeUtc", at.to_string().into());
-                put("failureReason", reason(outcome));
+                if let Outcome::Failed(why) = outcome {
+                    put("failureReason", why.as_str().into());
+                }
                 // Where a job that did not complete has stopped is not known afterwards.
                 (status(outcome), if *outcome == Outcome::Completed { 100 } else { 0 })
             }
@@ -121,12 +136,5 @@ fn status(outcome: &Outcome) -> &'static str {
         Outcome::Completed => "completed",
         Outcome::Failed(_) => "failed",
         Outcome::Cancelled => "cancelled",
-    }
-}
-
-fn reason(outcome: &Outcome) -> Value {
-    match outcome {
-        Outcome::Failed(why) => json!(why),
-        Outcome::Completed | Outcome::Cancelled => Value::Null,
     }
 }

@@ -73,7 +73,7 @@ impl Jobs {
         request.check_access().await.map_err(|error| container::unusable(&error))?;
         let job = Arc::new(Job::new(&request, self.stop.child_token()));
         self.remember(&job);
-        let told = job.to_json();
+        let told = job.created();
         tokio::spawn(run(Arc::clone(hub), request, job, slot));
         Ok(told)
     }

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::packet::ConnectCode;
 use crate::control::Planned;
-use crate::error::{ErrorCode, HubError};
+use crate::error::{ErrorCode, HubError, Tracking};
 
 /// A status and a body for the topic of an error.
 pub(super) type Refusal = (u16, Value);
 
 /// The store's own refusal.
 pub(super) fn told(error: HubError) -> Refusal {
-    (error.code.status(), error.numbered_body())
+    (error.code.status(), error.numbered_body(&Tracking::of_twin()))
 }
 
 /// The answer a fault asks for; without a body, a usual one for that status.
@@ -24,7 +24,7 @@ pub(super) fn refusal(planned: &Planned) -> Refusal {
         503 => ErrorCode::ServiceUnavailable,
         _ => ErrorCode::ServerError,
     };
-    let usual = || HubError::new(code, "as asked for").numbered_body();
+    let usual = || HubError::new(code, "as asked for").numbered_body(&Tracking::of_twin());
     (planned.status, planned.body.clone().unwrap_or_else(usual))
 }
 

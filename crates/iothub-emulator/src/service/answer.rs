@@ -5,8 +5,12 @@ use http_body_util::Full;
 use hyper::Response;
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, SERVER, VARY};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use crate::error::{ErrorCode, HubError};
+use crate::error::{ErrorCode, HubError, Tracking};
+
+/// The header with a request's id, by which its tracking id begins.
+const REQUEST_ID: &str = "x-ms-request-id";
 
 /// A response before it is HTTP.
 #[derive(Debug, Clone)]
@@ -39,13 +43,21 @@ impl Answer {
     /// The usual error body.
     #[must_use]
     pub fn refused(error: &HubError) -> Self {
-        Self::error(error, &error.named_body())
+        let id = Uuid::new_v4();
+        Self::error(error, &error.named_body(&Tracking::of_request(id))).with(REQUEST_ID, &id.to_string())
+    }
+
+    /// The same for twins, whose tracking id is another (recorded).
+    #[must_use]
+    pub fn refused_by_twins(error: &HubError) -> Self {
+        Self::error(error, &error.named_body(&Tracking::of_twin()))
     }
 
     /// The error body of module identity calls.
     #[must_use]
     pub fn refused_by_number(error: &HubError) -> Self {
-        Self::error(error, &error.numbered_body())
+        let id = Uuid::new_v4();
+        Self::error(error, &error.numbered_body(&Tracking::of_request(id))).with(REQUEST_ID, &id.to_string())
     }
 
     fn error(error: &HubError, body: &Value) -> Self {
@@ -99,8 +111,8 @@ impl Answer {
         }
         headers.insert(SERVER, HeaderValue::from_static("Microsoft-HTTPAPI/2.0"));
         headers.insert(VARY, HeaderValue::from_static("Origin"));
-        if let Ok(request_id) = HeaderValue::try_from(uuid::Uuid::new_v4().to_string()) {
-            headers.insert("x-ms-request-id", request_id);
+        if let Ok(request_id) = HeaderValue::try_from(Uuid::new_v4().to_string()) {
+            headers.insert(REQUEST_ID, request_id);
         }
         headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
         response

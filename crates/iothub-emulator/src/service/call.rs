@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::error::{ErrorCode, HubError};
 
+/// Members of identities and twins with the first API version that shows them: `parentScopes` is recorded in 2020-03-13,
+/// `modelId` is not, and came with the preview after it (documented). That older versions lack both is inferred.
+const LATER: [(&str, &str); 2] = [("parentScopes", "2020-03-13"), ("modelId", "2020-05-31")];
+
 /// A method in the API's sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -78,6 +82,16 @@ impl Call {
         serde_json::from_slice(&self.body).map_err(|error| {
             HubError::new(ErrorCode::DeserializationError, format!("the body is not JSON: {error}"))
         })
+    }
+
+    /// A document as this call's API version shows it: without members that came later.
+    pub(super) fn shown(&self, mut document: Value) -> Value {
+        let version = self.parameter("api-version").unwrap_or_default();
+        if let Value::Object(members) = &mut document {
+            let later = LATER.iter().filter(|(_, since)| version < *since);
+            later.for_each(|(name, _)| drop(members.remove(*name)));
+        }
+        document
     }
 
     /// The path's segments, each decoded exactly once; a trailing slash adds none.

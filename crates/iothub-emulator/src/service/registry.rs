@@ -11,7 +11,8 @@ use crate::store::{Hub, Precondition};
 const MAX_LIST: usize = 1000;
 
 pub(super) fn list(hub: &Hub, call: &Call) -> Result<Answer, HubError> {
-    Ok(Answer::json(200, &Value::Array(hub.list_devices(top(call)))))
+    let all = hub.list_devices(top(call)).into_iter().map(|device| call.shown(device));
+    Ok(Answer::json(200, &all.collect()))
 }
 
 pub(super) fn device(hub: &Hub, call: &Call, verb: Verb, id: &str) -> Result<Answer, HubError> {
@@ -21,6 +22,7 @@ pub(super) fn device(hub: &Hub, call: &Call, verb: Verb, id: &str) -> Result<Ans
         Verb::Get => hub.get_device(id)?,
         _ => hub.put_device(id, &call.json()?, &demand)?,
     };
+    let identity = call.shown(identity);
     Ok(Answer::json(200, &identity).with_etag_of(&identity))
 }
 

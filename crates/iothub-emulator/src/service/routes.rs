@@ -21,7 +21,8 @@ pub(super) async fn answer(hub: &Arc<Hub>, gate: &ServiceGate, all_jobs: &Jobs, 
     };
     match done {
         Ok(answer) => answer,
-        Err(error) if route.speaks_numbers() => Answer::refused_by_number(&error),
+        Err(error) if route.speaks_numbers(error.code) => Answer::refused_by_number(&error),
+        Err(error) if matches!(route, Route::Twin(..)) => Answer::refused_by_twins(&error),
         Err(error) => Answer::refused(&error),
     }
 }
@@ -112,9 +113,9 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// Module identity calls fail with numbered bodies (observed).
-    fn speaks_numbers(&self) -> bool {
-        matches!(self, Self::ListModules(_) | Self::Module(..))
+    /// Module identity calls fail with numbered bodies (observed), but for a stale ETag (recorded).
+    fn speaks_numbers(&self, code: ErrorCode) -> bool {
+        matches!(self, Self::ListModules(_) | Self::Module(..)) && code != ErrorCode::PreconditionFailed
     }
 
     async fn run(&self, hub: &Arc<Hub>, all_jobs: &Jobs, call: &Call) -> Result<Answer, HubError> {

@@ -58,7 +58,8 @@ impl Hub {
         match &item.id.module {
             None => self.create_device(&item.id.device, body, Some(content)).map(drop),
             Some(module) => {
-                self.create_module(&item.id.device, module, body, Some(content), Caller::Client).map(drop)
+                let content = Some(content.of_bulk_module());
+                self.create_module(&item.id.device, module, body, content, Caller::Client).map(drop)
             }
         }
     }

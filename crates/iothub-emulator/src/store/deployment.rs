@@ -224,7 +224,7 @@ impl Deploying<'_> {
     fn new_module(&self, id: &Id, write: &mut Write) -> Found {
         let of_runtime = id.module.as_ref().is_some_and(|name| name.starts_with('$'));
         let keys = if of_runtime { Authentication::none() } else { Authentication::minted() };
-        let identity = IdentityRecord::new(self.at, keys, TwinRecord::new(self.at));
+        let identity = IdentityRecord::new(self.at, keys, TwinRecord::of_module());
         let module = ModuleRecord { identity, managed_by: Some(MANAGER.to_owned()) };
         let found = Found { device: self.owner.device.clone(), module: Some(module) };
         write.change(found.put(id));

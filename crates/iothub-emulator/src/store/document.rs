@@ -96,6 +96,15 @@ pub(crate) fn twin(found: &Found, id: &Id, with_properties: bool) -> Value {
     Value::Object(all)
 }
 
+/// A row of a query: the twin, of modules with the capabilities of their device (recorded).
+pub(crate) fn row(found: &Found, id: &Id, with_properties: bool) -> Value {
+    let mut twin = twin(found, id, with_properties);
+    if let (Value::Object(all), Some(_)) = (&mut twin, &id.module) {
+        all.insert("capabilities".to_owned(), Value::Object(found.device.capabilities.clone()));
+    }
+    twin
+}
+
 fn device_only(device: &DeviceRecord, put: &mut impl FnMut(&str, Value)) {
     put("capabilities", Value::Object(device.capabilities.clone()));
     if let Some(reason) = &device.status_reason {

@@ -87,7 +87,7 @@ impl Hub {
             return Err(HubError::new(ErrorCode::TooManyModulesOnDevice, text));
         }
         let at = Stamp::unique_now();
-        let twin = content.unwrap_or_else(|| TwinRecord::new(at));
+        let twin = content.unwrap_or_else(TwinRecord::of_module);
         let mut identity = IdentityRecord::new(at, body.authentication, twin);
         identity.extra = body.extra;
         let record = ModuleRecord { identity, managed_by: body.managed_by };
@@ -111,7 +111,7 @@ impl Hub {
         let mut devices = self.lock();
         open(&devices, device, caller)?;
         let mut found = devices.module(device, module).ok_or_else(|| no_module(device, module))?;
-        demand.check(&found.identity.etag(), device)?;
+        demand.check_resource(&found.identity.etag())?;
         found.managed_by = body.managed_by;
         found.identity.authentication = body.authentication;
         found.identity.extra = body.extra;
@@ -142,7 +142,7 @@ impl Hub {
         open(&devices, device, caller)?;
         let id = Id::module(device, module);
         let found = devices.find(&id).ok_or_else(|| no_module(device, module))?;
-        demand.check(&found.identity().etag(), device)?;
+        demand.check_resource(&found.identity().etag())?;
         let mut write = Write::new(Stamp::now());
         write.announce(&found, &id, false);
         write.change(Change::RemoveModule(device.into(), module.into()));

@@ -44,7 +44,7 @@ impl Precondition {
         }
     }
 
-    /// [`Precondition::holds`] as a result.
+    /// [`Precondition::holds`] as a result, as for twins.
     ///
     /// # Errors
     /// `PreconditionFailed` naming the device.
@@ -52,7 +52,7 @@ impl Precondition {
         if self.holds(current) { Ok(()) } else { Err(HubError::stale(device)) }
     }
 
-    /// [`Precondition::holds`] as a result that names nothing, as for configurations.
+    /// [`Precondition::holds`] as a result that names nothing, as for identities (recorded) and configurations.
     ///
     /// # Errors
     /// `PreconditionFailed`.

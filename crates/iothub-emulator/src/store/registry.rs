@@ -91,7 +91,7 @@ impl Hub {
     ) -> Result<Value, HubError> {
         let mut devices = self.lock();
         let mut device = devices.device(id).ok_or_else(|| HubError::no_device(id))?;
-        demand.check(&device.identity.etag(), id)?;
+        demand.check_resource(&device.identity.etag())?;
         if device.is_edge() && body.is_edge() && device.scope != body.scope {
             return Err(scope_immutable());
         }
@@ -127,7 +127,7 @@ impl Hub {
         demand.demand()?;
         let mut devices = self.lock();
         let found = devices.find(&Id::device(id)).ok_or_else(|| HubError::no_device(id))?;
-        demand.check(&found.device.identity.etag(), id)?;
+        demand.check_resource(&found.device.identity.etag())?;
         let mut write = Write::new(Stamp::now());
         for module in devices.module_ids(id) {
             let id = Id::module(id, module);
@@ -210,7 +210,7 @@ fn overwrite(device: &mut DeviceRecord, body: IdentityBody) {
 /// The hub makes what belongs to an edge device.
 fn add_edge_modules(write: &mut Write, device: &Found, id: &str, at: Stamp) {
     for name in EDGE_MODULES {
-        let identity = IdentityRecord::new(at, Authentication::none(), TwinRecord::new(at));
+        let identity = IdentityRecord::new(at, Authentication::none(), TwinRecord::of_module());
         let module = ModuleRecord { identity, managed_by: Some("iotEdge".to_owned()) };
         let found = Found { device: device.device.clone(), module: Some(module) };
         let module = Id::module(id, name);

@@ -112,6 +112,23 @@ impl TwinRecord {
         Self::with_content(at, at, TwinWrite::default(), Map::new())
     }
 
+    /// The new twin of a module: it says that it was never written (recorded).
+    #[must_use]
+    pub fn of_module() -> Self {
+        Self::new(Stamp::NEVER)
+    }
+
+    /// The same, where the metadata of reported properties names the version as well: a module that was made in bulk with
+    /// desired properties (recorded).
+    #[must_use]
+    pub(super) fn of_bulk_module(mut self) -> Self {
+        if !self.desired.members.is_empty() {
+            let written = Written { version: Some(1), ..self.reported.metadata.written() };
+            self.reported.metadata = Metadata::mirror_members(&self.reported.members, written);
+        }
+        self
+    }
+
     /// A twin born with content, as bulk `create` makes it; the versions are still 1 (observed in recorded traffic).
     #[must_use]
     pub fn with_content(

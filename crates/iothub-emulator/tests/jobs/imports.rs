@@ -39,6 +39,16 @@ async fn worlds() -> (World, Container) {
 }
 
 #[tokio::test]
+async fn the_container_that_is_read_is_told_when_the_job_is_made_and_then_no_more() {
+    let (world, container) = worlds().await;
+    container.put("devices.txt", format!("{}\n", line("d", "create"))).await;
+    let job = job(&container);
+    let (_, created) = world.create(job.clone()).await;
+    assert_eq!(created["inputBlobContainerUri"], job["inputBlobContainerUri"]);
+    assert_eq!(world.ended(&created["jobId"]).await.get("inputBlobContainerUri"), None);
+}
+
+#[tokio::test]
 async fn each_mode_does_what_it_says_and_failures_have_numbers() {
     let (world, container) = worlds().await;
     for device in ["there", "gone", "tagged"] {

@@ -9,7 +9,7 @@ use super::condition::Condition;
 use super::statement::{Query, Selection};
 use crate::error::{ErrorCode, HubError};
 use crate::store::devices::Stored;
-use crate::store::document::twin;
+use crate::store::document::row;
 use crate::store::packed::Depth;
 use crate::store::{Hub, Id};
 
@@ -116,7 +116,7 @@ fn visit_device(
         }
         let whole = query.needs_properties();
         let depth = if whole { Depth::Whole } else { Depth::Shallow };
-        let document = stored.find(id.module.as_deref(), depth).map(|found| twin(&found, &id, whole));
+        let document = stored.find(id.module.as_deref(), depth).map(|found| row(&found, &id, whole));
         document.filter(|document| query.accepts(document)).is_none_or(|document| visit(id, document))
     };
     match query.modules {
