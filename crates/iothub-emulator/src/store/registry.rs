@@ -16,6 +16,9 @@ use crate::stamp::Stamp;
 /// The modules of the edge runtime; the hub makes them itself (documented).
 pub(super) const EDGE_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
 
+/// How the scope of an edge device begins (recorded by others).
+const SCOPE: &str = "ms-azure-iot-edge://";
+
 impl Hub {
     /// A device identity, keys included.
     ///
@@ -68,6 +71,7 @@ impl Hub {
         if body.is_edge() && body.scope.is_some() {
             return Err(scope_immutable());
         }
+        self.check_parents(&devices, &body, &[])?;
         let at = Stamp::unique_now();
         let device = new_device(id, body, content, at);
         let answer = device_identity(&device, id, Occasion::Created);
@@ -95,6 +99,7 @@ impl Hub {
         if device.is_edge() && body.is_edge() && device.scope != body.scope {
             return Err(scope_immutable());
         }
+        self.check_parents(&devices, &body, &device.parent_scopes)?;
         let was_edge = device.is_edge();
         overwrite(&mut device, body);
         let at = Stamp::unique_now();
@@ -117,6 +122,23 @@ impl Hub {
             self.close_sessions(&identities(&devices, id));
         }
         Ok(answer)
+    }
+
+    /// Refuses a parent that is no edge device of this hub, unless it is one of those `before`: its parent may be gone.
+    fn check_parents(
+        &self,
+        devices: &Devices,
+        body: &IdentityBody,
+        before: &[String],
+    ) -> Result<(), HubError> {
+        let parents = if body.is_edge() { body.parent_scopes.as_slice() } else { body.scope.as_slice() };
+        let unknown = |scope: &&String| !before.contains(scope) && !is_scope(devices, scope);
+        match parents.iter().find(unknown).filter(|_| self.switches.unknown_scopes_refused()) {
+            Some(scope) => {
+                Err(HubError::invalid(format!("The scope '{scope}' is not that of an edge device")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// `DELETE /devices/{id}`; its modules go with it.
@@ -230,7 +252,13 @@ fn remove_edge_modules(write: &mut Write, devices: &Devices, device: &Found, id:
 }
 
 fn new_scope(id: &str, at: Stamp) -> String {
-    format!("ms-azure-iot-edge://{id}-{}", at.dotnet_ticks())
+    format!("{SCOPE}{id}-{}", at.dotnet_ticks())
+}
+
+/// Whether an edge device has this scope.
+fn is_scope(devices: &Devices, scope: &str) -> bool {
+    let id = scope.strip_prefix(SCOPE).and_then(|rest| rest.rsplit_once('-')).map(|(id, _)| id);
+    id.and_then(|id| devices.device(id)).is_some_and(|device| device.scope.as_deref() == Some(scope))
 }
 
 fn scope_immutable() -> HubError {

@@ -87,6 +87,9 @@ switches! {{
     reported_dollar_refused, "reportedDollarMembersRefused", true;
     /// Integers beyond the documented range are refused (documented; off is a hub that holds some from before).
     wide_integers_refused, "wideIntegersRefused", true;
+    /// A parent's scope that is none of this hub's is refused (asserted of updates by the Node client's end-to-end tests, of
+    /// creations inferred; default on).
+    unknown_scopes_refused, "unknownScopesRefused", true;
     /// A hub policy's token is refused for a device that authenticates by certificate (inferred; default on).
     policy_refused_for_x509, "policyTokenRefusedForX509Device", true;
     /// A device's patch of its reported properties counts as a twin update for the throttles (inferred; default on).

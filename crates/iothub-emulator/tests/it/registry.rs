@@ -81,6 +81,30 @@ fn an_edge_device_gets_its_scope_and_runtime_modules_and_keeps_the_scope() {
 }
 
 #[test]
+fn a_scope_must_be_that_of_an_edge_device_here_or_the_one_that_the_device_has() {
+    let hub = hub();
+    let edge = json!({"capabilities": {"iotEdge": true}});
+    let scope = hub.put_device("e-1", &edge, &Precondition::Absent).unwrap()["deviceScope"].clone();
+    let strange = scope.as_str().unwrap().replace("e-1", "e-2");
+    let create = |id: &str, body: Value| hub.put_device(id, &body, &Precondition::Absent);
+    for scope in ["", "x", &strange, "ms-azure-iot-edge://l-1"] {
+        let refused = create("l", json!({ "deviceScope": scope })).map_err(|error| error.code.status());
+        assert_eq!(refused.err(), (!scope.is_empty()).then_some(400), "{scope}");
+        let _there = hub.delete_device("l", &Precondition::Any);
+    }
+    let mut leaf = create("l", json!({ "deviceScope": scope })).unwrap();
+    leaf["deviceScope"] = strange.as_str().into();
+    assert_eq!(update(&hub, "l", &leaf), Err(400));
+    let nested = json!({"capabilities": {"iotEdge": true}, "parentScopes": [strange]});
+    assert_eq!(create("n", nested.clone()).unwrap_err().code.status(), 400);
+    hub.delete_device("e-1", &Precondition::Any).unwrap();
+    leaf["deviceScope"] = scope;
+    assert!(update(&hub, "l", &leaf).is_ok(), "its parent is gone");
+    hub.switches().set("unknownScopesRefused", false).unwrap();
+    assert!(create("n", nested).is_ok());
+}
+
+#[test]
 fn authentication_none_is_refused_for_devices_and_becomes_sas_for_modules() {
     let hub = hub_with("d");
     let none = json!({"authentication": {"type": "none"}});
