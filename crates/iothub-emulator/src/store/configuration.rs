@@ -23,8 +23,8 @@ const CONTENTS: [&str; 3] = ["deviceContent", "modulesContent", "moduleContent"]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
     id: String,
-    schema_version: String,
-    labels: Map<String, Value>,
+    schema_version: Option<String>,
+    labels: Option<Map<String, Value>>,
     content: Value,
     target_condition: String,
     created_time_utc: String,
@@ -70,22 +70,59 @@ impl Configuration {
         STANDARD.encode(self.counter.to_string())
     }
 
-    /// As the hub prints it. The system metrics have no results: no configuration is applied to a twin here.
+    /// As the hub prints it. Metrics have no results: no configuration is applied by itself here.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({"id": self.id, "schemaVersion": self.schema_version, "labels": self.labels, "content": self.content,
             "targetCondition": self.target_condition, "createdTimeUtc": self.created_time_utc,
             "lastUpdatedTimeUtc": self.last_updated_time_utc, "priority": self.priority,
-            "systemMetrics": {"results": {}, "queries": {}}, "metrics": {"results": {}, "queries": self.queries},
+            "systemMetrics": {"results": {}, "queries": self.system_queries()}, "metrics": {"results": {}, "queries": self.queries},
             "etag": self.etag()})
+    }
+}
+
+impl Configuration {
+    /// The hub's own metrics: recorded for devices, seen by others for edge deployments, inferred for modules.
+    fn system_queries(&self) -> Value {
+        let applied = format!("configurations.[[{}]].status = 'Applied'", self.id);
+        if self.content.get("modulesContent").is_some() {
+            return self.queries_of_edge(&applied);
+        }
+        let condition = self.target_condition.trim();
+        if self.content.get("moduleContent").is_some() {
+            return json!({"targetedCount": format!("select deviceId, moduleId {condition}").trim_end(),
+                "appliedCount": format!("select deviceId, moduleId from devices.modules where {applied}")});
+        }
+        let targeted = match condition {
+            "" | "*" => "select deviceId from devices".to_owned(),
+            condition => format!("select deviceId from devices where {condition}"),
+        };
+        json!({"targetedCount": targeted,
+            "appliedCount": format!("select deviceId from devices where {applied}")})
+    }
+
+    fn queries_of_edge(&self, applied: &str) -> Value {
+        let targeted = "select deviceId from devices where capabilities.iotEdge = true";
+        let targeted = match self.target_condition.trim() {
+            "" | "*" => targeted.to_owned(),
+            condition => format!("{targeted} and {condition}"),
+        };
+        let applied =
+            format!("select deviceId from devices.modules where moduleId = '$edgeAgent' and {applied}");
+        let reported =
+            format!("{applied} and properties.desired.$version = properties.reported.lastDesiredVersion");
+        let status = "properties.reported.lastDesiredStatus.code";
+        json!({"targetedCount": targeted, "appliedCount": applied,
+            "reportedSuccessfulCount": format!("{reported} and {status} = 200"),
+            "reportedFailedCount": format!("{reported} and {status} != 200")})
     }
 }
 
 /// What a caller wants of a configuration; read-only members are not in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ConfigurationBody {
-    schema_version: String,
-    labels: Map<String, Value>,
+    schema_version: Option<String>,
+    labels: Option<Map<String, Value>>,
     content: Value,
     target_condition: String,
     priority: i64,
@@ -115,8 +152,8 @@ impl ConfigurationBody {
         let queries = object(&metrics, "queries")?;
         queries.values().try_for_each(check_metric)?;
         Ok(Self {
-            schema_version: text(members, "schemaVersion")?.unwrap_or_else(|| "1.0".to_owned()),
-            labels: object(members, "labels")?,
+            schema_version: text(members, "schemaVersion")?,
+            labels: if member(members, "labels").is_some() { Some(object(members, "labels")?) } else { None },
             content: content(members)?,
             target_condition,
             priority: priority(member(members, "priority"))?,
@@ -193,12 +230,24 @@ pub(super) fn check_target(condition: &str) -> Result<(), HubError> {
 }
 
 fn check_metric(query: &Value) -> Result<(), HubError> {
-    check_query(query.as_str().ok_or_else(|| HubError::invalid("metrics must be queries"))?)
+    check_metric_text(query.as_str().ok_or_else(|| HubError::invalid("metrics must be queries"))?)
 }
 
-/// Whether a query can be read; what only this emulator lacks is let through.
-pub(super) fn check_query(text: &str) -> Result<(), HubError> {
-    match Query::parse(text) {
+/// Whether a metric can be read.
+///
+/// # Errors
+/// `ArgumentInvalid`.
+pub(super) fn check_metric_text(text: &str) -> Result<(), HubError> {
+    readable(Query::parse_metric(text))
+}
+
+fn check_query(text: &str) -> Result<(), HubError> {
+    readable(Query::parse(text))
+}
+
+/// What only this emulator lacks is let through.
+fn readable(parsed: Result<Query, HubError>) -> Result<(), HubError> {
+    match parsed {
         Err(error) if error.code != ErrorCode::NotImplemented => Err(error),
         _ => Ok(()),
     }

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Precondition;
-use super::configuration::{Configuration, ConfigurationBody, check_query, check_target, member, text};
+use super::configuration::{Configuration, ConfigurationBody, check_metric_text, check_target, member, text};
 use super::devices::Change;
 use super::journaled::{encode, unkept};
 use crate::error::{ErrorCode, HubError};
@@ -168,7 +168,7 @@ pub fn test_queries(body: &Value) -> Result<Value, HubError> {
     let target = check_target(&target).err().map(|error| error.message);
     let metrics = member(members, "customMetricQueries").and_then(Value::as_object);
     let wrong = metrics.into_iter().flatten().filter_map(|(name, query)| {
-        let error = check_query(query.as_str().unwrap_or_default()).err()?;
+        let error = check_metric_text(query.as_str().unwrap_or_default()).err()?;
         Some((name.clone(), error.message.into()))
     });
     Ok(json!({"targetConditionError": target, "customMetricQueryErrors": wrong.collect::<Map<_, _>>()}))

@@ -143,3 +143,46 @@ async fn content_is_taken_for_edge_devices_only() {
     let empty = world.send(Method::POST, "/devices/edge/applyConfigurationContent", None, json!({})).await;
     assert_eq!(empty.status(), 400);
 }
+
+#[tokio::test]
+async fn what_is_not_given_is_null_and_the_hub_has_metrics_of_its_own_that_can_be_asked() {
+    let world = World::start().await;
+    world.send(Method::PUT, "/devices/edge", None, json!({"capabilities": {"iotEdge": true}})).await;
+    let device = json!({"content": {"deviceContent": {"properties.desired.a": 1}}, "targetCondition": "*"});
+    let (_, made, _) = put(&world, "c-1", None, device).await;
+    assert_eq!((&made["labels"], &made["schemaVersion"]), (&Value::Null, &Value::Null));
+    let recorded = json!({"targetedCount": "select deviceId from devices",
+        "appliedCount": "select deviceId from devices where configurations.[[c-1]].status = 'Applied'"});
+    assert_eq!(made["systemMetrics"], json!({"results": {}, "queries": recorded}));
+    let edge = json!({"content": {"modulesContent": {}}, "targetCondition": "tags.a = 1 or tags.b = 2"});
+    let (_, edge, _) = put(&world, "c-2", None, edge).await;
+    let module = json!({"content": {"moduleContent": {}}, "targetCondition": "FROM devices.modules WHERE moduleId = 'm'"});
+    let (_, module, _) = put(&world, "c-3", None, module).await;
+    let names = |made: &Value| {
+        made["systemMetrics"]["queries"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&edge),
+        ["appliedCount", "reportedFailedCount", "reportedSuccessfulCount", "targetedCount"]
+    );
+    for made in [made, edge, module] {
+        for (name, query) in made["systemMetrics"]["queries"].as_object().unwrap() {
+            let asked = world.send(Method::POST, "/devices/query", None, json!({ "query": query })).await;
+            assert_eq!(asked.status(), 200, "{name}: {query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_metric_need_not_say_that_it_is_about_devices() {
+    let world = World::start().await;
+    for (metric, status) in
+        [("SELECT deviceId WHERE tags.a = 1", 200), ("SELECT deviceId", 200), ("SELECT deviceId WHERE", 400)]
+    {
+        let body = json!({"content": {"deviceContent": {}}, "metrics": {"queries": {"m": metric}}});
+        assert_eq!(put(&world, "c", None, body).await.0, status, "{metric}");
+        call(&world, Method::DELETE, "c", None, Value::Null).await;
+    }
+    let asked = world.send(Method::POST, "/devices/query", None, json!({"query": "SELECT deviceId"})).await;
+    assert_eq!(asked.status(), 400, "a query must");
+}

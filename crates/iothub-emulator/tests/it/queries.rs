@@ -45,6 +45,8 @@ fn conditions_choose() {
     assert_eq!(count("tags.site = 'A'"), 5);
     assert_eq!(count("tags['site'] != 'A' AND tags.n >= 5"), 3);
     assert_eq!(count("deviceId = 'd0003'"), 1);
+    assert_eq!(count("properties.desired.$version = properties.reported.$version"), 10);
+    assert_eq!(count("tags.n > properties.reported.$version AND tags.n != tags.other"), 0);
     assert_eq!(count("devices.deviceId IN ['d0003', 'd0004', 'none']"), 2);
     assert_eq!(count("NOT IS_DEFINED(tags.other) and (tags.n < 2 OR tags.n = 9)"), 3);
     assert_eq!(count("properties.desired.x = 1"), 0);

@@ -18,6 +18,8 @@ pub(super) enum Comparison {
 #[derive(Debug, Clone)]
 pub(super) enum Condition {
     Compare(Path, Comparison, Value),
+    /// With another member, as the hub's own metrics of edge deployments do.
+    CompareMembers(Path, Comparison, Path),
     In(Path, Vec<Value>),
     NotIn(Path, Vec<Value>),
     Defined(Path),
@@ -31,6 +33,10 @@ impl Condition {
         match self {
             Self::Compare(path, comparison, wanted) => {
                 at(document, path).is_some_and(|found| compare(found, *comparison, wanted))
+            }
+            Self::CompareMembers(left, comparison, right) => {
+                let found = at(document, left).zip(at(document, right));
+                found.is_some_and(|(left, right)| compare(left, *comparison, right))
             }
             Self::In(path, list) => at(document, path).is_some_and(|found| contains(list, found)),
             Self::NotIn(path, list) => at(document, path).is_some_and(|found| !contains(list, found)),
@@ -47,6 +53,7 @@ impl Condition {
             Self::Compare(path, ..) | Self::In(path, _) | Self::NotIn(path, _) | Self::Defined(path) => {
                 kind(path)
             }
+            Self::CompareMembers(left, _, right) => kind(left) || kind(right),
             Self::Not(inner) => inner.mentions(kind),
             Self::And(left, right) | Self::Or(left, right) => left.mentions(kind) || right.mentions(kind),
         }

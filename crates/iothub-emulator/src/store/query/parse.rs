@@ -58,17 +58,35 @@ impl Query {
     /// `ArgumentInvalid` with the hub's words when it is not a query, `NotImplemented` when only this emulator does
     /// not understand it.
     pub fn parse(text: &str) -> Result<Self, HubError> {
-        query(text)
+        query(text, Collection::Named)
+    }
+
+    /// The same for a metric of a configuration, which need not say what it is about (the tests of the Azure CLI rely on it;
+    /// that it is about devices then is inferred).
+    ///
+    /// # Errors
+    /// As [`Query::parse`].
+    pub fn parse_metric(text: &str) -> Result<Self, HubError> {
+        query(text, Collection::Devices)
     }
 }
 
-fn query(text: &str) -> Result<Query, HubError> {
+/// What a query without `FROM` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Collection {
+    /// There is no such query.
+    Named,
+    /// Devices.
+    Devices,
+}
+
+fn query(text: &str, collection: Collection) -> Result<Query, HubError> {
     if text.chars().count() > MAX_CHARS {
         return Err(bad());
     }
     let mut parser = Parser { rest: tokens(text)?.into(), depth: 0 };
     parser.refuse_unsupported()?;
-    let query = parser.query()?;
+    let query = parser.query(collection)?;
     if parser.rest.is_empty() { Ok(query) } else { Err(bad()) }
 }
 
@@ -108,11 +126,24 @@ impl Parser {
         })
     }
 
-    fn query(&mut self) -> Result<Query, HubError> {
+    fn query(&mut self, collection: Collection) -> Result<Query, HubError> {
         self.keyword("SELECT")?;
         let top = if self.take_keyword("TOP") { Some(self.whole_number()?) } else { None };
         let select = self.selection()?;
-        self.keyword("FROM")?;
+        let modules = match collection {
+            Collection::Devices if !self.take_keyword("FROM") => false,
+            Collection::Devices => self.collection()?,
+            Collection::Named => {
+                self.keyword("FROM")?;
+                self.collection()?
+            }
+        };
+        let condition = if self.take_keyword("WHERE") { Some(self.any_of()?) } else { None };
+        Ok(Query { select, top, modules, condition })
+    }
+
+    /// What follows `FROM`: whether it is modules.
+    fn collection(&mut self) -> Result<bool, HubError> {
         self.keyword("devices")?;
         let modules = self.take_sign(".");
         if modules && self.take_keyword("jobs") {
@@ -122,8 +153,7 @@ impl Parser {
         if modules {
             self.keyword("modules")?;
         }
-        let condition = if self.take_keyword("WHERE") { Some(self.any_of()?) } else { None };
-        Ok(Query { select, top, modules, condition })
+        Ok(modules)
     }
 
     fn selection(&mut self) -> Result<Selection, HubError> {
@@ -203,7 +233,17 @@ impl Parser {
             Some(Token::Sign(">=")) => Comparison::GreaterOrEqual,
             _ => return Err(bad()),
         };
+        if self.is_member() {
+            return Ok(Condition::CompareMembers(path, comparison, self.path()?));
+        }
         Ok(Condition::Compare(path, comparison, self.literal()?))
+    }
+
+    /// Whether a path comes next, and not a literal.
+    fn is_member(&self) -> bool {
+        let is_literal =
+            |word: &String| ["true", "false", "null"].iter().any(|name| word.eq_ignore_ascii_case(name));
+        matches!((self.rest.front(), self.rest.get(1)), (Some(Token::Word(word)), Some(Token::Sign("." | "["))) if !is_literal(word))
     }
 
     fn list(&mut self) -> Result<Vec<Value>, HubError> {
