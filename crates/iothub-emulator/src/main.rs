@@ -1,12 +1,13 @@
 //! Two or more IoT Hubs on this machine.
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::io::Write;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use iothub_emulator::cli::{Command, CommandLine, Options, Trust};
+use iothub_emulator::cli::{AuthorityDir, Command, CommandLine, Options};
 use iothub_emulator::{running, trust};
 
 /// A request makes and frees hundreds of small pieces of memory: with the C library's allocator that is two fifths of
@@ -18,9 +19,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 async fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
-    let CommandLine { command, options } = CommandLine::parse();
+    let line = CommandLine::parse();
+    if let Some(why) = line.contradiction() {
+        CommandLine::command().error(ErrorKind::ArgumentConflict, why).exit();
+    }
+    let CommandLine { command, options } = line;
     match command {
-        Some(Command::Trust(trust)) => print_trust(&trust),
+        Some(Command::Trust(trust)) => print_trust(&options.authority, trust.json),
         None => run(&options).await,
     }
 }
@@ -41,15 +46,15 @@ async fn run(options: &Options) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn print_trust(trust: &Trust) -> ExitCode {
-    let authority = match running::authority(&trust.authority) {
+fn print_trust(directory: &AuthorityDir, json: bool) -> ExitCode {
+    let authority = match running::authority(directory) {
         Ok(authority) => authority,
         Err(error) => {
             tracing::error!(%error, "there is nothing to trust");
             return ExitCode::FAILURE;
         }
     };
-    let told = match trust.json {
+    let told = match json {
         true => format!("{}\n", trust::for_a_program(authority.file())),
         false => trust::for_a_shell(authority.file()),
     };

@@ -58,7 +58,6 @@ Which SDK can use which port:
     long_about = ABOUT,
     after_long_help = EXAMPLES,
     after_help = "See --help for examples and for which SDK needs which port.",
-    args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
 pub struct CommandLine {
@@ -83,9 +82,6 @@ pub enum Command {
 /// How trust is printed.
 #[derive(Debug, Clone, Args)]
 pub struct Trust {
-    /// Where the certificate authority is kept.
-    #[command(flatten)]
-    pub authority: AuthorityDir,
     /// Print `{"caFile":…,"variables":{…}}` instead of lines for a shell.
     #[arg(long)]
     pub json: bool,
@@ -97,7 +93,7 @@ pub struct AuthorityDir {
     /// Where the certificate authority is kept (ca.pem, ca-key.pem): made at the first start and used again.
     ///
     /// Unless given, iothub-emulator in $XDG_DATA_HOME, or in ~/.local/share.
-    #[arg(long, value_name = "DIR", env = "IOTHUB_EMULATOR_CA_DIR")]
+    #[arg(long, value_name = "DIR", env = "IOTHUB_EMULATOR_CA_DIR", global = true)]
     pub ca_dir: Option<PathBuf>,
 }
 
@@ -161,6 +157,15 @@ pub struct Options {
     pub exit_with_stdin: bool,
 }
 
+impl CommandLine {
+    /// What is asked for that a command does not do.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let runs_hubs = self.command.is_some() && !self.options.hubs.is_empty();
+        runs_hubs.then_some("a command runs no hubs: leave out --hub")
+    }
+}
+
 impl Options {
     /// The throttles of the hub of that name: its own, or those of every hub.
     #[must_use]
@@ -175,7 +180,7 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use clap::CommandFactory;
 
@@ -188,10 +193,15 @@ mod tests {
 
     #[test]
     fn trust_needs_no_hub_and_running_needs_one() {
-        let line = CommandLine::try_parse_from(["iothub-emulator", "trust", "--ca-dir", "x"]).unwrap();
-        let Some(Command::Trust(trust)) = line.command else { panic!("{line:?}") };
-        assert_eq!(trust.authority.ca_dir, Some(PathBuf::from("x")));
+        for arguments in [["trust", "--ca-dir", "x"], ["--ca-dir", "x", "trust"]] {
+            let line = CommandLine::try_parse_from([&["iothub-emulator"], &arguments[..]].concat()).unwrap();
+            assert!(matches!(line.command, Some(Command::Trust(_))), "{line:?}");
+            assert_eq!(line.options.authority.ca_dir, Some(PathBuf::from("x")), "{arguments:?}");
+            assert_eq!(line.contradiction(), None);
+        }
         assert!(CommandLine::try_parse_from(["iothub-emulator"]).is_err());
+        let both = CommandLine::try_parse_from(["iothub-emulator", "--hub", "a", "trust"]);
+        assert!(both.map_or(true, |line| line.contradiction().is_some()));
     }
 
     #[test]
