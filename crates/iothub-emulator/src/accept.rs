@@ -22,7 +22,8 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take nothing of what it is sent.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// How many handshakes are done at once on one listener; further clients wait their turn.
+/// How many handshakes are done at once on one listener, once the client has begun; further clients wait their turn. Clients
+/// that connect and say nothing do not keep others waiting.
 const MAX_HANDSHAKES: usize = 512;
 
 /// How many connections one listener has open; further clients wait until others leave.
@@ -55,8 +56,10 @@ impl Door {
                 accepted = limits.next(&listener) => accepted,
             };
             match accepted {
-                Ok((stream, permits)) => {
-                    let arrival = Arrival { stream, permits, tls: Arc::clone(&tls), hosts: hosts.clone() };
+                Ok((stream, open)) => {
+                    let (tls, hosts) = (Arc::clone(&tls), hosts.clone());
+                    let turns = Arc::clone(&limits.handshakes);
+                    let arrival = Arrival { stream, open, turns, tls, hosts };
                     let (stop, converse) = (stop.clone(), converse.clone());
                     tokio::spawn(async move {
                         tokio::select! {
@@ -81,30 +84,25 @@ struct Limits {
     connections: Arc<Semaphore>,
 }
 
-/// What a connection holds for as long as it shakes hands, and for as long as it is open.
-struct Permits {
-    handshake: OwnedSemaphorePermit,
-    connection: OwnedSemaphorePermit,
-}
-
 impl Limits {
     fn new() -> Self {
         let limit = |most| Arc::new(Semaphore::new(most));
         Self { handshakes: limit(MAX_HANDSHAKES), connections: limit(MAX_CONNECTIONS) }
     }
 
-    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, Permits)> {
-        let connection = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
-        let handshake = Arc::clone(&self.handshakes).acquire_owned().await.map_err(io::Error::other)?;
+    async fn next(&self, listener: &TcpListener) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let open = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, _) = listener.accept().await?;
-        Ok((stream, Permits { handshake, connection }))
+        Ok((stream, open))
     }
 }
 
 /// A connection before its handshake.
 struct Arrival {
     stream: TcpStream,
-    permits: Permits,
+    /// For as long as it is open.
+    open: OwnedSemaphorePermit,
+    turns: Arc<Semaphore>,
     tls: Arc<ServerConfig>,
     hosts: Hosts,
 }
@@ -115,13 +113,11 @@ impl Arrival {
         C: Fn(Secure, Option<Arc<Service>>) -> F,
         F: Future<Output = ()>,
     {
-        let Self { stream, permits: Permits { handshake, connection: _open }, tls, hosts } = self;
+        let Self { stream, open: _open, turns, tls, hosts } = self;
         if hosts.all_refuse() {
             return;
         }
-        let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, tls, &hosts)).await;
-        drop(handshake);
-        if let Ok(Some((stream, known))) = shaken {
+        if let Some((stream, known)) = shake_hands(stream, &turns, tls, &hosts).await {
             converse(stream, known).await;
         }
     }
@@ -130,17 +126,21 @@ impl Arrival {
 /// The connection and the hub it is for; `None` when the handshake fails or that hub is closed.
 async fn shake_hands(
     stream: TcpStream,
+    turns: &Semaphore,
     tls: Arc<ServerConfig>,
     hosts: &Hosts,
 ) -> Option<(Secure, Option<Arc<Service>>)> {
     let _undelayed = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALLED));
-    let start = LazyConfigAcceptor::new(Acceptor::default(), Box::pin(stream)).await.ok()?;
+    let hello = LazyConfigAcceptor::new(Acceptor::default(), Box::pin(stream));
+    let start = tokio::time::timeout(HANDSHAKE, hello).await.ok()?.ok()?;
     let named = || hosts.named(start.client_hello().server_name()?);
     let known = hosts.only().or_else(named).cloned();
     if known.as_ref().is_some_and(|service| service.control.refusing()) {
         return None;
     }
-    Some((start.into_stream(tls).await.ok()?, known))
+    let _turn = turns.acquire().await.ok()?;
+    let shaken = tokio::time::timeout(HANDSHAKE, start.into_stream(tls)).await.ok()?;
+    Some((shaken.ok()?, known))
 }

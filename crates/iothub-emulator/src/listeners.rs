@@ -1,10 +1,14 @@
 //! The ports that hubs listen on.
 
-use std::net::IpAddr;
-use tokio::net::TcpListener;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::cli::HubAddress;
 use crate::start_error::StartError;
+
+/// How many connections may wait to be accepted: the most that Linux allows unless it is told otherwise.
+const BACKLOG: u32 = 4096;
 
 /// A port, and the hubs that are served on it, by their place on the command line.
 pub(crate) struct Shared {
@@ -15,13 +19,13 @@ pub(crate) struct Shared {
 }
 
 /// One listener per address; when any free port will do, one per hub.
-pub(crate) async fn open(hubs: &[HubAddress], port: u16) -> Result<Vec<Shared>, StartError> {
+pub(crate) fn open(hubs: &[HubAddress], port: u16) -> Result<Vec<Shared>, StartError> {
     let mut all: Vec<Shared> = Vec::new();
     for (at, hub) in hubs.iter().enumerate() {
         match all.iter_mut().find(|shared| port != 0 && shared.ip == hub.ip) {
             Some(shared) => shared.hubs.push(at),
             None => {
-                let (listener, port) = bind(hub.ip, port).await?;
+                let (listener, port) = bind(hub.ip, port)?;
                 all.push(Shared { ip: hub.ip, listener, port, hubs: vec![at] });
             }
         }
@@ -35,9 +39,16 @@ pub(crate) fn of(all: &[Shared], hub: usize) -> Option<&Shared> {
 }
 
 /// A listener and the port it got.
-pub(crate) async fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
+pub(crate) fn bind(ip: IpAddr, port: u16) -> Result<(TcpListener, u16), StartError> {
     let failed = |error| StartError::Port(ip, port, error);
-    let listener = TcpListener::bind((ip, port)).await.map_err(failed)?;
+    let listener = listen(SocketAddr::new(ip, port)).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     Ok((listener, port))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

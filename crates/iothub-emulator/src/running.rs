@@ -54,8 +54,8 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
         switches: Arc::default(),
         stop: CancellationToken::new(),
     };
-    let https = listeners::open(&options.hubs, options.https_port).await?;
-    let mqtt = listeners::open(&options.hubs, options.mqtt_port).await?;
+    let https = listeners::open(&options.hubs, options.https_port)?;
+    let mqtt = listeners::open(&options.hubs, options.mqtt_port)?;
     let mut data = open_data(options, &shared.emitter)?;
     let mut services = Vec::new();
     let mut lines = Vec::new();
@@ -66,7 +66,7 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
         lines.push(line(&service.hub, &ports));
         services.push(service);
     }
-    let amqp_port = start_event_hubs(options, &shared).await?;
+    let amqp_port = start_event_hubs(options, &shared)?;
     for listener in https {
         tokio::spawn(service::serve(shared.door(listener, options, &services)?));
     }
@@ -76,8 +76,8 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     let hubs =
         services.iter().map(|service| (Arc::clone(&service.hub), Arc::clone(&service.control))).collect();
     let ip = control_address(options);
-    let (logs, logs_url) = bind_plain(ip, 0).await?;
-    let (listener, control_url) = bind_plain(ip, options.control_port).await?;
+    let (logs, logs_url) = bind_plain(ip, 0)?;
+    let (listener, control_url) = bind_plain(ip, options.control_port)?;
     if let Some(data) = data {
         let (hubs, emitter) =
             (services.iter().map(|service| Arc::clone(&service.hub)).collect(), Arc::clone(&shared.emitter));
@@ -115,11 +115,11 @@ pub fn authority(options: &AuthorityDir) -> Result<Authority, AuthorityError> {
 }
 
 /// Serves the event hubs on every hub's address; gives the port on the first one.
-async fn start_event_hubs(options: &Options, shared: &Shared) -> Result<u16, StartError> {
+fn start_event_hubs(options: &Options, shared: &Shared) -> Result<u16, StartError> {
     let event_hubs = EventHubs::new(Arc::clone(&shared.emitter), shared.stop.clone());
     let mut first = None;
     for ip in options.hubs.iter().map(|hub| hub.ip).collect::<BTreeSet<IpAddr>>() {
-        let (listener, port) = listeners::bind(ip, options.amqp_port).await?;
+        let (listener, port) = listeners::bind(ip, options.amqp_port)?;
         tokio::spawn(event_hubs.clone().serve(listener));
         if options.hubs.first().is_some_and(|hub| hub.ip == ip) {
             first = Some(port);
@@ -222,8 +222,8 @@ fn refuse_lost_tiers(options: &Options) -> Result<(), StartError> {
     named.filter(|name| !known(name)).try_for_each(|name| Err(StartError::NoSuchHub(name.clone())))
 }
 
-async fn bind_plain(ip: IpAddr, port: u16) -> Result<(TcpListener, String), StartError> {
-    let (listener, port) = listeners::bind(ip, port).await?;
+fn bind_plain(ip: IpAddr, port: u16) -> Result<(TcpListener, String), StartError> {
+    let (listener, port) = listeners::bind(ip, port)?;
     Ok((listener, format!("http://{}:{port}", reached_here(ip))))
 }
 

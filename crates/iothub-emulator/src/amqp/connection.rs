@@ -56,7 +56,7 @@ where
 }
 
 /// Agrees on the protocol; SASL comes first unless the client leaves it out.
-async fn greet<R, W>(reader: &mut Reader<R>, writer: &mut W) -> io::Result<()>
+pub(super) async fn greet<R, W>(reader: &mut Reader<R>, writer: &mut W) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -64,14 +64,17 @@ where
     let mut header = reader.header().await?;
     if header == *SASL_HEADER {
         writer.write_all(SASL_HEADER).await?;
+        writer.flush().await?;
         sasl(reader, writer).await?;
         header = reader.header().await?;
     }
     if header == *PLAIN_HEADER {
-        return writer.write_all(PLAIN_HEADER).await;
+        writer.write_all(PLAIN_HEADER).await?;
+        return writer.flush().await;
     }
     // The answer to a protocol that is not spoken is the one that is (specification, 2.2).
     writer.write_all(SASL_HEADER).await?;
+    writer.flush().await?;
     Err(io::Error::new(io::ErrorKind::InvalidData, "another protocol"))
 }
 
@@ -100,7 +103,8 @@ fn chosen(mut body: Bytes) -> Option<String> {
 async fn say<W: AsyncWrite + Unpin>(writer: &mut W, value: &Value) -> io::Result<()> {
     let mut out = BytesMut::new();
     frame::put(&mut out, Kind::Sasl, 0, Some(value), &[]);
-    writer.write_all(&out).await
+    writer.write_all(&out).await?;
+    writer.flush().await
 }
 
 struct Connection<R, W> {

@@ -40,7 +40,12 @@ pub(crate) struct Reader<R> {
 
 impl<R: AsyncRead + Unpin> Reader<R> {
     pub(crate) fn new(io: R) -> Self {
-        Self { io, buffer: BytesMut::new() }
+        Self::after(BytesMut::new(), io)
+    }
+
+    /// Goes on behind what was read already.
+    pub(crate) fn after(buffer: BytesMut, io: R) -> Self {
+        Self { io, buffer }
     }
 
     /// The eight bytes with which a protocol begins.

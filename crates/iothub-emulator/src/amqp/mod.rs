@@ -2,7 +2,8 @@
 //!
 //! In reading order: `value`, `decode` and `encode` (the type system), `frame` and `performative` (what peers
 //! say), `engine`, `session`, `context`, `attach` and `link` (what is said to it), `node`, `filter`, `owners`,
-//! `message` and `service_nodes` (what an event hub is), `connection` (sockets and time).
+//! `message` and `service_nodes` (what an event hub is), `connection` (sockets and time),
+//! `refusal` (what a device hears that speaks AMQP).
 //!
 //! The protocol is written here because the crates for it recurse as deep as the bytes ask them to: some kilobytes from
 //! anyone who can connect would end the process.
@@ -22,6 +23,7 @@ mod message;
 mod node;
 mod owners;
 mod performative;
+mod refusal;
 mod service_nodes;
 mod session;
 mod value;
@@ -34,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Emitter;
 use owners::Owners;
+pub(crate) use refusal::{BEGINNING, refuse};
 
 /// Connections at one time, over all addresses.
 const MOST_CONNECTIONS: usize = 1000;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::accept::Door;
+use crate::amqp;
 use crate::hosts::{Hosts, begins_refusing};
 use crate::service::Service;
 use packet::{Connect, ConnectCode, Incoming};
@@ -42,7 +43,13 @@ where
         Err(ended) => ended,
     };
     tracing::debug!(?ended, "a device left");
-    wire.close().await;
+    match ended {
+        Ended::Amqp => {
+            let (heard, stream) = wire.into_parts();
+            amqp::refuse(heard, stream).await;
+        }
+        _ => wire.close().await,
+    }
 }
 
 async fn arrive<S>(

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::packet::{self, Incoming, MAX_PACKET, Malformed};
+use crate::amqp;
 
 /// How long closing may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -18,6 +19,8 @@ pub(super) enum Ended {
     Silent,
     /// The bytes were no packet, or a packet out of place.
     Protocol,
+    /// It speaks AMQP.
+    Amqp,
     /// Not let in.
     Refused,
     /// Another connection took over, the identity was disabled or deleted, the token expired, or the hub refuses.
@@ -56,6 +59,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The next packet; can be cancelled without losing bytes.
     pub(super) async fn next(&mut self) -> Result<Incoming, Ended> {
         loop {
+            // Where a packet begins this is none.
+            if self.buffer.starts_with(amqp::BEGINNING) {
+                return Err(Ended::Amqp);
+            }
             if let Some(packet) = packet::take(&mut self.buffer)? {
                 return Ok(packet);
             }
@@ -66,6 +73,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 return Err(Ended::ByDevice);
             }
         }
+    }
+
+    /// What was read and is no packet, and the stream.
+    pub(super) fn into_parts(self) -> (BytesMut, S) {
+        (self.buffer, self.stream)
     }
 
     /// Never answers; ends when the device gives up.

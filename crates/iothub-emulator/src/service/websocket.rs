@@ -26,6 +26,9 @@ const PATH: &str = "/$iothub/websocket";
 /// The subprotocol of MQTT 3.1.1.
 const MQTT: &str = "mqtt";
 
+/// The subprotocol of AMQP, which is taken to say in its own words that it is not spoken.
+const AMQP: &str = "AMQPWSB10";
+
 /// Largest message and frame taken, in bytes: the largest MQTT packet and what may share its message.
 const MAX_MESSAGE: usize = 512 * 1024;
 
@@ -52,8 +55,9 @@ pub(super) fn open(mut request: Request<Incoming>) -> Result<(Response<Bytes>, O
 /// The subprotocol: MQTT, if it is among those offered.
 fn choose(headers: &HeaderMap) -> Result<&'static str, HubError> {
     let offered = offered(headers, &SEC_WEBSOCKET_PROTOCOL);
-    if offered.iter().any(|protocol| protocol.eq_ignore_ascii_case(MQTT)) {
-        return Ok(MQTT);
+    let is_offered = |known: &&str| offered.iter().any(|protocol| protocol.eq_ignore_ascii_case(known));
+    if let Some(chosen) = [MQTT, AMQP].into_iter().find(is_offered) {
+        return Ok(chosen);
     }
     let text = format!(
         "the WebSocket subprotocol {} is not supported by this emulator: mqtt is",

@@ -166,3 +166,19 @@ async fn a_held_write_closes_the_connection_and_is_fenced_by_its_precondition_wh
     let twin = world.send(Method::GET, "/twins/d", None, Value::Null).await.json::<Value>().await.unwrap();
     assert_eq!(twin["tags"], json!({"site": "A"}));
 }
+
+#[tokio::test]
+async fn connections_that_say_nothing_keep_nobody_waiting() {
+    let world = World::start().await;
+    let port = u16::try_from(world.running.ready["hubs"][0]["https"].as_u64().unwrap()).unwrap();
+    let asked = async {
+        let mut silent = Vec::new();
+        for _ in 0..700 {
+            silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+        }
+        let answer = world.send(Method::PUT, "/devices/d", None, json!({})).await;
+        (answer.status(), silent.len())
+    };
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(5), asked).await;
+    assert_eq!(answered.expect("it is answered while they are silent").0, 200);
+}

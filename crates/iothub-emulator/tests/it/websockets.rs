@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::io;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -161,10 +162,41 @@ async fn a_query_on_the_path_changes_nothing_and_the_subprotocol_is_agreed_on() 
 #[tokio::test]
 async fn a_subprotocol_that_is_not_spoken_is_refused_by_its_name() {
     let world = world_with_device().await;
-    let refused = world.socket(PATH, "AMQPWSB10").await.unwrap_err();
+    let refused = world.socket(PATH, "coap").await.unwrap_err();
     assert_eq!(refused.status(), 501);
     let plain = world.send(Method::GET, PATH, None, Value::Null).await;
     assert_eq!(plain.status(), 400);
+}
+
+/// What a client of AMQP sends before it waits: the header, and an open with a container's name.
+const AMQP_OPEN: &[u8] =
+    b"AMQP\x00\x01\x00\x00\x00\x00\x00\x11\x02\x00\x00\x00\x00\x53\x10\xc0\x04\x01\xa1\x01d";
+
+fn says_why(heard: &[u8]) {
+    let text = String::from_utf8_lossy(heard);
+    assert!(heard.starts_with(b"AMQP\x00\x01\x00\x00"), "{text}");
+    assert!(text.contains("amqp:not-implemented") && text.contains("MQTT is"), "{text}");
+}
+
+#[tokio::test]
+async fn a_device_that_speaks_amqp_is_told_why_not_in_its_words() {
+    let world = world_with_device().await;
+    let port = u16::try_from(world.running.ready["hubs"][0]["mqtt"].as_u64().unwrap()).unwrap();
+    let mut stream = world.tls_to("127.0.0.1", port, "127.0.0.1").await;
+    stream.write_all(AMQP_OPEN).await.unwrap();
+    let mut heard = vec![0; 4096];
+    let mut length = 0;
+    while !String::from_utf8_lossy(&heard[..length]).contains("WebSockets") {
+        length += stream.read(&mut heard[length..]).await.unwrap();
+    }
+    says_why(&heard[..length]);
+    let mut socket = world.socket(PATH, "AMQPWSB10").await.unwrap();
+    socket.send(Message::binary(AMQP_OPEN)).await.unwrap();
+    let mut heard = Vec::new();
+    while !String::from_utf8_lossy(&heard).contains("WebSockets") {
+        heard.extend(socket.next().await.unwrap().unwrap().into_data());
+    }
+    says_why(&heard);
 }
 
 #[tokio::test]
