@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Door;
-use crate::amqp::EventHubs;
+use crate::amqp::{self, EventHubs};
 use crate::authority::{Authority, AuthorityError};
 use crate::cli::{self, AuthorityDir, HubAddress, Options};
 use crate::control::{self, ControlPort, HubControl};
@@ -22,6 +22,12 @@ use crate::service::{self, Service};
 pub use crate::start_error::StartError;
 use crate::store::{Hub, Switches};
 use crate::tls::{self, TlsError};
+
+/// The usual port of MQTT over TLS.
+const MQTT_PORT: u16 = 8883;
+
+/// The usual port of AMQP over TLS.
+const AMQPS_PORT: u16 = 5671;
 
 /// A running emulator. Cancelling `stop` ends it.
 #[derive(Debug)]
@@ -73,6 +79,9 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     for listener in mqtt {
         tokio::spawn(mqtt::serve(shared.door(listener, options, &services)?));
     }
+    for listener in open_amqps(options)? {
+        tokio::spawn(amqp::serve_refusals(shared.door(listener, options, &services)?));
+    }
     let hubs =
         services.iter().map(|service| (Arc::clone(&service.hub), Arc::clone(&service.control))).collect();
     let ip = control_address(options);
@@ -93,6 +102,18 @@ pub async fn start(options: &Options) -> Result<Running, StartError> {
     let ready = json!({"hubs": lines, "eventHubs": event_hubs(options, amqp_port), "eventLogs": logs_url,
         "control": control_url, "caFile": shared.authority.file()});
     Ok(Running { ready, stop: shared.stop })
+}
+
+/// Where AMQP of devices is refused: on the port that was asked for, or on the usual one if it can be had.
+fn open_amqps(options: &Options) -> Result<Vec<listeners::Shared>, StartError> {
+    match options.amqps_port {
+        Some(port) => listeners::open(&options.hubs, port),
+        None if options.mqtt_port != MQTT_PORT => Ok(Vec::new()),
+        None => Ok(listeners::open(&options.hubs, AMQPS_PORT).unwrap_or_else(|error| {
+            tracing::info!(%error, "AMQP of devices is not answered");
+            Vec::new()
+        })),
+    }
 }
 
 /// The directory that everything is kept in, if one was asked for, with what it has.

@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::events::Emitter;
 use owners::Owners;
-pub(crate) use refusal::{BEGINNING, refuse};
+pub(crate) use refusal::{BEGINNING, refuse, serve_refusals};
 
 /// Connections at one time, over all addresses.
 const MOST_CONNECTIONS: usize = 1000;

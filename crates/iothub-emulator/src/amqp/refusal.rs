@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::connection::greet;
 use super::frame::{self, Kind, Reader};
 use super::performative::{self, Failure};
+use crate::accept::Door;
 
 /// How every protocol header of AMQP begins.
 pub(crate) const BEGINNING: &[u8; 4] = b"AMQP";
@@ -17,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What is not there, and what is.
 const REASON: &str = "AMQP for devices is not supported by this emulator: MQTT is, also over WebSockets";
+
+/// Refuses whoever comes until everything stops.
+pub(crate) async fn serve_refusals(door: Door) {
+    door.serve(|stream, _| refuse(BytesMut::new(), stream)).await;
+}
 
 /// Opens a connection whose first bytes are in `heard`, and closes it with the reason.
 pub(crate) async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(heard: BytesMut, stream: S) {

@@ -118,6 +118,10 @@ pub struct Options {
     /// Port of the event hubs (AMQP without TLS), on every hub's address; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 5672)]
     pub amqp_port: u16,
+    /// Port where devices and services that speak AMQP over TLS are told why not, on every hub's address. Unless given, 5671
+    /// where MQTT has its usual port and this one is free.
+    #[arg(long, value_name = "PORT")]
+    pub amqps_port: Option<u16>,
     /// Port of the control API on 127.0.0.1; 0 takes any free one.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub control_port: u16,
