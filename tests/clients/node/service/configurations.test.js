@@ -28,7 +28,7 @@ fact(
   },
   async () => {
     const { responseBody: configuration, httpResponse } = await registry.addConfiguration(fresh());
-    assert.deepEqual([configuration.priority, configuration.schemaVersion], [10, null]);
+    assert.deepEqual([configuration.priority, configuration.schemaVersion], [10, '1.0']);
     assert.equal(httpResponse.headers.etag, `"${configuration.etag}"`);
   },
 );
@@ -138,5 +138,27 @@ fact(
       'ArgumentError',
       400,
     ]);
+  },
+);
+
+fact(
+  {
+    area,
+    call: 'registry.applyConfigurationContentOnDevice() of an edge device',
+    service: 'makes the modules that it names, and removes those of the last one',
+    source: 'CLI test_iot_config_int.py',
+  },
+  async () => {
+    const deviceId = unique('edge');
+    await registry.create({ deviceId, capabilities: { iotEdge: true } });
+    const modules = async (...names) => {
+      const desired = { modules: Object.fromEntries(names.map((name) => [name, { type: 'docker' }])) };
+      const modulesContent = { $edgeAgent: { 'properties.desired': desired } };
+      await registry.applyConfigurationContentOnDevice(deviceId, { modulesContent });
+      const { responseBody } = await registry.getModulesOnDevice(deviceId);
+      return responseBody.map(({ moduleId }) => moduleId).sort();
+    };
+    assert.deepEqual(await modules('a'), ['$edgeAgent', '$edgeHub', 'a']);
+    assert.deepEqual(await modules('b', 'c'), ['$edgeAgent', '$edgeHub', 'b', 'c']);
   },
 );

@@ -60,6 +60,22 @@ fact(
   },
 );
 
+fact(
+  {
+    area,
+    call: 'registry.updateTwin() of null for a section',
+    service: 'clears it',
+    source: 'NODEDEV e2etests/test/twin_e2e_tests.js',
+  },
+  async () => {
+    const deviceId = await device();
+    await patched(deviceId, { tags: { site: 'A' }, properties: { desired: { rate: 5 } } });
+    const twin = await patched(deviceId, { tags: null, properties: { desired: null } });
+    assert.deepEqual([twin.tags ?? {}, twin.properties.desired.rate], [{}, undefined]);
+    assert.deepEqual(counters(twin), ['AAAAAAAAAAM=', 4, 3, 1]);
+  },
+);
+
 fact({ area, call: 'registry.updateTwin() with the right etag', service: 'writes', source: 'REC; LAB' }, async () => {
   const { responseBody: twin } = await registry.getTwin(await device());
   assert.deepEqual((await patched(twin.deviceId, { tags: { site: 'A' } }, twin.etag)).tags, { site: 'A' });
