@@ -213,6 +213,44 @@ impl Work<'_> {
         ends_with(&executed.refused, plan.left)
     }
 
+    /// Both hubs' registry entries, the source's first.
+    pub(crate) async fn both_entries(
+        &mut self,
+        id: &IdentityId,
+    ) -> Result<(IdentityDocument, IdentityDocument), Stop> {
+        let there = match self.pass.target_identity(id).await {
+            Look::Present(there) => there,
+            Look::Absent => return Err(Stop::Again),
+            Look::Unreachable(error) => return Err(Stop::target(&error)),
+        };
+        self.step_aside();
+        let source = self.pass.source_identity(id).await;
+        self.take_place().await;
+        match source {
+            Look::Present(source) => Ok((source, there)),
+            Look::Absent => Err(Stop::Again),
+            Look::Unreachable(error) => Err(Stop::pending(Cause::of_source(&error))),
+        }
+    }
+
+    /// Makes the status in the target's registry entry the source's; all else stays as it is. Gives what the target refuses.
+    pub(crate) async fn copy_status(
+        &mut self,
+        id: &IdentityId,
+        target: &TwinDocument,
+        theirs: &IdentityDocument,
+        ours: &IdentityDocument,
+    ) -> Result<Vec<Refused>, Stop> {
+        let Some(etag) = ours.etag() else { return Err(Stop::Again) };
+        if etag != target.device_etag && !target.device_etag.is_nothing() {
+            return Err(Stop::Again);
+        }
+        let body = plan::with_status(id, ours, theirs);
+        let step = Step::UpdateIdentity { body, etag, is_urgent: true };
+        let executed = self.execute(id, vec![step], Basis { source: None, source_entry: None }).await?;
+        Ok(executed.refused)
+    }
+
     /// Makes the target's registry entry the source's; its twin stays as it is. Gives what the target refuses of it.
     pub(crate) async fn copy_entry(
         &mut self,

@@ -28,5 +28,6 @@ pub use outcome::Reason;
 pub(crate) use outcome::{Cause, ONCE_MORE, Outcome, RECENT, Stop, in_words};
 pub(crate) use parts::{Refused, Scope, cause, unreadable};
 pub(crate) use pass::Pass;
+pub(crate) use plan::differing_members;
 pub use reconciler::{Parts, Reconciler};
 pub(crate) use work::{Ask, Work};

@@ -119,12 +119,36 @@ impl Work<'_> {
         }
     }
 
+    /// The same of a disabled device, as a query shows them: those that have been there for a while (documented).
+    pub(crate) async fn found_modules(&self, device: &IdentityId) -> Result<Vec<IdentityId>, Stop> {
+        let id = device.device.as_str();
+        if id.contains('\'') {
+            let why = "no query can name it, and the modules of a disabled device cannot be listed";
+            return Err(Stop::pending(Cause::new(Reason::DeviceDisabled, why)));
+        }
+        let query = format!("SELECT * FROM devices.modules WHERE deviceId = '{id}'");
+        let (mut found, mut continuation) = (Vec::new(), None);
+        loop {
+            let target = self.pass.turn(self.pass.target(), OperationClass::Query).await;
+            let target = target.map_err(|error| Stop::target(&error))?;
+            let page = target.query(&query, continuation.as_deref(), self.pass.patience()).await;
+            let page = page.map_err(|error| Stop::target(&error))?;
+            let names = page.rows.iter().filter_map(|row| row.get("moduleId")?.as_str()?.parse().ok());
+            found.extend(names.map(|module| IdentityId::module(device.device.clone(), module)));
+            continuation = page.continuation;
+            if continuation.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Another identity of the same device, within the same work.
     async fn one_of(&mut self, id: &IdentityId, ask: Ask) -> Result<(), Stop> {
-        let before = (self.writes, self.source_read);
+        let before = (self.writes, self.source_read, std::mem::take(&mut self.wrote));
         let outcome = Box::pin(self.reconcile(id, ask)).await;
         let writes = self.writes;
-        (self.writes, self.source_read) = before;
+        // What it wrote to the other one says nothing of this one's versions.
+        (self.writes, self.source_read, self.wrote) = before;
         self.writes += writes;
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written | Outcome::OnlyOnTarget => Ok(()),

@@ -34,6 +34,7 @@ mod frozen;
 mod handler;
 mod host_settings;
 mod hub_names;
+mod keys;
 mod kill;
 mod lives;
 mod modules;

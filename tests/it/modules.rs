@@ -135,3 +135,49 @@ async fn a_module_of_a_device_that_is_made_again_on_the_former_hub_ends_with_the
         assert!(hub.fleet().await.contains_key("x/new"), "{}", hub.name);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_ends_with_its_device_also_where_that_was_disabled_and_its_modules_could_not_be_listed() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.primary.create_module("x", "m").await;
+    world.hand_over_all(&handler).await;
+    world.primary.update("x", json!({"status": "disabled"})).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    world.hand_over_all(&handler).await;
+    assert!(has_module(&world.secondary).await);
+    assert_eq!(world.secondary.fleet().await["x"]["status"], "disabled");
+    world.promote("secondary", &[]).await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.primary.delete("x").await;
+    world.primary.create("x").await;
+    let mut world = world;
+    let mut lives = world.log("devicetwin", 0).await.split_off(before);
+    lives.retain(|event| event["properties"]["moduleId"] != "m");
+    world.hand_over(&handler, "devicetwin", &lives).await;
+    world.app(&["pending", "retry"]).await;
+    assert_eq!(world.secondary.fleet().await["x"]["status"], "enabled");
+    let left = has_module(&world.secondary).await;
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!((left, there), (false, (false, false)), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_could_not_be_made_with_its_device_on_the_active_hub_is_made_later() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.primary.create("two").await;
+    world.primary.create_module("two", "m").await;
+    let made = world.log("devicetwin", 0).await.split_off(before);
+    let denied =
+        json!({"method": "PUT", "pathContains": "/devices/two/modules", "status": 401, "times": 1_000_000});
+    world.secondary.fault(denied).await;
+    world.hand_over(&handler, "devicetwin", &made).await;
+    assert!(world.secondary.device("two").await.is_some(), "{:?}", world.pending().await);
+    let own = world.told("devicetwin", &world.secondary, "two").await;
+    world.hand_over(&handler, "devicetwin", &own).await;
+    world.secondary.clear_faults().await;
+    world.app(&["pending", "retry"]).await;
+    assert!(world.secondary.fleet().await.contains_key("two/m"), "{:?}", world.pending().await);
+}

@@ -46,19 +46,19 @@ impl Settling<'_, '_> {
         // An answer that says that it is there may be of our own create: its keys tell.
         let is_made = match &outcome {
             Outcome::Equal => self.work.has_equal_entries(self.id).await?,
-            outcome => matches!(outcome, Outcome::Written),
+            // It may be there, and one of its modules not.
+            outcome => matches!(outcome, Outcome::Written) || self.work.wrote.created,
         };
         if !is_made && !matches!(outcome, Outcome::TargetSilent(_)) {
             let (active, before) = (self.terms.active, self.note.slot(self.terms.active).own.created.clone());
             self.change(|note| note.slot_mut(active).own.created.clone_from(&before)).await?;
         }
+        if is_made {
+            self.remember_creation().await?;
+        }
         match outcome {
-            Outcome::Written | Outcome::Equal if is_made => {
-                self.remember_creation().await?;
-                // What a bulk call does not honour is seen by looking again.
-                Err(Stop::Again)
-            }
-            Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Err(Stop::Again),
+            // What a bulk call does not honour is seen by looking again.
+            Outcome::Written | Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Err(Stop::Again),
             Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
             Outcome::Pending(cause) => Ok(cause.into()),
             outcome => Err(Stop::At(outcome)),

@@ -23,7 +23,7 @@ use crate::iothub::HubErrorKind;
 use crate::model::{IdentityId, Object, TwinDocument};
 use crate::reconcile::{
     Cause, Former, Look, Loss, Merge, ONCE_MORE, Outcome, RECENT, Reason, Refused, Stop, Work, cause,
-    in_words, unreadable,
+    differing_members, in_words, unreadable,
 };
 
 /// Rounds of one identity.
@@ -175,28 +175,40 @@ impl Settling<'_, '_> {
         let mut refused = Vec::new();
         if let Some(made) = self.later_life_there(former).await? {
             // What is here is of the life before.
+            refused = self.work.copy_entry(self.id, active).await?;
+            // Only an enabled device's modules can be listed.
             Box::pin(self.end_modules(made)).await?;
             let role = self.terms.former;
             self.change(|note| note.slot_mut(role).lives_since(made)).await?;
-            refused = self.copy_entry(former, active).await?;
+            if refused.is_empty() {
+                let (role, entry) = (self.terms.active, former.device_etag.clone());
+                self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
+                return Err(Stop::Again);
+            }
         } else if self.entry_is_the_formers(former, active) {
-            refused = self.copy_entry(former, active).await?;
+            refused = self.copy_status(former, active).await?;
         }
+        // Of an entry that is refused, the twin follows all the same.
         Box::pin(self.bring_over(Former::Twin(former), active, refused)).await
     }
 
-    /// Gives what the active hub refuses of the entry: its twin follows all the same.
-    async fn copy_entry(
+    /// Of a registry entry the status alone tells when it was written: all else on the active hub stays, and what the former
+    /// one has instead is named. Gives what the active hub refuses.
+    async fn copy_status(
         &mut self,
         former: &TwinDocument,
         active: &TwinDocument,
     ) -> Result<Vec<Refused>, Stop> {
-        let refused = self.work.copy_entry(self.id, active).await?;
+        let (theirs, ours) = self.work.both_entries(self.id).await?;
+        let differing = differing_members(&theirs, &ours);
+        let losses: Vec<Loss> = differing.iter().map(|name| Loss::of_entry(name)).collect();
+        self.losses.add(self.id, self.terms.epoch, &losses).await?;
+        let refused = self.work.copy_status(self.id, active, &theirs, &ours).await?;
         if !refused.is_empty() {
             return Ok(refused);
         }
         let (role, entry) = (self.terms.active, former.device_etag.clone());
-        self.change(|note| note.slot_mut(role).own.entry = Some(entry.clone())).await?;
+        self.change(|note| note.slot_mut(role).own.status = Some(entry.clone())).await?;
         Err(Stop::Again)
     }
 

@@ -39,7 +39,11 @@ impl Settling<'_, '_> {
         if self.id.module.is_some() {
             return Ok(());
         }
-        for module in self.work.target_modules(self.id).await?.unwrap_or_default() {
+        let modules = match self.work.target_modules(self.id).await? {
+            Some(modules) => modules,
+            None => self.work.found_modules(self.id).await?,
+        };
+        for module in modules {
             let ended = Heard { occurred: Some(made), deleted: true, ..Heard::default() };
             let said = Said { former: vec![ended], active: Vec::new() };
             let (at, cause) = (self.terms.at(), Cause::new(Reason::NotReached, "its device was made again"));

@@ -161,6 +161,18 @@ impl Loss {
         if self.kept == "active" { &self.former_active } else { &self.active }
     }
 
+    /// A member of the registry entry of which the two hubs say something else, and nobody can tell who did so later. It may
+    /// hold keys.
+    pub(crate) fn of_entry(name: &str) -> Self {
+        Self {
+            section: "registry".to_owned(),
+            path: vec![name.to_owned()],
+            active: Value::from("stays"),
+            former_active: Value::from("something else"),
+            kept: "active".to_owned(),
+        }
+    }
+
     /// That an identity was made or deleted, where that is not brought over.
     pub(crate) fn of_lifecycle(what: &str) -> Self {
         Self {

@@ -40,6 +40,9 @@ pub struct OwnWrites {
     /// The registry entry of the other hub that was copied here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entry: Option<ETag>,
+    /// The registry entry of the other hub of which the status was copied here, and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<ETag>,
     /// What was begun to be written and not heard of since; perhaps it was written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     begun: Vec<Begun>,

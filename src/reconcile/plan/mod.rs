@@ -4,7 +4,9 @@ mod want;
 
 use serde_json::Value;
 
-pub(crate) use want::{Want, entries_visibly_differ, essentials, same_identity, without_twin};
+pub(crate) use want::{
+    Want, differing_members, entries_visibly_differ, essentials, same_identity, with_status, without_twin,
+};
 
 use super::outcome::{Cause, Reason};
 use super::parts::{Part, Scope, cause, unreadable, without};

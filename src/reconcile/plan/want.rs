@@ -103,6 +103,34 @@ pub(crate) fn same_identity(source: &IdentityDocument, target: &IdentityDocument
         && scope::is_mapped(target.members(), scopes)
 }
 
+/// The two members that tell whether it may connect, and why: their time is known.
+const STATUS: [&str; 2] = ["status", "statusReason"];
+
+/// The entry as it is, with the status of another.
+pub(crate) fn with_status(id: &IdentityId, entry: &IdentityDocument, other: &IdentityDocument) -> Object {
+    let of_status = |(name, _): &(String, Value)| STATUS.contains(&name.as_str());
+    let scopes = ["deviceScope", "parentScopes"].into_iter();
+    let scopes = scopes.filter_map(|name| Some((name.to_owned(), entry.members().get(name)?.clone())));
+    let mut body = identity_body(id, entry, &scopes.collect(), Some(entry));
+    STATUS.into_iter().for_each(|name| drop(body.remove(name)));
+    body.extend(other.portable().into_iter().filter(of_status));
+    body
+}
+
+/// Members that travel, but the status, of which two entries say something else.
+pub(crate) fn differing_members(one: &IdentityDocument, other: &IdentityDocument) -> Vec<String> {
+    let (mut one, mut other) = (spelled_alike(one.portable()), spelled_alike(other.portable()));
+    ignore_unless_both(&mut one, &mut other, "authentication", "type");
+    let mut names: Vec<&String> = one.keys().chain(other.keys()).collect();
+    names.sort();
+    names.dedup();
+    let says = |entry: &Object, name: &str| entry.get(name).and_then(significant);
+    let differs = |name: &&&String| {
+        !STATUS.contains(&name.as_str()) && says(&one, name.as_str()) != says(&other, name.as_str())
+    };
+    names.iter().filter(differs).map(|name| (*name).clone()).collect()
+}
+
 /// What one document may leave out or spell otherwise without meaning anything else: a status is
 /// `enabled` unless it says otherwise, a capability that is not there is none.
 fn spelled_alike(mut members: Object) -> Object {
