@@ -127,7 +127,7 @@ impl PendingNote {
         let slot = self.slot_mut(hub);
         for heard in all {
             // A lifecycle event shows the version of the last write, which may be our own.
-            let is_lifecycle = heard.created || heard.deleted;
+            let is_lifecycle = heard.created || heard.deleted || heard.lifecycle;
             if is_lifecycle || !slot.own.is_echo(heard.version, heard.reported_version, &heard.writes) {
                 slot.fold(heard, now, by_clients);
             }

@@ -141,7 +141,7 @@ impl Pending {
             // All else is with the active hub.
             false => Loss::of_refused(&open, &note.refused),
         };
-        if said.deleted.is_some() {
+        if said.deleted.or(said.lifecycle).is_some() {
             losses.push(Loss::of_lifecycle("deleted"));
         }
         if note.refused.iter().any(|path| path == ENTRY) {
@@ -153,6 +153,7 @@ impl Pending {
             let mut note = before?;
             let slot = note.slot_mut(record.standby);
             (slot.writes, slot.deleted, slot.ended, slot.created) = Default::default();
+            slot.lifecycle = None;
             slot.given_up = Some(record.epoch);
             match record.closing {
                 // What is refused may be what the active hub says: that is not given up. All else goes when it is tried.
@@ -293,7 +294,8 @@ impl<'a> Run<'a> {
             return Ok(true);
         };
         self.pending.name_what_is_overwritten(&note, self.pass.target_role()).await?;
-        let announced_delete = note.slot(self.pass.source_role).deleted.is_some();
+        let slot = note.slot(self.pass.source_role);
+        let announced_delete = slot.deleted.or(slot.lifecycle).is_some();
         let ask = Ask { compare_registry: true, announced_delete, ..Ask::default() };
         work.begin_identity();
         match work.reconcile(id, ask).await {

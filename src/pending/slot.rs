@@ -41,6 +41,8 @@ pub(crate) struct Heard {
     pub(crate) created: bool,
     /// It says that the identity was deleted.
     pub(crate) deleted: bool,
+    /// It says that the identity was created or deleted, and not which of the two.
+    pub(crate) lifecycle: bool,
     /// It stands in order with the other events of its identity (a hub's route keeps order, Event Grid does not).
     pub(crate) ordered: bool,
 }
@@ -62,6 +64,9 @@ pub struct Slot {
     /// When it was deleted, as its events say; that is the announcement that a delete needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
+    /// When it was created or deleted, as an event says that does not tell which: the hub shows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lifecycle: Option<Timestamp>,
     /// The deletion stood in order with its other events: nothing said before it holds any more.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ended: bool,
@@ -94,6 +99,7 @@ impl Heard {
     pub(crate) fn is_reported_only(&self) -> bool {
         !self.created
             && !self.deleted
+            && !self.lifecycle
             && self.writes.tags.is_empty()
             && self.writes.desired.is_empty()
             && !self.writes.reported.is_empty()
@@ -112,6 +118,7 @@ impl Slot {
             || !self.own.is_empty()
             || !self.decided.is_empty()
             || self.deleted.is_some()
+            || self.lifecycle.is_some()
             || self.remade.is_some()
             || self.given_up.is_some()
     }
@@ -139,6 +146,9 @@ impl Slot {
                 self.writes.forget_before(at);
             }
         }
+        if heard.lifecycle {
+            self.lifecycle = self.lifecycle.max(Some(at));
+        }
         // What this program made itself is no life of its own.
         if heard.created && (!by_clients || self.own.created.is_none()) {
             self.created = self.created.max(Some(at));
@@ -149,6 +159,19 @@ impl Slot {
         self.decided.hear(&heard.writes);
         self.own.hear(heard.version, &heard.writes);
         self.writes.fold(heard.writes.clone());
+    }
+
+    /// Where it was created or deleted, it was the one if it is there now, and else the other.
+    pub(crate) fn shows_its_life(&mut self, is_there: bool, by_clients: bool) {
+        let Some(at) = self.lifecycle.take() else { return };
+        let heard = Heard {
+            occurred: Some(at),
+            created: is_there,
+            deleted: !is_there,
+            ordered: true,
+            ..Heard::default()
+        };
+        self.fold(&heard, at, by_clients);
     }
 
     /// What this hub has was made then: what the other one has of a life before is gone here.
@@ -165,6 +188,7 @@ impl Slot {
         self.writes.begin_anew(made);
         self.own.begin_anew();
         self.remade = self.remade.max(Some(made)).max(self.created).max(self.deleted);
+        self.lifecycle = self.lifecycle.filter(|at| *at > made);
         if self.deleted.is_some_and(|deleted| deleted <= made) {
             (self.deleted, self.ended) = (None, false);
         }

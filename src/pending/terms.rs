@@ -88,7 +88,8 @@ impl Terms {
         } else if !is_older && hub == self.active {
             heard.writes = heard.writes.unseen_in_a_twin();
         }
-        let says_something = hub == self.former || heard.created || heard.deleted || !heard.writes.is_empty();
+        let is_lifecycle = heard.created || heard.deleted || heard.lifecycle;
+        let says_something = hub == self.former || is_lifecycle || !heard.writes.is_empty();
         says_something.then_some(heard)
     }
 

@@ -31,6 +31,7 @@ impl Placed {
             writes: writes.clone(),
             created: *kind == HintKind::Created,
             deleted: *kind == HintKind::Deleted,
+            lifecycle: *kind == HintKind::Lifecycle,
             ordered: *ordered,
         }
     }

@@ -290,3 +290,62 @@ async fn no_name_of_a_property_of_one_message_hides_what_is_said_of_the_others()
     }
     assert!(world.dead_letters().await.is_empty(), "{:?}", world.dead_letters().await);
 }
+
+/// The lifecycle event as a hub sends it whose enrichment hides what was done.
+fn hidden(event: Value) -> Value {
+    let stamps = json!({"iothub-message-source": "deviceLifecycleEvents"});
+    with(event, stamps, json!({"opType": "x"}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_on_the_former_hub_that_is_not_said_in_a_word_is_brought_over_all_the_same() {
+    let (mut world, handler) = crate::switching::with_a_copy("x", quick()).await;
+    world.primary.delete("x").await;
+    let deleted = hidden(world.last_told(&world.primary, "x").await);
+    world.promote("secondary", &[]).await;
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    // It might have been made, and not be shown yet.
+    tokio::time::sleep(std::time::Duration::from_secs(15)).await;
+    world.app(&["pending", "retry"]).await;
+    assert!(world.secondary.device("x").await.is_none(), "{:?}", world.pending().await);
+    world.until_in_sync(handler).await;
+    let there = (world.primary.device("x").await.is_some(), world.secondary.device("x").await.is_some());
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_on_the_active_hub_that_is_not_said_in_a_word_is_not_undone_by_the_former_one() {
+    let (world, handler) = crate::switching::with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.patch_twin("x", json!({"tags": {"n": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete("x").await;
+    let deleted = hidden(world.last_told(&world.secondary, "x").await);
+    world.hand_over(&handler, "devicetwin", &[deleted]).await;
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(world.secondary.device("x").await.is_none(), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_again_on_the_former_hub_that_does_not_show_it_yet_is_kept_though_no_word_says_which_it_was()
+ {
+    let (mut world, handler) = crate::switching::with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.delete("x").await;
+    world.primary.create("x").await;
+    let made = hidden(world.last_told(&world.primary, "x").await);
+    let body = json!({"Message": "ErrorCode:DeviceNotFound;x", "ExceptionMessage": "Tracking ID:0"});
+    let not_yet =
+        json!({"method": "GET", "pathContains": "/twins/x", "status": 404, "body": body, "times": 1});
+    world.primary.fault(not_yet).await;
+    world.hand_over(&handler, "devicetwin", &[made]).await;
+    assert!(world.secondary.device("x").await.is_some(), "{:?}", world.pending().await);
+    tokio::time::sleep(std::time::Duration::from_secs(15)).await;
+    world.app(&["pending", "retry"]).await;
+    let keys = |device: &Value| device["authentication"]["symmetricKey"].clone();
+    let both = [&world.primary, &world.secondary];
+    let [there, here] = both.map(|hub| hub.device("x"));
+    let (there, here) = (there.await.unwrap(), here.await.unwrap());
+    assert!(keys(&there) == keys(&here), "those of its second life: {:?}", world.pending().await);
+    world.until_in_sync(handler).await;
+}

@@ -77,6 +77,9 @@ impl Settling<'_, '_> {
             deleted_here = ?self.note.slot(self.terms.active).deleted,
             "settling"
         );
+        if let Some(settled) = self.which_life(active.is_some(), &former).await? {
+            return self.write_down_or_done(settled).await;
+        }
         let given_up = self.terms.is_given_up(&self.note);
         let settled = match (active, former) {
             (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
@@ -99,17 +102,52 @@ impl Settling<'_, '_> {
             (Some(active), Look::Unreachable(error)) => match self.note.slot(self.terms.former).deleted {
                 Some(_) => self.waits_for_the_former(in_words(&error)),
                 None => match Box::pin(self.bring_over(Former::Silent, &active, Vec::new())).await? {
-                    Settled::Done if self.terms.needs_the_formers_twin() => {
-                        self.waits_for_the_former(in_words(&error))
-                    }
+                    Settled::Done if self.needs_the_former() => self.waits_for_the_former(in_words(&error)),
                     settled => settled,
                 },
             },
         };
+        self.write_down_or_done(settled).await
+    }
+
+    async fn write_down_or_done(&mut self, settled: Settled) -> Result<Settled, Stop> {
         match settled {
             Settled::Done => self.done().await,
             Settled::Pending(tried) => self.write_down(tried).await,
         }
+    }
+
+    /// Of a lifecycle event that does not say which it was, the hub that told it shows it. What was made moments ago, that hub
+    /// may not show yet: nothing is deleted for it before.
+    async fn which_life(&self, is_here: bool, former: &Look<TwinDocument>) -> Result<Option<Settled>, Stop> {
+        let here = self.note.slot(self.terms.active).lifecycle;
+        let there = self.note.slot(self.terms.former).lifecycle;
+        let is_there = match former {
+            Look::Present(_) => Some(true),
+            Look::Absent => Some(false),
+            Look::Unreachable(_) => None,
+        };
+        let soon = there.and_then(|at| at.saturating_add(ONCE_MORE).ok());
+        if is_here && is_there == Some(false) && soon.is_some_and(|soon| Timestamp::now() < soon) {
+            let cause = Cause::new(Reason::Announced, "looked at once more");
+            return Ok(Some(Settled::Pending(Tried { not_before: soon, ..cause.into() })));
+        }
+        if here.is_none() && (there.is_none() || is_there.is_none()) {
+            return Ok(None);
+        }
+        let (role, former) = (self.terms.active, self.terms.former);
+        self.change(|note| {
+            note.slot_mut(role).shows_its_life(is_here, false);
+            if let Some(is_there) = is_there {
+                note.slot_mut(former).shows_its_life(is_there, true);
+            }
+        })
+        .await?;
+        Err(Stop::Again)
+    }
+
+    fn needs_the_former(&self) -> bool {
+        self.terms.needs_the_formers_twin() || self.note.slot(self.terms.former).lifecycle.is_some()
     }
 
     /// On neither hub. Where it was made or deleted moments ago it is looked at once more: a hub may not show yet what it has
@@ -156,7 +194,7 @@ impl Settling<'_, '_> {
         let active = self.note.slot(self.terms.active);
         let deleted_here = active.deleted.max(active.remade);
         let newer = deleted_here.is_none_or(|deleted| slot.created.is_some_and(|created| created > deleted));
-        newer && (slot.created.is_some() || !slot.open_writes().is_empty())
+        newer && (slot.created.or(slot.lifecycle).is_some() || !slot.open_writes().is_empty())
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {

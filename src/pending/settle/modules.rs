@@ -72,7 +72,7 @@ impl Settling<'_, '_> {
         let note = note.filter(|note| note.is_of(self.terms.diverged.epoch));
         let slot = note.map(|note| note.slot(self.terms.active).clone()).unwrap_or_default();
         let is_there = self.work.target_or_stop(device).await?.is_some();
-        let is_undecided = slot.deleted.max(slot.created) > slot.remade;
+        let is_undecided = slot.deleted.max(slot.created).max(slot.lifecycle) > slot.remade;
         Ok(DeviceLife { is_there, is_undecided, remade: slot.remade })
     }
 }
