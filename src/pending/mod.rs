@@ -25,7 +25,7 @@ pub use losses::{LossReport, LossStore};
 pub use note::PendingNote;
 pub(crate) use note::{At, Tried};
 pub use retry::{Pending, Retried};
-pub(crate) use settle::{Settled, settle};
+pub(crate) use settle::{Settled, made_after, settle};
 pub(crate) use slot::Heard;
 pub use slot::{Position, Slot};
 pub use store::{Entry, EntryPage, PendingStore};

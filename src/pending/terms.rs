@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::changed::Listed;
 use super::note::{At, PendingNote, Tried};
 use super::slot::Heard;
-use crate::model::{IdentityId, Object, TwinDocument, TwinWrites};
+use crate::model::{IdentityId, Object, TwinDocument, TwinWrites, member};
 use crate::reconcile::{Cause, Former, Loss, Merge, Reason, Side, merge};
 use crate::routing::{Diverged, HubRole, WriteLease};
 
@@ -201,6 +202,48 @@ impl Terms {
             Loss::of_ended("tags", &active.tags, &merged.tags),
             Loss::of_ended("desired", &active.desired.values, &merged.desired),
             Loss::of_ended("reported", &active.reported.values, &merged.reported),
+        ]
+        .concat()
+    }
+
+    /// The same of clients of the former hub, after the identity had been deleted on the active one.
+    pub(crate) fn written_there_after(
+        &self,
+        note: &PendingNote,
+        deleted: Timestamp,
+        former: &TwinDocument,
+    ) -> Vec<Loss> {
+        let turned = Self { former: self.active, active: self.former, ..*self };
+        let dies = turned.written_after(note, deleted, former).into_iter();
+        dies.map(|loss| Loss {
+            former_active: loss.active,
+            active: Value::Null,
+            kept: "active".to_owned(),
+            ..loss
+        })
+        .collect()
+    }
+
+    /// What clients of the active hub wrote to what was made there from the former one, whose twin this is.
+    pub(super) fn written_to_a_copy(
+        &self,
+        note: &PendingNote,
+        former: &TwinDocument,
+        active: &TwinDocument,
+    ) -> Vec<Loss> {
+        let merged = self.merged(note, Former::Twin(former), active);
+        let of = |name, ours: &Object, patch: &Object, theirs: &Object| {
+            let mut all = Loss::of_ended(name, ours, patch);
+            // What is the former hub's, or would have become so, is no client's of this one.
+            all.retain(|loss| {
+                member(patch, &loss.path).is_none() && member(theirs, &loss.path) != Some(&loss.active)
+            });
+            all
+        };
+        [
+            of("tags", &active.tags, &merged.tags, &former.tags),
+            of("desired", &active.desired.values, &merged.desired, &former.desired.values),
+            of("reported", &active.reported.values, &merged.reported, &former.reported.values),
         ]
         .concat()
     }

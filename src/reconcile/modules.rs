@@ -108,12 +108,24 @@ impl Work<'_> {
         &mut self,
         device: &IdentityId,
     ) -> Result<Option<Vec<IdentityId>>, Stop> {
+        let modules = self.modules_there(device).await?;
+        Ok(modules.map(|all| all.into_iter().map(|(id, _)| id).collect()))
+    }
+
+    /// The same with their registry entries.
+    pub(crate) async fn modules_there(
+        &mut self,
+        device: &IdentityId,
+    ) -> Result<Option<Vec<(IdentityId, IdentityDocument)>>, Stop> {
         let modules = match self.pass.turn(self.pass.target(), OperationClass::RegistryList).await {
             Ok(target) => target.modules(&device.device, self.pass.patience()).await,
             Err(late) => Err(late),
         };
         match modules {
-            Ok(all) => Ok(Some(all.iter().filter_map(|module| module_id(&device.device, module)).collect())),
+            Ok(all) => {
+                let named = |module: IdentityDocument| Some((module_id(&device.device, &module)?, module));
+                Ok(Some(all.into_iter().filter_map(named).collect()))
+            }
             Err(error) if error.kind == HubErrorKind::Denied => Ok(None),
             Err(error) => Err(Stop::target(&error)),
         }

@@ -27,6 +27,7 @@ mod door;
 mod drift;
 mod duties;
 mod edges;
+mod ended;
 mod ending;
 mod failures;
 mod floors;

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::HUB_ANSWERS;
 use crate::iothub::{Deadline, HubClient};
 use crate::model::{IdentityId, Revision, TwinDocument, TwinWrites};
-use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, settle};
-use crate::reconcile::{Ask, Cause, Look, Outcome, OwnWrites, Pass, Reason, Work, Wrote};
+use crate::pending::{At, Changed, Pending, PendingNote, Settled, Terms, Tried, made_after, settle};
+use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, OwnWrites, Pass, Reason, Stop, Work, Wrote};
 use crate::routing::probe_present;
 use crate::storage::StorageError;
 
@@ -76,7 +76,7 @@ impl Comparing<'_> {
             let outcome = work.reconcile(id, ask).await;
             return self.ended(id, outcome).await;
         };
-        let writes = match self.intend(&work, &note, terms, was_deleted).await? {
+        let writes = match self.intend(&mut work, &note, terms, was_deleted).await? {
             Intent::Write(seen, writes) => {
                 work.expect(id, seen);
                 writes
@@ -124,7 +124,7 @@ impl Comparing<'_> {
     /// What is about to be written to the former hub is not its clients'; and where that hub stood then.
     async fn intend(
         &self,
-        work: &Work<'_>,
+        work: &mut Work<'_>,
         note: &PendingNote,
         terms: &Terms,
         was_deleted: bool,
@@ -142,9 +142,20 @@ impl Comparing<'_> {
             (Look::Present(_), None) => {
                 self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await
             }
-            (Look::Absent, Some(_)) if was_deleted => {
-                let end = note.slot(self.back.source_role).deleted.unwrap_or_else(Timestamp::now);
-                self.change(id, |note| note.slot_mut(target).own.deleted_for = Some(end)).await
+            (Look::Absent, Some(former)) if was_deleted => {
+                // Without a time, whatever was made since the two diverged may be later.
+                let deleted = note.slot(self.back.source_role).deleted;
+                let end = deleted.unwrap_or(terms.diverged.since);
+                match self.ends(work, note, terms, (end, &former)).await? {
+                    Ok(true) => {}
+                    // The event that says so comes.
+                    Ok(false) => return Ok(Intent::Ends(Outcome::OnlyOnTarget)),
+                    Err(stop) => return Ok(Intent::Ends(stop.into())),
+                }
+                self.change(id, |note| {
+                    note.slot_mut(target).own.deleted_for = Some(deleted.unwrap_or_else(Timestamp::now))
+                })
+                .await
             }
             (Look::Absent, _) => Ok(()),
             (Look::Present(active), Some(former)) if says_the_same(&active, &former) => Ok(()),
@@ -163,6 +174,55 @@ impl Comparing<'_> {
             }
         };
         intended.map(|()| Intent::Write(seen, writes))
+    }
+
+    /// Whether what the former hub has ends with what was deleted on the active one, and was not made there later. What its
+    /// clients wrote since is named.
+    async fn ends(
+        &self,
+        work: &mut Work<'_>,
+        note: &PendingNote,
+        terms: &Terms,
+        (end, former): (Timestamp, &TwinDocument),
+    ) -> Result<Result<bool, Stop>, String> {
+        let id = &note.identity;
+        let own = &note.slot(terms.former).own;
+        match self.back.target_identity(id).await {
+            Look::Present(entry) if made_after(&entry, own, end) => {
+                // What was announced is over: it is no reason to delete this one, now or later.
+                let active = terms.active;
+                self.change(id, |note| note.slot_mut(active).deleted = None).await?;
+                return Ok(Ok(false));
+            }
+            Look::Absent => return Ok(Err(Stop::Again)),
+            _ => {}
+        }
+        let modules = match id.module {
+            Some(_) => Ok(None),
+            None => work.modules_there(id).await,
+        };
+        let modules = match modules {
+            Ok(modules) => modules.unwrap_or_default(),
+            Err(stop) => return Ok(Err(stop)),
+        };
+        self.name(note, terms.written_there_after(note, end, former)).await?;
+        for (module, entry) in modules {
+            let Look::Present(twin) = self.back.target_twin(&module).await else { continue };
+            let note = self.pending.store.of(&module).await.map_err(StorageError::in_words)?;
+            let note = note.map(|(note, _)| note).filter(|note| note.is_of(terms.diverged.epoch));
+            let note = note.unwrap_or_else(|| resting(&module, self.at()));
+            let mut losses = terms.written_there_after(&note, end, &twin);
+            if made_after(&entry, &note.slot(terms.former).own, end) {
+                losses.push(Loss::of_lifecycle("made since"));
+            }
+            self.name(&note, losses).await?;
+        }
+        Ok(Ok(true))
+    }
+
+    async fn name(&self, note: &PendingNote, losses: Vec<Loss>) -> Result<(), String> {
+        let epoch = self.back.lease.lease().epoch;
+        self.pending.losses.add(&note.identity, epoch, &losses).await.map_err(StorageError::in_words)
     }
 
     async fn remember(

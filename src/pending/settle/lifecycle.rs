@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::settling::{Settled, Settling};
 use crate::iothub::HubErrorKind;
 use crate::model::{IdentityDocument, SectionWrites, TwinDocument};
-use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, Reason, Stop, in_words};
+use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, OwnWrites, Reason, Stop, in_words};
 
 /// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
 const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
@@ -132,8 +132,7 @@ impl Settling<'_, '_> {
             self.losses.add(self.id, self.terms.epoch, &[loss]).await?;
             return Ok(Settled::Done);
         }
-        let dies = self.terms.written_after(&self.note, deleted, active);
-        self.losses.add(self.id, self.terms.epoch, &dies).await?;
+        Box::pin(self.name_what_ends(deleted, active)).await?;
         let role = self.terms.active;
         let before = self.note.slot(role).own.deleted_for;
         self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
@@ -258,6 +257,12 @@ fn made_again(active: &str, former_active: Value) -> Loss {
 
 fn status_changed(twin: &TwinDocument) -> Option<Timestamp> {
     twin.other.get("statusUpdateTime").and_then(Value::as_str).and_then(|text| text.parse().ok())
+}
+
+/// Whether somebody else than this program made the identity after `since`, as far as its generation is a time.
+pub(crate) fn made_after(entry: &IdentityDocument, own: &OwnWrites, since: Timestamp) -> bool {
+    let generation = entry.generation_id();
+    !own.made(generation) && generation.and_then(made_at).is_some_and(|made| made > since)
 }
 
 /// When an identity of this generation was made, where a generation is a time.

@@ -4,6 +4,7 @@
 //! the write, and the version that the write returned is kept after it. So whoever settles next, in whichever process,
 //! tells the app's own writes from clients'.
 
+mod ended;
 mod lifecycle;
 mod modules;
 mod settling;
@@ -12,6 +13,7 @@ mod writing;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub(crate) use self::lifecycle::made_after;
 use self::lifecycle::{Life, made_at};
 pub(crate) use self::settling::Settled;
 use self::settling::Settling;
@@ -201,6 +203,8 @@ impl Settling<'_, '_> {
         match self.life_here().await? {
             Life::Same => {}
             Life::OurOwnAfterItsEnd => {
+                let deleted = self.note.slot(self.terms.active).deleted.unwrap_or_else(Timestamp::now);
+                Box::pin(self.name_what_a_copy_took(deleted, former, active)).await?;
                 let cause = self.work.remove(self.id, active, &active.device_etag).await?;
                 return cause.map_or(Err(Stop::Again), |cause| Ok(cause.into()));
             }
