@@ -49,6 +49,9 @@ pub struct PendingNote {
     pub sequence_number: Option<i64>,
     /// The epoch under which it was last written.
     pub epoch: u64,
+    /// The last creation or deletion for which it was looked at once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) looked: Option<Timestamp>,
     /// What the primary hub said.
     #[serde(default, skip_serializing_if = "Slot::is_empty")]
     pub primary: Slot,
@@ -101,6 +104,7 @@ impl PendingNote {
             partition: String::new(),
             sequence_number: None,
             epoch: at.epoch,
+            looked: None,
             primary: Slot::default(),
             secondary: Slot::default(),
         }

@@ -85,7 +85,7 @@ impl Settling<'_, '_> {
         let given_up = self.terms.is_given_up(&self.note);
         let settled = match (active, former) {
             (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
-            (None, Look::Absent) => self.on_neither(),
+            (None, Look::Absent) => self.on_neither().await?,
             (None, Look::Present(former)) => match Box::pin(self.ends_with_its_device()).await? {
                 Some(ended) => ended,
                 None => Box::pin(self.only_on_the_former(&former)).await?,
@@ -154,19 +154,24 @@ impl Settling<'_, '_> {
 
     /// On neither hub. Where it was made or deleted moments ago it is looked at once more: a hub may not show yet what it has
     /// created, and nobody says a second time that it was made, or that what is not shown yet goes again.
-    fn on_neither(&self) -> Settled {
+    async fn on_neither(&self) -> Result<Settled, Stop> {
         let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
         let made_here = active.own.created.as_deref().and_then(made_at);
         let last = former.created.max(former.deleted).max(made_here);
         let now = Timestamp::now();
-        let is_recent = last.is_some_and(|last| now.duration_since(last) < RECENT);
+        let is_recent = last > self.note.looked && last.is_some_and(|last| now.duration_since(last) < RECENT);
         let waits = self.note.reason == Reason::Announced;
-        if !is_recent && !waits || waits && now >= self.note.next_try {
-            return Settled::Done;
+        if waits && now >= self.note.next_try {
+            // Once is enough: who compares, or tries what is pending, comes by again.
+            self.change(|note| note.looked = note.looked.max(last)).await?;
+            return Ok(Settled::Done);
+        }
+        if !is_recent && !waits {
+            return Ok(Settled::Done);
         }
         let soon = if waits { Some(self.note.next_try) } else { now.saturating_add(ONCE_MORE).ok() };
         let cause = Cause::new(Reason::Announced, "looked at once more");
-        Settled::Pending(Tried { not_before: soon, ..cause.into() })
+        Ok(Settled::Pending(Tried { not_before: soon, ..cause.into() }))
     }
 
     /// What the former hub says of it, or is heard to have said, is named, and the active hub stays as it is.
