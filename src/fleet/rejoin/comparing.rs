@@ -46,7 +46,7 @@ impl Comparing<'_> {
             if note.is_some_and(|(note, _)| note.waits(Timestamp::now())) {
                 return Ok(false);
             }
-            match settle(&mut work, store, losses, id, terms, false).await {
+            match Box::pin(settle(&mut work, store, losses, id, terms, false)).await {
                 Ok(Settled::Done) => {}
                 Ok(Settled::Pending(_)) => return Ok(false),
                 Err(Outcome::Held(why)) => return Err(why),
@@ -57,7 +57,7 @@ impl Comparing<'_> {
                 Err(_) => return Ok(false),
             }
         }
-        self.write_back(changed).await
+        Box::pin(self.write_back(changed)).await
     }
 
     async fn write_back(&self, changed: &Changed) -> Result<bool, String> {
@@ -76,7 +76,7 @@ impl Comparing<'_> {
             let outcome = work.reconcile(id, ask).await;
             return self.ended(id, outcome).await;
         };
-        let writes = match self.intend(&mut work, &note, terms, was_deleted).await? {
+        let writes = match Box::pin(self.intend(&mut work, &note, terms, was_deleted)).await? {
             Intent::Write(seen, writes) => {
                 work.expect(id, seen);
                 writes
@@ -146,7 +146,7 @@ impl Comparing<'_> {
                 // Without a time, whatever was made since the two diverged may be later.
                 let deleted = note.slot(self.back.source_role).deleted;
                 let end = deleted.unwrap_or(terms.diverged.since);
-                match self.ends(work, note, terms, (end, &former)).await? {
+                match Box::pin(self.ends(work, note, terms, (end, &former))).await? {
                     Ok(true) => {}
                     // The event that says so comes.
                     Ok(false) => return Ok(Intent::Ends(Outcome::OnlyOnTarget)),

@@ -79,13 +79,13 @@ impl Settling<'_, '_> {
             deleted_here = ?self.note.slot(self.terms.active).deleted,
             "settling"
         );
-        if let Some(settled) = self.which_life(active.is_some(), &former).await? {
-            return self.write_down_or_done(settled).await;
+        if let Some(settled) = Box::pin(self.which_life(active.is_some(), &former)).await? {
+            return Box::pin(self.write_down_or_done(settled)).await;
         }
         let given_up = self.terms.is_given_up(&self.note);
         let settled = match (active, former) {
             (active, former) if given_up => Box::pin(self.is_given_up(active, former)).await?,
-            (None, Look::Absent) => self.on_neither().await?,
+            (None, Look::Absent) => Box::pin(self.on_neither()).await?,
             (None, Look::Present(former)) => match Box::pin(self.ends_with_its_device()).await? {
                 Some(ended) => ended,
                 None => Box::pin(self.only_on_the_former(&former)).await?,
@@ -109,7 +109,7 @@ impl Settling<'_, '_> {
                 },
             },
         };
-        self.write_down_or_done(settled).await
+        Box::pin(self.write_down_or_done(settled)).await
     }
 
     async fn write_down_or_done(&mut self, settled: Settled) -> Result<Settled, Stop> {
@@ -222,7 +222,7 @@ impl Settling<'_, '_> {
         let mut refused = Vec::new();
         if let Some(made) = self.later_life_there(former).await? {
             // What is here is of the life before.
-            refused = self.work.copy_entry(self.id, active).await?;
+            refused = Box::pin(self.work.copy_entry(self.id, active)).await?;
             // Only an enabled device's modules can be listed.
             Box::pin(self.end_modules(made)).await?;
             let role = self.terms.former;
@@ -233,7 +233,7 @@ impl Settling<'_, '_> {
                 return Err(Stop::Again);
             }
         } else if self.entry_is_the_formers(former, active) {
-            refused = self.copy_status(former, active).await?;
+            refused = Box::pin(self.copy_status(former, active)).await?;
         }
         // Of an entry that is refused, the twin follows all the same.
         Box::pin(self.bring_over(Former::Twin(former), active, refused)).await

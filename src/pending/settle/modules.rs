@@ -17,13 +17,13 @@ impl Settling<'_, '_> {
             return Ok(None);
         }
         let device = self.id.owner();
-        let mut life = self.life_of(&device).await?;
+        let mut life = Box::pin(self.life_of(&device)).await?;
         if !life.is_there || life.is_undecided {
             let first = settle(self.work, self.store, self.losses, &device, self.terms, self.may_create);
             if let pending @ Settled::Pending(_) = Box::pin(first).await.map_err(Stop::At)? {
                 return Ok(Some(pending));
             }
-            life = self.life_of(&device).await?;
+            life = Box::pin(self.life_of(&device)).await?;
         }
         if !life.is_there {
             return self.without_its_device(&device).await.map(Some);
@@ -41,7 +41,7 @@ impl Settling<'_, '_> {
         }
         let modules = match self.work.target_modules(self.id).await? {
             Some(modules) => modules,
-            None => self.work.found_modules(self.id).await?,
+            None => Box::pin(self.work.found_modules(self.id)).await?,
         };
         for module in modules {
             let ended = Heard { occurred: Some(made), deleted: true, ..Heard::default() };
