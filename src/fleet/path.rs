@@ -26,6 +26,9 @@ const PASSING: &str = "passing/";
 /// Names removed at a time.
 const LEFT_BEHIND: usize = 100;
 
+/// Storage tells whole seconds: the marks of a trial in the same second must not prove the next one.
+const STORAGE_TICK: Duration = Duration::from_secs(1);
+
 /// For what is done on one hub.
 const CALLS: Duration = Duration::from_secs(30);
 
@@ -89,6 +92,12 @@ impl PathTrial {
     pub async fn begin(hubs: &Hubs, container: &Container, now: Timestamp) -> Result<Self, CannotTry> {
         remove_left_behind(hubs, container).await?;
         let before = progress(container).await?;
+        let now = if has_marks_since(&before, now) {
+            tokio::time::sleep(STORAGE_TICK).await;
+            now.saturating_add(STORAGE_TICK).unwrap_or(now)
+        } else {
+            now
+        };
         let (primary, secondary) = tokio::join!(
             speak(hubs.get(HubRole::Primary), HubRole::Primary, container, now),
             speak(hubs.get(HubRole::Secondary), HubRole::Secondary, container, now),
@@ -104,6 +113,13 @@ impl PathTrial {
     pub async fn look(&self) -> Result<Seen, StorageError> {
         Ok(seen(&self.before, &progress(&self.container).await?, self.since))
     }
+}
+
+fn has_marks_since(progress: &[PartitionProgress], since: Timestamp) -> bool {
+    let kinds = [MarkKind::Twin, MarkKind::Created, MarkKind::Deleted];
+    let hubs = [HubRole::Primary, HubRole::Secondary];
+    let mut pairs = kinds.into_iter().flat_map(|kind| hubs.map(|hub| (kind, hub)));
+    pairs.any(|(kind, hub)| progress.iter().any(|one| one.newest(kind, hub).is_some_and(|at| at >= since)))
 }
 
 /// What has come through, of the progress before and now.
@@ -229,5 +245,6 @@ mod tests {
         ];
         assert_eq!(missing, expected);
         assert_eq!(some.missing.len(), 8);
+        assert!(has_marks_since(&now, at(11)) && !has_marks_since(&now, at(12)));
     }
 }

@@ -181,3 +181,26 @@ async fn a_module_that_could_not_be_made_with_its_device_on_the_active_hub_is_ma
     world.app(&["pending", "retry"]).await;
     assert!(world.secondary.fleet().await.contains_key("two/m"), "{:?}", world.pending().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_was_made_again_and_cannot_be_looked_at_goes_when_its_deletion_is_heard() {
+    let (mut world, handler) = with_a_module().await;
+    world.primary.patch_twin("x/m", json!({"tags": {"late": 1}})).await;
+    let late = world.last_told(&world.primary, "x").await;
+    world.secondary.delete_module("x", "m").await;
+    let gone = world.last_told(&world.secondary, "x").await;
+    // Before it is made it is looked at twice.
+    let absent = json!({"Message": "ErrorCode:ModuleNotFound;x", "ExceptionMessage": "Tracking ID:0"});
+    for (status, times) in [(404, 2), (401, 1_000_000)] {
+        let answer = json!({"method": "GET", "pathContains": "/twins/x/modules/m", "status": status, "times": times, "body": absent});
+        world.secondary.fault(answer).await;
+    }
+    world.hand_over(&handler, "devicetwin", &[late]).await;
+    assert!(has_module(&world.secondary).await, "the schedule");
+    world.secondary.clear_faults().await;
+    world.hand_over(&handler, "devicetwin", &[gone]).await;
+    assert!(!has_module(&world.secondary).await, "{:?}", world.pending().await);
+    world.until_in_sync(handler).await;
+    let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
