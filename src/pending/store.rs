@@ -86,7 +86,11 @@ impl PendingStore {
         };
         let found = if may_be { self.get(&id).await? } else { None };
         if may_be && found.is_none() {
-            self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            // Once there were too many, it is not known which are remembered.
+            if written.len() < REMEMBERED {
+                written.remove(&id);
+            }
         }
         Ok(found)
     }

@@ -14,6 +14,7 @@
 
 mod happened;
 mod moment;
+mod news;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, watch};
 use crate::error::LabError;
 pub(crate) use happened::Happened;
 pub(crate) use moment::Moment;
+pub(crate) use news::news;
 
 /// The page, with its style and its script.
 const PAGE: &str = include_str!("page.html");

@@ -13,7 +13,7 @@ use super::Story;
 use super::cast::Pump;
 use crate::error::LabError;
 use crate::operator;
-use crate::page::{Button, Happened, Moment, Page};
+use crate::page::{Button, Happened, Moment, Page, news};
 use crate::world::World;
 
 /// Between two looks.
@@ -76,7 +76,7 @@ impl Live {
         let mut happened = std::mem::take(&mut self.moment.happened);
         // The first look is no news.
         if self.moment.status.get("record").is_some() {
-            happened.compare(&self.moment, &now);
+            news(&self.moment, &now).into_iter().for_each(|what| happened.tell(what));
         }
         self.moment = Moment { happened, ..now };
         self.page.show(&self.moment);
