@@ -69,7 +69,7 @@ pub(crate) async fn tell(options: &StoryOptions, logs: Option<PathBuf>) -> Resul
     let told = format!("\nTold in {:.0} s.", started.elapsed().as_secs_f64());
     if options.stay {
         say(&told);
-        stay::stay(&mut story).await?;
+        story.stay().await?;
     } else {
         say(&format!("{told} {NEXT}"));
     }

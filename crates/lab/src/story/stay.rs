@@ -8,25 +8,27 @@ use crate::signals;
 use crate::terminal::say;
 use crate::world::World;
 
-/// Prints what there is, shows it on a page, and waits for Ctrl-C.
-pub(super) async fn stay(story: &mut Story) -> Result<(), LabError> {
-    let live = Live::begin(story).await?;
-    let (world, devices) = (&story.world, story.fleet.len());
-    let pump = story.pumps.first().map(|pump| pump.id.as_str()).unwrap_or_default();
-    say(&format!(
-        "\nEverything stays up, with {devices} devices connected. It is all on this machine and made up at start.\n"
-    ));
-    say(&format!("Watch it, and break it with buttons\n  {}\n", live.address()));
-    say(&hubs(world));
-    say(&router(&world.router()?, pump));
-    say(&command_line(world)?);
-    say(&trouble(&world.control()?, &world.blobs.switch()));
-    say("Ctrl-C ends it all.");
-    tokio::select! {
-        () = live.go_on(story) => {}
-        () = signals::interrupted() => {}
+impl Story {
+    /// Prints what there is, shows it on a page, and waits for Ctrl-C.
+    pub(super) async fn stay(&mut self) -> Result<(), LabError> {
+        let live = Live::begin(self).await?;
+        let (world, devices) = (&self.world, self.fleet.len());
+        let pump = self.pumps.first().map(|pump| pump.id.as_str()).unwrap_or_default();
+        say(&format!(
+            "\nEverything stays up, with {devices} devices connected. It is all on this machine and made up at start.\n"
+        ));
+        say(&format!("Watch it, and break it with buttons\n  {}\n", live.address()));
+        say(&hubs(world));
+        say(&router(&world.router()?, pump));
+        say(&command_line(world)?);
+        say(&trouble(&world.control()?, &world.blobs.switch()));
+        say("Ctrl-C ends it all.");
+        tokio::select! {
+            () = live.go_on(self) => {}
+            () = signals::interrupted() => {}
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn hubs(world: &World) -> String {
