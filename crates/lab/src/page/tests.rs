@@ -94,7 +94,7 @@ fn what_happened_is_told_from_two_moments() {
 async fn drawn(page: &Page) -> String {
     let profile = std::env::temp_dir().join(format!("lab-page-{}", uuid::Uuid::new_v4()));
     let mut browser = Command::new("chromium");
-    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"]);
+    browser.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom"]);
     browser.arg(format!("--user-data-dir={}", profile.display())).arg(&page.address).kill_on_drop(true);
     let output = timeout(PATIENCE, browser.output()).await.unwrap().unwrap();
     let _ = std::fs::remove_dir_all(profile);
