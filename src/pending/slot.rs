@@ -117,6 +117,7 @@ impl Slot {
         !self.writes.is_empty()
             || !self.own.is_empty()
             || !self.decided.is_empty()
+            || self.created.is_some()
             || self.deleted.is_some()
             || self.lifecycle.is_some()
             || self.remade.is_some()

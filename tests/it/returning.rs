@@ -102,6 +102,24 @@ async fn a_device_made_again_between_two_promotions_has_nothing_of_its_life_befo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_made_between_two_promotions_is_on_both_though_one_of_its_name_had_been_deleted_before() {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.primary.create("y").await;
+    world.primary.delete("y").await;
+    let unheard = world.log("devicetwin", 0).await.split_off(before);
+    world.promote("secondary", &["--force"]).await;
+    world.secondary.create("y").await;
+    told(&world, &handler, "y").await;
+    world.hand_over(&handler, "devicetwin", &unheard).await;
+    back(&world).await;
+    let ended = hand_over_what_comes(&world, &handler, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    let there = (world.primary.device("y").await.is_some(), world.secondary.device("y").await.is_some());
+    assert_eq!(there, (true, true), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
     let (world, handler) = with_a_copy("x", busy()).await;
     world.promote("secondary", &[]).await;
