@@ -217,7 +217,15 @@ fn before_ours(now: &Object, active: Side<'_>) -> Object {
         !writes.says(path, member(now, path)) && active.own.left_tag(reached(now, path), now)
     };
     let is_of_one = |path: &Path| prefixes(path).any(overwritten);
-    written(now, &writes.only(is_of_one))
+    let mut before = written(now, &writes.only(is_of_one));
+    // Who writes an object anew says what is in it, and by that of all else that it is gone.
+    let is_gone = |path: &&Path| writes.says(path, None) && overwritten(path);
+    for path in active.own.written_tags().filter(is_gone) {
+        if member(&before, path).is_some() {
+            put(&mut before, path, None);
+        }
+    }
+    before
 }
 
 /// Whether a tag is gone on the former hub because all of them were written anew without it.

@@ -174,6 +174,12 @@ impl OwnWrites {
         self.tags.says(path, value) || self.begun.iter().any(|begun| begun.writes.tags.says(path, value))
     }
 
+    /// Tags that this program wrote, or may have.
+    pub(super) fn written_tags(&self) -> impl Iterator<Item = &Path> {
+        let begun = self.begun.iter().map(|begun| &begun.writes.tags);
+        std::iter::once(&self.tags).chain(begun).flat_map(|tags| tags.written().map(|(path, _)| path))
+    }
+
     /// Whether this is what was about to be written to a member.
     pub(super) fn has_begun(&self, section: &str, path: &[String], value: &Value) -> bool {
         self.begun.iter().any(|begun| begun.writes.section(section).says(path, Some(value)))
