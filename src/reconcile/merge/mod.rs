@@ -19,7 +19,7 @@ pub use decided::Decided;
 pub use loss::Loss;
 pub use own::OwnWrites;
 pub(crate) use own::Wrote;
-use section::{Own, Said, View};
+use section::{Own, Said, View, take};
 
 use super::parts::{Scope, without};
 use crate::model::{
@@ -220,11 +220,7 @@ fn before_ours(now: &Object, active: Side<'_>) -> Object {
     let mut before = written(now, &writes.only(is_of_one));
     // Who writes an object anew says what is in it, and by that of all else that it is gone.
     let is_gone = |path: &&Path| writes.says(path, None) && overwritten(path);
-    for path in active.own.written_tags().filter(is_gone) {
-        if member(&before, path).is_some() {
-            put(&mut before, path, None);
-        }
-    }
+    active.own.written_tags().filter(is_gone).for_each(|path| take(&mut before, path));
     before
 }
 

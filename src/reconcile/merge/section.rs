@@ -89,7 +89,12 @@ impl View<'_> {
             })
         };
         let removed = self.writes.removals().only(is_ours);
+        // Who writes an object anew says what is in it, and by that of all else that it is gone.
+        let mut gone = Vec::new();
+        leaves(&shown.values, &mut Path::new(), &mut gone);
+        gone.retain(|path| self.writes.says(path, None) && is_ours(path));
         self.writes.only(|path| removed.decides(path)).apply_to(&mut self.values);
+        gone.iter().for_each(|path| take(&mut self.values, path));
         self
     }
 
@@ -135,6 +140,31 @@ impl View<'_> {
     fn is_a_clients(&self, shown: &Section, stamp: Stamp) -> bool {
         let since = self.since.is_none_or(|since| stamp.at.is_some_and(|at| at >= since));
         since && !self.own.wrote(shown, stamp)
+    }
+}
+
+/// Every member that has no parts.
+fn leaves(values: &Object, path: &mut Path, found: &mut Vec<Path>) {
+    for (name, value) in values {
+        path.push(name.clone());
+        match value.as_object().filter(|parts| !parts.is_empty()) {
+            Some(parts) => leaves(parts, path, found),
+            None => found.push(path.clone()),
+        }
+        path.pop();
+    }
+}
+
+/// Takes one member away, where it is.
+pub(super) fn take(values: &mut Object, path: &[String]) {
+    match path {
+        [] => {}
+        [name] => drop(values.remove(name)),
+        [name, rest @ ..] => {
+            if let Some(Value::Object(parts)) = values.get_mut(name) {
+                take(parts, rest);
+            }
+        }
     }
 }
 
