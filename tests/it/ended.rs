@@ -32,18 +32,20 @@ async fn named(world: &World, id: &str) -> Vec<String> {
     all
 }
 
+/// A tag and a desired property of this name.
+fn both(name: &str) -> Value {
+    json!({"tags": {name: 1}, "properties": {"desired": {name: 1}}})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_former_hub_took_for_a_device_that_was_deleted_on_the_active_one_before_is_named() {
     let (mut world, handler) = with_a_copy("x", quick()).await;
-    world.primary.patch_twin("x", json!({"tags": {"old": 1}, "properties": {"desired": {"old": 1}}})).await;
+    world.primary.patch_twin("x", both("old")).await;
     world.hand_over_all(&handler).await;
     world.promote("secondary", &[]).await;
     world.secondary.delete("x").await;
     told(&world, &handler, &world.secondary).await;
-    world
-        .primary
-        .patch_twin("x", json!({"tags": {"later": 1}, "properties": {"desired": {"later": 1}}}))
-        .await;
+    world.primary.patch_twin("x", both("later")).await;
     told(&world, &handler, &world.primary).await;
     world.until_in_sync(handler).await;
     assert!(world.primary.device("x").await.is_none() && world.secondary.device("x").await.is_none());
@@ -54,7 +56,7 @@ async fn what_the_former_hub_took_for_a_device_that_was_deleted_on_the_active_on
 async fn what_clients_wrote_to_the_modules_of_a_device_whose_deletion_is_heard_only_then_is_named() {
     let (world, handler) = with_a_copy("x", quick()).await;
     world.primary.create_module("x", "m").await;
-    world.primary.patch_twin("x/m", json!({"tags": {"old": 1}, "properties": {"desired": {"old": 1}}})).await;
+    world.primary.patch_twin("x/m", both("old")).await;
     world.hand_over_all(&handler).await;
     world.primary.delete("x").await;
     let deleted = world.last_told(&world.primary, "x").await;
@@ -71,7 +73,7 @@ async fn what_clients_wrote_to_the_modules_of_a_device_whose_deletion_is_heard_o
 async fn what_a_client_wrote_to_a_device_that_was_made_again_before_its_deletion_was_heard_is_named() {
     let (world, handler) = with_a_copy("x", quick()).await;
     world.promote("secondary", &[]).await;
-    world.primary.patch_twin("x", json!({"tags": {"n": 1}, "properties": {"desired": {"n": 1}}})).await;
+    world.primary.patch_twin("x", both("n")).await;
     let late = world.last_told(&world.primary, "x").await;
     world.secondary.delete("x").await;
     let deleted = world.last_told(&world.secondary, "x").await;
@@ -108,15 +110,12 @@ async fn a_device_made_again_on_the_former_hub_while_the_comparison_closes_is_no
 async fn what_the_former_hub_took_for_the_modules_of_a_device_that_was_deleted_on_the_active_one_is_named() {
     let (mut world, handler) = with_a_copy("x", quick()).await;
     world.primary.create_module("x", "m").await;
-    world.primary.patch_twin("x/m", json!({"tags": {"old": 1}, "properties": {"desired": {"old": 1}}})).await;
+    world.primary.patch_twin("x/m", both("old")).await;
     world.hand_over_all(&handler).await;
     world.promote("secondary", &[]).await;
     world.secondary.delete("x").await;
     told(&world, &handler, &world.secondary).await;
-    world
-        .primary
-        .patch_twin("x/m", json!({"tags": {"later": 1}, "properties": {"desired": {"later": 1}}}))
-        .await;
+    world.primary.patch_twin("x/m", both("later")).await;
     world.primary.create_module("x", "new").await;
     world.until_in_sync(handler).await;
     assert!(world.primary.device("x").await.is_none() && world.secondary.device("x").await.is_none());

@@ -9,6 +9,14 @@ use super::settling::Settling;
 use crate::model::{IdentityDocument, IdentityId, TwinDocument};
 use crate::reconcile::{Look, Loss, Stop};
 
+/// A module of the identity, on the active hub.
+struct Module {
+    id: IdentityId,
+    entry: IdentityDocument,
+    twin: TwinDocument,
+    note: PendingNote,
+}
+
 impl Settling<'_, '_> {
     /// It was deleted on the former hub, then: what clients of the active one wrote since.
     pub(super) async fn name_what_ends(
@@ -18,9 +26,7 @@ impl Settling<'_, '_> {
     ) -> Result<(), Stop> {
         let dies = self.terms.written_after(&self.note, deleted, active);
         self.losses.add(self.id, self.terms.epoch, &dies).await?;
-        for (module, entry) in self.modules_here().await? {
-            let Some(twin) = self.work.target_or_stop(&module).await? else { continue };
-            let note = self.noted(&module).await?;
+        for Module { id: module, entry, twin, note } in self.modules_here().await? {
             let mut dies = self.terms.written_after(&note, deleted, &twin);
             dies.extend(self.made_here(&note, &entry, deleted));
             self.losses.add(&module, self.terms.epoch, &dies).await?;
@@ -37,9 +43,7 @@ impl Settling<'_, '_> {
     ) -> Result<(), Stop> {
         let dies = self.terms.written_to_a_copy(&self.note, former, active);
         self.losses.add(self.id, self.terms.epoch, &dies).await?;
-        for (module, entry) in self.modules_here().await? {
-            let Some(twin) = self.work.target_or_stop(&module).await? else { continue };
-            let note = self.noted(&module).await?;
+        for Module { id: module, entry, twin, note } in self.modules_here().await? {
             let dies = match self.work.pass.source_twin(&module).await {
                 Look::Present(former) => self.terms.written_to_a_copy(&note, &former, &twin),
                 Look::Absent => self.made_here(&note, &entry, deleted).into_iter().collect(),
@@ -50,17 +54,19 @@ impl Settling<'_, '_> {
         Ok(())
     }
 
-    async fn modules_here(&mut self) -> Result<Vec<(IdentityId, IdentityDocument)>, Stop> {
-        match self.id.module {
-            Some(_) => Ok(Vec::new()),
-            None => Ok(self.work.modules_there(self.id).await?.unwrap_or_default()),
+    async fn modules_here(&mut self) -> Result<Vec<Module>, Stop> {
+        if self.id.module.is_some() {
+            return Ok(Vec::new());
         }
-    }
-
-    async fn noted(&self, id: &IdentityId) -> Result<PendingNote, Stop> {
-        let note = self.store.of(id).await?.map(|(note, _)| note);
-        let note = note.filter(|note| note.is_of(self.terms.diverged.epoch));
-        Ok(note.unwrap_or_else(|| PendingNote::blank(id, self.terms.at())))
+        let mut modules = Vec::new();
+        for (id, entry) in self.work.modules_there(self.id).await?.unwrap_or_default() {
+            let Some(twin) = self.work.target_or_stop(&id).await? else { continue };
+            let note = self.store.of(&id).await?.map(|(note, _)| note);
+            let note = note.filter(|note| note.is_of(self.terms.diverged.epoch));
+            let note = note.unwrap_or_else(|| PendingNote::blank(&id, self.terms.at()));
+            modules.push(Module { id, entry, twin, note });
+        }
+        Ok(modules)
     }
 
     fn made_here(&self, note: &PendingNote, entry: &IdentityDocument, deleted: Timestamp) -> Option<Loss> {

@@ -361,18 +361,14 @@ fn parts(value: Option<&Value>) -> Option<Object> {
 
 /// Makes the member at `path` this value, or takes it away.
 fn put(document: &mut Object, path: &[String], value: Option<&Value>) {
-    match (path.split_first(), value) {
-        (None, _) => {}
-        (Some((name, [])), None) => {
-            document.remove(name);
-        }
-        (Some((name, [])), Some(value)) => {
-            document.insert(name.clone(), value.clone());
-        }
-        (Some((name, rest)), value) => {
+    let Some(value) = value else { return take(document, path) };
+    match path {
+        [] => {}
+        [name] => drop(document.insert(name.clone(), value.clone())),
+        [name, rest @ ..] => {
             let inner = document.entry(name.clone()).or_insert_with(|| Value::Object(Object::new()));
             if let Value::Object(inner) = inner {
-                put(inner, rest, value);
+                put(inner, rest, Some(value));
             }
         }
     }
