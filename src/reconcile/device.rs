@@ -71,7 +71,6 @@ impl Work<'_> {
 
     /// Absent on both.
     pub(crate) fn absent(&mut self, id: &IdentityId) -> Result<Outcome, Stop> {
-        self.source_read = true;
         self.pass.shared.pairs.forget(id);
         Ok(if self.writes == 0 { Outcome::Absent } else { Outcome::Written })
     }
@@ -83,7 +82,6 @@ impl Work<'_> {
         ask: Ask,
         target: &TwinDocument,
     ) -> Result<Outcome, Stop> {
-        self.source_read = true;
         if !ask.announced_delete {
             return Ok(Outcome::OnlyOnTarget);
         }
@@ -119,7 +117,6 @@ impl Work<'_> {
         source: &TwinDocument,
         entry: Option<Look<IdentityDocument>>,
     ) -> Result<Outcome, Stop> {
-        self.source_read = true;
         let entries = match entry {
             Some(look) => self.mapped(id, look).await?,
             None => self.source_entry(id).await?,
@@ -143,7 +140,6 @@ impl Work<'_> {
         source: &TwinDocument,
         target: &TwinDocument,
     ) -> Result<Outcome, Stop> {
-        self.source_read = true;
         let entries = self.entries(id, ask, source, target).await?;
         self.remember_equal(id, &entries);
         self.carry_out(id, Some(target), source, &entries).await?;

@@ -22,7 +22,6 @@ impl Work<'_> {
         ask: Ask,
         target: &TwinDocument,
     ) -> Result<Outcome, Stop> {
-        self.source_read = true;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
             return Ok(self.done());
         }
@@ -39,7 +38,6 @@ impl Work<'_> {
         id: &IdentityId,
         source: &TwinDocument,
     ) -> Result<Outcome, Stop> {
-        self.source_read = true;
         let found = self.device_for(id).await?;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
             if found == Owner::MadeNow {
@@ -156,11 +154,11 @@ impl Work<'_> {
 
     /// Another identity of the same device, within the same work.
     async fn one_of(&mut self, id: &IdentityId, ask: Ask) -> Result<(), Stop> {
-        let before = (self.writes, self.source_read, std::mem::take(&mut self.wrote));
+        let before = (self.writes, std::mem::take(&mut self.wrote));
         let outcome = Box::pin(self.reconcile(id, ask)).await;
         let writes = self.writes;
         // What it wrote to the other one says nothing of this one's versions.
-        (self.writes, self.source_read, self.wrote) = before;
+        (self.writes, self.wrote) = before;
         self.writes += writes;
         match outcome {
             Outcome::Equal | Outcome::Absent | Outcome::Written | Outcome::OnlyOnTarget => Ok(()),

@@ -41,8 +41,6 @@ pub(crate) struct Work<'a> {
     pub(crate) writes: u32,
     /// Whether the target had it, and it was deleted there.
     pub(crate) has_deleted: bool,
-    /// Whether the source answered for the identity.
-    pub(crate) source_read: bool,
     /// The versions that the writes returned.
     pub(crate) wrote: Wrote,
     /// What the target was found to refuse of this identity.
@@ -63,7 +61,6 @@ impl<'a> Work<'a> {
             bulk,
             writes: 0,
             has_deleted: false,
-            source_read: false,
             wrote: Wrote::default(),
             refused: Vec::new(),
             whole: false,
@@ -102,7 +99,7 @@ impl<'a> Work<'a> {
 
     /// Forgets what belongs to the identity before.
     pub(crate) fn begin_identity(&mut self) {
-        (self.writes, self.source_read, self.wrote) = (0, false, Wrote::default());
+        (self.writes, self.wrote) = (0, Wrote::default());
         self.has_deleted = false;
         self.refused.clear();
     }

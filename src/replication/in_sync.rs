@@ -47,30 +47,71 @@ impl<'a> InSync<'a> {
         let IdentityWork { id, hints } = identity;
         let (active, standby): (Vec<&Placed>, Vec<&Placed>) =
             hints.iter().partition(|placed| placed.hub == self.pass.source_role);
-        let mut ending = Ending::Echo;
-        let mut has_read = false;
-        if !active.is_empty() {
-            ending = self.of_the_active(work, id, &active).await;
-            has_read = work.source_read && matches!(ending, Ending::Equal | Ending::Written);
+        let strange: Vec<&Placed> = standby.into_iter().filter(|placed| !self.is_echo(placed)).collect();
+        let was_remade = strange.iter().any(|placed| placed.is_creation() || placed.is_deletion());
+        if was_remade {
+            // Somebody else made or unmade it: its counters begin again.
+            self.pass.shared.echoes.forget(self.pass.target_role(), id);
+            self.pass.shared.pairs.forget(id);
         }
-        let is_settled = active.is_empty() || matches!(ending, Ending::Equal | Ending::Written);
-        if standby.is_empty() || has_read || !is_settled {
-            return ending;
-        }
-        match self.of_the_standby(work, id, &standby).await {
-            Ending::Echo => ending,
-            of_the_standby => of_the_standby,
+        match (active.is_empty(), strange.is_empty()) {
+            (true, true) => Ending::Echo,
+            (true, false) => self.of_the_standby(work, id, &strange).await,
+            (false, true) => self.of_the_active(work, id, &active, false).await,
+            (false, false) => match self.named_before(work, id, &strange).await {
+                Ok(()) => self.of_the_active(work, id, &active, was_remade).await,
+                Err(ending) => ending,
+            },
         }
     }
 
-    async fn of_the_active(&self, work: &mut Work<'a>, id: &IdentityId, hints: &[&Placed]) -> Ending {
+    fn is_echo(&self, placed: &Placed) -> bool {
+        self.pass.shared.echoes.is_echo(placed.hub, &placed.hint)
+    }
+
+    /// Names what somebody wrote to the standby, where copying what the active hub says is next.
+    async fn named_before(
+        &self,
+        work: &mut Work<'a>,
+        id: &IdentityId,
+        strange: &[&Placed],
+    ) -> Result<(), Ending> {
+        work.take_place().await;
+        match work.difference(id, false).await {
+            Ok(Some(Difference { twins: Some(twins), .. })) => self.name(id, strange, twins).await.map(drop),
+            // Then nothing is overwritten, or copying comes to the same end.
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there was something to name.
+    async fn name(
+        &self,
+        id: &IdentityId,
+        strange: &[&Placed],
+        (active, standby): (TwinDocument, TwinDocument),
+    ) -> Result<bool, Ending> {
+        let losses = overwritten(strange, &active, &standby);
+        match self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await {
+            Ok(_) => Ok(!losses.is_empty()),
+            Err(error) => Err(Ending::Held(format!("storage: {error:?}"))),
+        }
+    }
+
+    async fn of_the_active(
+        &self,
+        work: &mut Work<'a>,
+        id: &IdentityId,
+        hints: &[&Placed],
+        compare_registry: bool,
+    ) -> Ending {
         let announced_delete = hints.iter().any(|placed| placed.is_deletion());
         let created = hints.iter().any(|placed| placed.is_creation());
         if announced_delete {
             self.pass.shared.pairs.forget(id);
         }
         let ask = Ask {
-            compare_registry: created || announced_delete,
+            compare_registry: compare_registry || created || announced_delete,
             only_created: hints.iter().all(|placed| placed.is_creation()),
             announced_delete,
             ..Ask::default()
@@ -192,22 +233,11 @@ impl<'a> InSync<'a> {
         Ending::pending(&tried.cause)
     }
 
-    /// What the standby's own events mean: an echo of what was written there, or drift. Drift never deletes.
-    async fn of_the_standby(&self, work: &mut Work<'a>, id: &IdentityId, hints: &[&Placed]) -> Ending {
-        let (shared, target) = (self.pass.shared, self.pass.target_role());
-        let strange: Vec<&Placed> =
-            hints.iter().copied().filter(|placed| !shared.echoes.is_echo(target, &placed.hint)).collect();
-        if strange.is_empty() {
-            return Ending::Echo;
-        }
-        if strange.iter().any(|placed| placed.is_creation() || placed.is_deletion()) {
-            // Somebody else made or unmade it: its counters begin again.
-            shared.echoes.forget(target, id);
-            shared.pairs.forget(id);
-        }
-        let was_remade = strange.iter().any(|placed| placed.is_deletion());
+    /// What the standby's own events mean that are no echo of what this process wrote. Drift never deletes.
+    async fn of_the_standby(&self, work: &mut Work<'a>, id: &IdentityId, strange: &[&Placed]) -> Ending {
+        let was_deleted = strange.iter().any(|placed| placed.is_deletion());
         work.take_place().await;
-        let Difference { mut cause, twins } = match work.difference(id, was_remade).await {
+        let Difference { mut cause, twins } = match work.difference(id, was_deleted).await {
             Ok(None) => return Ending::Echo,
             Ok(Some(difference)) => difference,
             Err(Outcome::SourceSilent(error)) => {
@@ -218,15 +248,12 @@ impl<'a> InSync<'a> {
             Err(Outcome::Pending(cause)) => cause.into(),
             Err(outcome) => return self.without_an_answer(id, &[], outcome).await,
         };
-        if let Some((active, standby)) = twins {
-            let losses = overwritten(&strange, &active, &standby);
-            if losses.is_empty() && !was_remade {
+        if let Some(twins) = twins {
+            match self.name(id, strange, twins).await {
                 // What another process copied there, and the active hub has changed since: that event comes.
-                cause = Cause::new(Reason::Announced, "looked at once more");
-            }
-            // What somebody wrote to the standby is named before it is overwritten.
-            if let Err(error) = self.pending.losses.add(id, self.pass.lease.lease().epoch, &losses).await {
-                return Ending::Held(format!("storage: {error:?}"));
+                Ok(false) if !was_deleted => cause = Cause::new(Reason::Announced, "looked at once more"),
+                Ok(_) => {}
+                Err(ending) => return ending,
             }
         }
         if cause.reason.is_trouble() {

@@ -44,3 +44,19 @@ async fn what_somebody_writes_to_the_standby_is_named_before_it_is_overwritten()
     assert_eq!(world.app(&["pending", "retry"]).await.code, 0);
     world.assert_hubs_equal().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_writes_to_the_standby_is_named_also_where_the_active_hub_speaks_in_the_same_batch() {
+    let (world, handler) = with_a_copy("x", quick()).await;
+    world.primary.patch_twin("x", json!({"tags": {"site": {"a": 1}}})).await;
+    world.hand_over_all(&handler).await;
+    world.secondary.patch_twin("x", json!({"tags": {"site": {"a": 9}}})).await;
+    let by_hand = world.last_told(&world.secondary, "x").await;
+    world.primary.patch_twin("x", json!({"tags": {"other": 1}})).await;
+    let by_the_active = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[by_the_active, by_hand]).await;
+    let reports = losses(&world).await;
+    assert_eq!(reports[0]["losses"][0]["path"], json!(["site", "a"]), "{reports}");
+    assert_eq!(world.app(&["pending", "retry"]).await.code, 0);
+    world.assert_hubs_equal().await;
+}

@@ -217,6 +217,24 @@ async fn what_a_device_reports_long_after_the_cut_before_it_moves_is_not_overwri
     assert!(world.pending().await.is_empty(), "{:?}", world.pending().await);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_device_reports_before_it_moves_is_on_both_though_a_back_end_replaces_its_twin_afterwards() {
+    let (mut world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    let mut device = world.connect(&world.primary, "x").await;
+    assert_eq!(device.report(&json!({"r": 5})).await, 204);
+    drop(device);
+    // The event shows what the device reports too, and `r` is not in it.
+    world.secondary.replace_twin("x", json!({"tags": {"n": 1}, "properties": {"desired": {}}})).await;
+    let replaced = world.last_told(&world.secondary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[replaced]).await;
+    world.until_in_sync(handler).await;
+    for hub in [&world.primary, &world.secondary] {
+        let x = hub.fleet().await["x"].clone();
+        assert_eq!((&x["reported"], &x["tags"]), (&json!({"r": 5}), &json!({"n": 1})), "{}", hub.name);
+    }
+}
+
 /// Both orders in which the two event hubs may be read.
 const ORDERS: [[&str; 2]; 2] = [["registry", "devicetwin"], ["devicetwin", "registry"]];
 

@@ -120,6 +120,44 @@ async fn a_device_made_between_two_promotions_is_on_both_though_one_of_its_name_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_came_after_the_deletion_of_its_original_goes_with_it_though_the_roles_change_to_and_fro()
+{
+    let (world, handler) = with_a_copy("x", busy()).await;
+    let slow = json!({"method": "POST", "pathContains": "/devices", "delayMs": 1200, "times": 1});
+    world.secondary.fault(slow).await;
+    world.primary.create("y").await;
+    let created = world.last_told(&world.primary, "y").await;
+    let created = [created];
+    let copied = world.hand_over(&handler, "devicetwin", &created);
+    let deleted = async {
+        let read = json!("/devices/y");
+        let has_read = async || {
+            let is_read = |request: &Value| request["method"] == "GET" && request["path"] == read;
+            world.primary.requests().await.iter().any(is_read)
+        };
+        world.eventually("its keys were read", has_read).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.primary.delete("y").await;
+    };
+    tokio::join!(copied, deleted);
+    assert!(world.secondary.device("y").await.is_some(), "the copy");
+    let unheard = world.last_told(&world.primary, "y").await;
+    world.primary.outage("refuse").await;
+    world.promote("secondary", &["--force"]).await;
+    world.hand_over(&handler, "devicetwin", &[unheard]).await;
+    world.primary.outage("off").await;
+    world.secondary.outage("refuse").await;
+    back(&world).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.secondary.outage("off").await;
+    let ended = hand_over_what_comes(&world, &handler, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.pending().await, [] as [Value; 0]);
+    world.assert_hubs_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
     let (world, handler) = with_a_copy("x", busy()).await;
     world.promote("secondary", &[]).await;

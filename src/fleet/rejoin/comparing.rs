@@ -187,6 +187,8 @@ impl Comparing<'_> {
     ) -> Result<Result<bool, Stop>, String> {
         let id = &note.identity;
         let own = &note.slot(terms.former).own;
+        // What was made there before the two diverged was copied, also where that came after the deletion.
+        let end = end.max(terms.since(terms.former).unwrap_or(Timestamp::MIN));
         match self.back.target_identity(id).await {
             Look::Present(entry) if made_after(&entry, own, end) => {
                 // What was announced is over: it is no reason to delete this one, now or later.

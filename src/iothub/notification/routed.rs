@@ -56,7 +56,10 @@ pub(crate) fn without_body(label: Option<Label>, properties: &Properties<'_>, bo
         _ => Object::new(),
     };
     // What is not in it may be what cannot be read: a replacement takes nothing away.
-    let writes = patch(&readable, time(properties));
+    let mut writes = patch(&readable, time(properties));
+    if label == Some(Label::ReplaceTwin) {
+        writes.reported = SectionWrites::default();
+    }
     let nothing = || hint(kind(label), TwinWrites::default(), &Object::new(), properties);
     hint(kind(label), writes, &readable, properties).or_else(|_| nothing()).ok()
 }
@@ -188,15 +191,14 @@ fn patch(body: &Object, at: Option<Timestamp>) -> TwinWrites {
     }
 }
 
-/// A twin has no member `tags` when it has no tags; its properties are always there.
+/// A twin has no member `tags` when it has no tags; its properties are always there. Nobody but the device writes what it
+/// reports: that a replacement shows that too, as it is, says nothing of who wrote it, nor when.
 fn replacement(body: &Object, at: Option<Timestamp>) -> TwinWrites {
     let Some(properties) = object(body, "properties") else { return TwinWrites::default() };
-    let section = |name| {
-        part(properties, name).map(|members| SectionWrites::replacement(members, at)).unwrap_or_default()
-    };
+    let desired = part(properties, "desired").map(|members| SectionWrites::replacement(members, at));
     let tags = match object(body, "tags") {
         None => SectionWrites::replacement(&Object::new(), at),
         Some(_) => part(body, "tags").map(|tags| SectionWrites::replacement(tags, at)).unwrap_or_default(),
     };
-    TwinWrites { tags, desired: section("desired"), reported: section("reported") }
+    TwinWrites { tags, desired: desired.unwrap_or_default(), reported: SectionWrites::default() }
 }

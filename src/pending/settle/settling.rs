@@ -56,6 +56,8 @@ impl<'w, 'p> Settling<'w, 'p> {
     }
 
     pub(super) async fn change(&self, mut change: impl FnMut(&mut PendingNote)) -> Result<(), Stop> {
+        // A settlement that outlasts its rejoining says nothing of what comes after it.
+        self.work.pass.write_ends().await?;
         let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         let changed = self.store.change(self.id, |before| {
             let mut note = before.filter(|note| note.is_of(diverged)).unwrap_or_else(|| {
@@ -72,6 +74,7 @@ impl<'w, 'p> Settling<'w, 'p> {
 
     /// What was heard is with the active hub. What may still decide between two values is kept.
     pub(super) async fn done(&self) -> Result<Settled, Stop> {
+        self.work.pass.write_ends().await?;
         let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         let (active, former) = (self.settled.0.as_ref(), self.settled.1.as_ref());
         let changed = self.store.change(self.id, |before| {
@@ -83,6 +86,7 @@ impl<'w, 'p> Settling<'w, 'p> {
     }
 
     pub(super) async fn write_down(&mut self, tried: Tried) -> Result<Settled, Stop> {
+        self.work.pass.write_ends().await?;
         let (at, diverged) = (self.terms.at(), self.terms.diverged.epoch);
         tracing::debug!(identity = %self.id, reason = %tried.cause.reason, detail = tried.cause.detail, "not settled");
         let changed = self.store.change(self.id, |before| {
