@@ -49,10 +49,13 @@ impl<'a> InSync<'a> {
             hints.iter().partition(|placed| placed.hub == self.pass.source_role);
         let strange: Vec<&Placed> = standby.into_iter().filter(|placed| !self.is_echo(placed)).collect();
         let was_remade = strange.iter().any(|placed| placed.is_creation() || placed.is_deletion());
-        if was_remade {
-            // Somebody else made or unmade it: its counters begin again.
-            self.pass.shared.echoes.forget(self.pass.target_role(), id);
+        if !strange.is_empty() {
+            // Somebody else was here.
             self.pass.shared.pairs.forget(id);
+        }
+        if was_remade {
+            // Its counters begin again.
+            self.pass.shared.echoes.forget(self.pass.target_role(), id);
         }
         match (active.is_empty(), strange.is_empty()) {
             (true, true) => Ending::Echo,

@@ -158,6 +158,27 @@ async fn a_copy_that_came_after_the_deletion_of_its_original_goes_with_it_though
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_is_heard_only_when_its_hub_is_left_again_holds_though_the_device_was_brought_back_there()
+ {
+    let (world, handler) = with_a_copy("x", busy()).await;
+    world.promote("secondary", &["--force"]).await;
+    let before = world.log("devicetwin", 0).await.len();
+    world.secondary.delete("x").await;
+    let unheard = world.log("devicetwin", 0).await.split_off(before);
+    world.primary.patch_twin("x", json!({"properties": {"desired": {"n": 1}}})).await;
+    let event = world.last_told(&world.primary, "x").await;
+    world.hand_over(&handler, "devicetwin", &[event]).await;
+    assert!(world.secondary.device("x").await.is_some(), "nobody knew");
+    back(&world).await;
+    world.hand_over(&handler, "devicetwin", &unheard).await;
+    let ended = hand_over_what_comes(&world, &handler, 90, async || is_in_sync(&world).await).await;
+    assert!(ended, "{} {:?}", record(&world).await, world.pending().await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let there = (world.primary.device("x").await.is_some(), world.secondary.device("x").await.is_some());
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_that_stays_writes_to_the_former_hub_before_events_are_held_is_kept_or_named() {
     let (world, handler) = with_a_copy("x", busy()).await;
     world.promote("secondary", &[]).await;

@@ -362,6 +362,11 @@ async fn what_a_client_writes_to_the_former_hub_between_two_calls_of_its_compari
     };
     tokio::join!(after("x1", 1), after("x2", 2), after("x3", 3));
     world.eventually("in sync", async || is_in_sync(&world).await).await;
+    // Drift is named where its event comes before the next copy.
+    for id in ["x1", "x2", "x3"] {
+        let written = world.last_told(&world.primary, id).await;
+        world.hand_over(&handler, "devicetwin", &[written]).await;
+    }
     world.hand_over_all(&handler).await;
     let (primary, secondary) = (world.primary.fleet().await, world.secondary.fleet().await);
     let losses = world.app_json(&["losses", "list", "--json"]).await;

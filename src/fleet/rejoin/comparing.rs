@@ -67,7 +67,8 @@ impl Comparing<'_> {
         let note = note.map(|(note, _)| note).filter(|note| note.is_of(diverged));
         let note = note.unwrap_or_else(|| resting(id, self.at()));
         let slot = note.slot(self.back.source_role);
-        let was_deleted = changed.deleted || slot.deleted.is_some();
+        // Also for a deletion on the former hub, where this program had brought it back.
+        let was_deleted = changed.deleted || slot.deleted.or(slot.own.deleted_for).is_some();
         let has_lifecycle = was_deleted || slot.created.is_some() || slot.own.status.is_some();
         let ask = Ask { compare_registry: has_lifecycle, announced_delete: was_deleted, ..Ask::default() };
         let mut work = Work::new(&self.back);

@@ -93,6 +93,28 @@ impl Settling<'_, '_> {
         }
     }
 
+    /// A client deleted it there, and this program brought it back before that was heard: what is here ends, unless it was
+    /// made later.
+    pub(super) async fn ends_with_what_was_brought_back(
+        &mut self,
+        active: &TwinDocument,
+    ) -> Result<Option<Settled>, Stop> {
+        let former = self.note.slot(self.terms.former);
+        let Some(deleted) = former.deleted else { return Ok(None) };
+        // Who was about to bring it back has not said which life that is: nobody else copies the keys.
+        let is_known = !former.own.made(None);
+        let is_ours =
+            self.former_has_our_copy().await? && (is_known || self.work.has_equal_entries(self.id).await?);
+        if !is_ours || self.has_a_later_life(deleted).await? {
+            return Ok(None);
+        }
+        Box::pin(self.name_what_ends(deleted, active)).await?;
+        let role = self.terms.active;
+        self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
+        let cause = self.work.remove(self.id, active, &active.device_etag).await?;
+        cause.map_or(Err(Stop::Again), |cause| Ok(Some(cause.into())))
+    }
+
     /// Whoever hears of a deletion from now on knows that what is there next may be of our own making. One that has been
     /// heard since the note was read is looked at first.
     async fn intend_to_create(&self) -> Result<(), Stop> {

@@ -205,6 +205,9 @@ impl Settling<'_, '_> {
     }
 
     async fn on_both(&mut self, former: &TwinDocument, active: &TwinDocument) -> Result<Settled, Stop> {
+        if let Some(ended) = Box::pin(self.ends_with_what_was_brought_back(active)).await? {
+            return Ok(ended);
+        }
         match self.life_here().await? {
             Life::Same => {}
             Life::OurOwnAfterItsEnd => {
