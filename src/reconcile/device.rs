@@ -45,7 +45,7 @@ impl Work<'_> {
             (None, Look::Absent) => self.absent(id),
             (Some(target), Look::Absent) if is_module => self.module_gone(id, ask, &target).await,
             (Some(target), Look::Absent) => self.gone(id, ask, &target).await,
-            (None, Look::Present(source)) if is_module => self.module_missing(id, &source).await,
+            (None, Look::Present(source)) if is_module => self.module_missing(id, ask, &source).await,
             (None, Look::Present(source)) => self.create_from(id, ask, &source, entry).await,
             (Some(_), Look::Present(_)) if ask.create_only => Ok(self.done()),
             (Some(target), Look::Present(source)) => self.update_from(id, ask, &source, &target).await,

@@ -36,9 +36,10 @@ impl Work<'_> {
     pub(super) async fn module_missing(
         &mut self,
         id: &IdentityId,
+        ask: Ask,
         source: &TwinDocument,
     ) -> Result<Outcome, Stop> {
-        let found = self.device_for(id).await?;
+        let found = self.device_for(id, ask).await?;
         if id.module.as_ref().is_some_and(ModuleId::is_system) {
             if found == Owner::MadeNow {
                 return Err(Stop::Again);
@@ -55,13 +56,15 @@ impl Work<'_> {
     }
 
     /// Sees to it that the module's device is on the target and enabled there.
-    async fn device_for(&mut self, id: &IdentityId) -> Result<Owner, Stop> {
+    async fn device_for(&mut self, id: &IdentityId, ask: Ask) -> Result<Owner, Stop> {
         let owner = id.owner();
+        let missing = || Cause::new(Reason::DeviceMissing, "its device is not on the target");
         let (device, found) = match self.target_or_stop(&owner).await? {
             Some(device) => (device, Owner::There),
+            // Whoever makes identities one by one looks first whether that one was deleted.
+            None if ask.create_only => return Err(Stop::pending(missing())),
             None => {
                 self.one_of(&owner, Ask { compare_registry: true, alone: true, ..Ask::default() }).await?;
-                let missing = || Cause::new(Reason::DeviceMissing, "its device is not on the target");
                 let made = self.target_or_stop(&owner).await?.ok_or_else(|| Stop::pending(missing()))?;
                 (made, Owner::MadeNow)
             }

@@ -175,7 +175,9 @@ impl<'a> Pass<'a> {
 
     /// When a write that is sent now must have ended. `Held` without a lease.
     pub(crate) async fn write_ends(&self) -> Result<Deadline, Stop> {
-        self.lease.for_write(self.work_ends).await.map_err(|why| Stop::At(Outcome::Held(why)))
+        // On the heap: it is seldom asked for, and everybody's future would hold its own.
+        let ends = Box::pin(self.lease.for_write(self.work_ends));
+        ends.await.map_err(|why| Stop::At(Outcome::Held(why)))
     }
 
     /// Whether the target answers anything at all.

@@ -1,5 +1,7 @@
 //! Lives of modules while the roles change: they have keys of their own, and end with their device.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::switching::with_a_copy;
@@ -202,5 +204,33 @@ async fn a_module_that_was_made_again_and_cannot_be_looked_at_goes_when_its_dele
     assert!(!has_module(&world.secondary).await, "{:?}", world.pending().await);
     world.until_in_sync(handler).await;
     let there = (has_module(&world.primary).await, has_module(&world.secondary).await);
+    assert_eq!(there, (false, false), "{:?}", world.pending().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_deleted_while_a_module_of_it_is_brought_over_is_gone_on_both_with_the_module() {
+    let (mut world, handler) = with_a_copy("x", quick()).await;
+    world.promote("secondary", &[]).await;
+    world.primary.create_module("x", "m").await;
+    let created = [world.last_told(&world.primary, "x").await];
+    // Its device is looked at between these two.
+    let slow = json!({"method": "GET", "pathContains": "/twins/x/modules/m", "delayMs": 900, "times": 2});
+    world.primary.fault(slow).await;
+    world.secondary.forget_requests().await;
+    let brought_over = world.hand_over(&handler, "devicetwin", &created);
+    let deleted = async {
+        let has_looked = async || {
+            let is_device = |request: &Value| request["path"] == "/twins/x";
+            world.secondary.requests().await.iter().any(is_device)
+        };
+        world.eventually("the device is looked at", has_looked).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.secondary.delete("x").await;
+    };
+    tokio::join!(brought_over, deleted);
+    let deleted = world.told("devicetwin", &world.secondary, "x").await;
+    world.hand_over(&handler, "devicetwin", &deleted).await;
+    world.until_in_sync(handler).await;
+    let there = (world.primary.device("x").await.is_some(), world.secondary.device("x").await.is_some());
     assert_eq!(there, (false, false), "{:?}", world.pending().await);
 }

@@ -141,6 +141,11 @@ impl Comparing<'_> {
         let intended = match (self.back.source_twin(id).await, former) {
             (Look::Unreachable(error), _) => return Ok(Intent::Ends(work.source_silent(error))),
             (Look::Present(_), None) => {
+                if id.module.is_some() && matches!(work.target_or_stop(&id.owner()).await, Ok(None)) {
+                    // It is made with its module else, and nobody would know who made it.
+                    let device = Changed { identity: id.owner(), deleted: false };
+                    Box::pin(self.write_back(&device)).await?;
+                }
                 self.change(id, |note| note.slot_mut(target).own.created = Some(String::new())).await
             }
             (Look::Absent, Some(former)) if was_deleted => {
