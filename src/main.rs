@@ -10,6 +10,11 @@ use clap_complete::Shell;
 use iot_hadr::config::{self, BadSettings, Clients, Config, Environment};
 use iot_hadr::{app, cli, host};
 
+/// The allocator of musl has one lock for all threads.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Where the host says which port it will ask.
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 

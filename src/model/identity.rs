@@ -1,5 +1,6 @@
 //! A registry entry, kept whole: members this program does not know survive.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{ETag, Object};
@@ -19,6 +20,15 @@ const READ_ONLY: [&str; 12] = [
     "deviceId",
     "moduleId",
 ];
+
+/// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
+const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
+
+/// When an identity of this generation was made, where a generation is a time.
+pub fn made_at(generation: &str) -> Option<Timestamp> {
+    let ticks = generation.parse::<i64>().ok()?.checked_sub(TICKS_BEFORE_1970)?;
+    Timestamp::from_nanosecond(i128::from(ticks) * 100).ok()
+}
 
 /// A device or module identity as the service API gives it, keys included.
 #[derive(Clone, PartialEq)]
@@ -109,6 +119,12 @@ mod tests {
             json!({"status": "enabled", "authentication": {"type": "sas"}, "capabilities": {"iotEdge": false},
                 "laterMember": {"a": 1}})
         );
+    }
+
+    #[test]
+    fn a_generation_is_the_time_at_which_it_was_made() {
+        assert_eq!(made_at("638912345678901234").unwrap().to_string(), "2025-08-19T21:09:27.8901234Z");
+        assert_eq!(made_at("not a number"), None);
     }
 
     #[test]

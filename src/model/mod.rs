@@ -8,7 +8,7 @@ mod secret;
 mod twin;
 mod writes;
 
-pub use identity::IdentityDocument;
+pub use identity::{IdentityDocument, made_at};
 pub use ids::{DeviceId, ETag, IdentityId, InvalidId, ModuleId, PROBE_PREFIX};
 pub use merge_patch::{apply, diff};
 pub use redaction::{REMOVED, redacted, redacted_body, redacted_members};

@@ -54,10 +54,10 @@ pub struct PendingNote {
     pub(crate) looked: Option<Timestamp>,
     /// What the primary hub said.
     #[serde(default, skip_serializing_if = "Slot::is_empty")]
-    pub primary: Slot,
+    pub primary: Box<Slot>,
     /// What the secondary hub said.
     #[serde(default, skip_serializing_if = "Slot::is_empty")]
-    pub secondary: Slot,
+    pub secondary: Box<Slot>,
 }
 
 /// When, and under which record, a note is written.
@@ -105,8 +105,8 @@ impl PendingNote {
             sequence_number: None,
             epoch: at.epoch,
             looked: None,
-            primary: Slot::default(),
-            secondary: Slot::default(),
+            primary: Box::default(),
+            secondary: Box::default(),
         }
     }
 

@@ -141,9 +141,12 @@ impl Slot {
         let at = heard.occurred.unwrap_or(now);
         // The end of a life before the one that is known says nothing of this one.
         if heard.deleted && self.remade.is_none_or(|remade| remade < at) {
-            self.deleted = self.deleted.max(Some(at));
+            let is_a_clients = !self.own.is_deletion(at);
+            if is_a_clients {
+                self.deleted = self.deleted.max(Some(at));
+            }
             if heard.ordered {
-                self.ended = true;
+                self.ended |= is_a_clients;
                 self.writes.forget_before(at);
             }
         }
@@ -151,7 +154,7 @@ impl Slot {
             self.lifecycle = self.lifecycle.max(Some(at));
         }
         // What this program made itself is no life of its own.
-        if heard.created && (!by_clients || self.own.created.is_none()) {
+        if heard.created && !self.own.is_creation(at) {
             self.created = self.created.max(Some(at));
             if heard.ordered && by_clients && self.deleted.is_some_and(|deleted| deleted <= at) {
                 (self.deleted, self.ended) = (None, false);
@@ -239,6 +242,32 @@ mod tests {
                 .prop_map(|members| Value::Object(members.into_iter().collect()))
         });
         prop::collection::btree_map("[a-b]", value, 0..3).prop_map(|members| members.into_iter().collect())
+    }
+
+    #[test]
+    fn what_this_program_made_and_deleted_itself_is_no_clients_doing() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let heard = |created: bool, at: &str| Heard {
+            created,
+            deleted: !created,
+            occurred: Some(time(at)),
+            ordered: true,
+            ..Heard::default()
+        };
+        let (now, mut slot) = (time("2026-11-30T17:00:00Z"), Slot::default());
+        // It was made at 16:47:22.59.
+        slot.own.has_made("639316540425901664".to_owned());
+        slot.fold(&heard(true, "2026-11-30T16:47:22.7Z"), now, false);
+        assert_eq!(slot.created, None);
+        slot.own.begin_to_end(time("2026-11-30T16:48:00Z"));
+        slot.fold(&heard(false, "2026-11-30T16:48:03Z"), now, true);
+        slot.own.has_ended(time("2026-11-30T16:48:03Z"), true);
+        slot.fold(&heard(false, "2026-11-30T16:48:03Z"), now, true);
+        assert_eq!((slot.deleted, slot.ended), (None, false));
+        slot.fold(&heard(true, "2026-11-30T16:49:00Z"), now, true);
+        slot.fold(&heard(false, "2026-11-30T16:49:10Z"), now, true);
+        assert_eq!(slot.created, Some(time("2026-11-30T16:49:00Z")));
+        assert_eq!(slot.deleted, Some(time("2026-11-30T16:49:10Z")));
     }
 
     proptest! {

@@ -18,6 +18,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 mod accepted;
+mod any_lives;
 mod backlog;
 mod circles;
 mod cleared;

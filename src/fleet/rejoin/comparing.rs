@@ -86,7 +86,7 @@ impl Comparing<'_> {
             Intent::Ends(outcome) => return self.ended(id, outcome).await,
         };
         let outcome = work.reconcile(id, ask).await;
-        self.remember(id, terms, &work.wrote, &writes).await?;
+        self.remember(id, terms, &work, &writes).await?;
         self.ended(id, outcome).await
     }
 
@@ -158,8 +158,11 @@ impl Comparing<'_> {
                     Ok(false) => return Ok(Intent::Ends(Outcome::OnlyOnTarget)),
                     Err(stop) => return Ok(Intent::Ends(stop.into())),
                 }
+                let now = Timestamp::now();
                 self.change(id, |note| {
-                    note.slot_mut(target).own.deleted_for = Some(deleted.unwrap_or_else(Timestamp::now))
+                    let own = &mut note.slot_mut(target).own;
+                    own.deleted_for = Some(deleted.unwrap_or(now));
+                    own.begin_to_end(now);
                 })
                 .await
             }
@@ -237,10 +240,11 @@ impl Comparing<'_> {
         &self,
         id: &IdentityId,
         terms: &Terms,
-        wrote: &Wrote,
+        work: &Work<'_>,
         writes: &TwinWrites,
     ) -> Result<(), String> {
-        if *wrote == Wrote::default() {
+        let (wrote, was_deleted, now) = (&work.wrote, work.has_deleted, Timestamp::now());
+        if *wrote == Wrote::default() && !was_deleted {
             return Ok(());
         }
         let made = match wrote.created {
@@ -253,8 +257,11 @@ impl Comparing<'_> {
         self.change(id, |note| {
             let own = &mut note.slot_mut(terms.former).own;
             own.wrote(wrote, writes);
-            if made.is_some() {
-                own.created.clone_from(&made);
+            if let Some(made) = &made {
+                own.has_made(made.clone());
+            }
+            if was_deleted {
+                own.has_ended(now, true);
             }
         })
         .await

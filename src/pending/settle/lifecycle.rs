@@ -5,11 +5,8 @@ use serde_json::Value;
 
 use super::settling::{Settled, Settling};
 use crate::iothub::HubErrorKind;
-use crate::model::{IdentityDocument, SectionWrites, TwinDocument};
+use crate::model::{IdentityDocument, SectionWrites, TwinDocument, made_at};
 use crate::reconcile::{Ask, Cause, Look, Loss, Outcome, OwnWrites, Reason, Stop, in_words};
-
-/// Ticks of 100 ns from the year 1 to 1970: a generation is a time counted so (observed).
-const TICKS_BEFORE_1970: i64 = 621_355_968_000_000_000;
 
 /// Which life of an identity the active hub has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,12 +66,7 @@ impl Settling<'_, '_> {
     /// made and is not there any more was deleted, also before that is announced.
     fn was_deleted_here(&self) -> bool {
         let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        let made_here = active.own.created.as_deref().and_then(made_at);
-        let last = match made_here {
-            Some(made) => active.deleted.max(Some(made)),
-            // The deletion that is heard here may be the app's own, which followed one on the former hub.
-            None => active.own.deleted_for.or(active.deleted),
-        };
+        let last = active.deleted.max(active.own.deleted_for).max(active.own.last_made());
         // Where a client made it anew, the life before was over.
         let last = last.max(active.remade);
         last.is_some_and(|last| former.created.is_none_or(|created| created <= last))
@@ -111,8 +103,20 @@ impl Settling<'_, '_> {
         Box::pin(self.name_what_ends(deleted, active)).await?;
         let role = self.terms.active;
         self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
-        let cause = self.work.remove(self.id, active, &active.device_etag).await?;
+        let cause = Box::pin(self.remove(active)).await?;
         cause.map_or(Err(Stop::Again), |cause| Ok(Some(cause.into())))
+    }
+
+    /// Deletes it here, so that its deletion is known for this program's.
+    pub(super) async fn remove(&mut self, active: &TwinDocument) -> Result<Option<Cause>, Stop> {
+        let role = self.terms.active;
+        self.change(|note| note.slot_mut(role).own.begin_to_end(Timestamp::now())).await?;
+        let removed = Box::pin(self.work.remove(self.id, active, &active.device_etag)).await;
+        let (was_deleted, now) = (matches!(removed, Ok(None)), Timestamp::now());
+        if !matches!(removed, Err(Stop::At(Outcome::TargetSilent(_)))) {
+            self.change(|note| note.slot_mut(role).own.has_ended(now, was_deleted)).await?;
+        }
+        removed
     }
 
     /// Whoever hears of a deletion from now on knows that what is there next may be of our own making. One that has been
@@ -136,19 +140,14 @@ impl Settling<'_, '_> {
             Look::Present(made) => made.generation_id().map(str::to_owned),
             _ => None,
         };
-        let (active, generation) = (self.terms.active, Some(generation.unwrap_or_default()));
-        self.change(|note| note.slot_mut(active).own.created.clone_from(&generation)).await
+        let (active, generation) = (self.terms.active, generation.unwrap_or_default());
+        self.change(|note| note.slot_mut(active).own.has_made(generation.clone())).await
     }
 
     /// Deleted there, or never there.
     pub(super) async fn gone_on_the_former(&mut self, active: &TwinDocument) -> Result<Settled, Stop> {
         let former = self.note.slot(self.terms.former);
         let Some(deleted) = former.deleted else { return Ok(Settled::Done) };
-        let is_our_own =
-            former.own.deleted_for.is_some_and(|end| former.created.is_none_or(|made| made <= end));
-        if is_our_own {
-            return Ok(Settled::Done);
-        }
         if self.has_a_later_life(deleted).await? {
             let loss = made_again("made again since", Value::Null);
             self.losses.add(self.id, self.terms.epoch, &[loss]).await?;
@@ -157,19 +156,28 @@ impl Settling<'_, '_> {
         Box::pin(self.name_what_ends(deleted, active)).await?;
         let role = self.terms.active;
         let before = self.note.slot(role).own.deleted_for;
-        self.change(|note| note.slot_mut(role).own.deleted_for = Some(deleted)).await?;
+        self.change(|note| {
+            let own = &mut note.slot_mut(role).own;
+            own.deleted_for = Some(deleted);
+            own.begin_to_end(Timestamp::now());
+        })
+        .await?;
         let ask = Ask { announced_delete: true, ..Ask::default() };
         let outcome = Box::pin(self.work.reconcile(self.id, ask)).await;
-        if self.work.writes == 0 && !matches!(outcome, Outcome::TargetSilent(_)) {
-            // A deletion that is heard here from now on is not this program's.
-            self.change(|note| note.slot_mut(role).own.deleted_for = before).await?;
+        let (was_deleted, now) = (self.work.has_deleted, Timestamp::now());
+        if was_deleted || !matches!(outcome, Outcome::TargetSilent(_)) {
+            self.change(|note| {
+                let own = &mut note.slot_mut(role).own;
+                own.has_ended(now, was_deleted);
+                if !was_deleted {
+                    // A deletion that is heard here from now on is not this program's.
+                    own.deleted_for = before;
+                }
+            })
+            .await?;
         }
         match outcome {
-            Outcome::Written => {
-                self.change(|note| note.slot_mut(role).own.created = None).await?;
-                Ok(Settled::Done)
-            }
-            Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Ok(Settled::Done),
+            Outcome::Written | Outcome::Equal | Outcome::Absent | Outcome::OnlyOnTarget => Ok(Settled::Done),
             Outcome::SourceSilent(error) => Ok(self.waits_for_the_former(in_words(&error))),
             Outcome::Pending(cause) => Ok(cause.into()),
             outcome => Err(Stop::At(outcome)),
@@ -179,7 +187,7 @@ impl Settling<'_, '_> {
     /// Whether a client made it again on the active hub since the roles changed.
     async fn has_a_later_life(&mut self, deleted: Timestamp) -> Result<bool, Stop> {
         let active = self.note.slot(self.terms.active);
-        let said = active.created.is_some_and(|created| created > deleted) && active.own.created.is_none();
+        let said = active.created.is_some_and(|created| created > deleted);
         let entry = self.entry().await?;
         let Some(generation) = entry.as_ref().and_then(IdentityDocument::generation_id) else {
             return Ok(said);
@@ -220,8 +228,7 @@ impl Settling<'_, '_> {
                 || self.work.has_equal_entries(self.id).await?);
         if is_our_own {
             let was_before = |end: Timestamp| former.created.is_none_or(|made| made <= end);
-            let is_over =
-                active.deleted.is_some_and(was_before) && active.own.deleted_for.is_none_or(was_before);
+            let is_over = active.deleted.is_some_and(was_before);
             return Ok(if is_over { Life::OurOwnAfterItsEnd } else { Life::Same });
         }
         let since = self.terms.since(self.terms.active).unwrap_or(Timestamp::MIN);
@@ -252,11 +259,11 @@ impl Settling<'_, '_> {
         }
         let entry = self.entry().await?;
         let generation = entry.as_ref().and_then(IdentityDocument::generation_id);
-        let Some(made) = generation.and_then(made_at).filter(|made| *made < created && !own.made(generation))
-        else {
-            return Ok(None);
-        };
-        if made >= self.terms.diverged.since {
+        let is_our_own = own.made(generation);
+        // A copy is younger than its original; one that is older is of a life before.
+        let is_before = |made: &Timestamp| *made < created && !(is_our_own && own.is_creation(created));
+        let Some(made) = generation.and_then(made_at).filter(is_before) else { return Ok(None) };
+        if !is_our_own && made >= self.terms.diverged.since {
             // Neither client had seen the other one's.
             let lost =
                 Loss { kept: "former-active".to_owned(), ..made_again("made", Value::from("made later")) };
@@ -285,22 +292,4 @@ fn status_changed(twin: &TwinDocument) -> Option<Timestamp> {
 pub(crate) fn made_after(entry: &IdentityDocument, own: &OwnWrites, since: Timestamp) -> bool {
     let generation = entry.generation_id();
     !own.made(generation) && generation.and_then(made_at).is_some_and(|made| made > since)
-}
-
-/// When an identity of this generation was made, where a generation is a time.
-pub(super) fn made_at(generation: &str) -> Option<Timestamp> {
-    let ticks = generation.parse::<i64>().ok()?.checked_sub(TICKS_BEFORE_1970)?;
-    Timestamp::from_nanosecond(i128::from(ticks) * 100).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_generation_is_the_time_at_which_it_was_made() {
-        assert_eq!(made_at("638912345678901234").unwrap().to_string(), "2025-08-19T21:09:27.8901234Z");
-        assert_eq!(made_at("not a number"), None);
-    }
 }

@@ -13,8 +13,8 @@ mod writing;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::lifecycle::Life;
 pub(crate) use self::lifecycle::made_after;
-use self::lifecycle::{Life, made_at};
 pub(crate) use self::settling::Settled;
 use self::settling::Settling;
 use super::losses::LossStore;
@@ -156,7 +156,7 @@ impl Settling<'_, '_> {
     /// created, and nobody says a second time that it was made, or that what is not shown yet goes again.
     async fn on_neither(&self) -> Result<Settled, Stop> {
         let (former, active) = (self.note.slot(self.terms.former), self.note.slot(self.terms.active));
-        let made_here = active.own.created.as_deref().and_then(made_at);
+        let made_here = active.own.last_made();
         let last = former.created.max(former.deleted).max(made_here);
         let now = Timestamp::now();
         let is_recent = last > self.note.looked && last.is_some_and(|last| now.duration_since(last) < RECENT);
@@ -213,7 +213,7 @@ impl Settling<'_, '_> {
             Life::OurOwnAfterItsEnd => {
                 let deleted = self.note.slot(self.terms.active).deleted.unwrap_or_else(Timestamp::now);
                 Box::pin(self.name_what_a_copy_took(deleted, former, active)).await?;
-                let cause = self.work.remove(self.id, active, &active.device_etag).await?;
+                let cause = Box::pin(self.remove(active)).await?;
                 return cause.map_or(Err(Stop::Again), |cause| Ok(cause.into()));
             }
             Life::New(made) => {

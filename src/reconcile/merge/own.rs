@@ -1,16 +1,25 @@
 //! The app's own writes to one hub since the two diverged, told by the versions that they returned.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{ETag, Object, Path, SectionWrites, TwinDocument, TwinWrites, diff, member};
+use crate::model::{ETag, Object, Path, SectionWrites, TwinDocument, TwinWrites, diff, made_at, member};
 
 /// Kept of each kind: runs of versions, and times; an older write of our own counts as a client's then.
 const KEPT: usize = 256;
 
 /// Writes kept of which it is not known whether they were done.
 const BEGUN: usize = 16;
+
+/// Times kept of identities that were made, and of those that were deleted.
+const LIVES: usize = 16;
+
+/// What this program made or deleted, and the event that tells of it, are not further apart: the clocks of two machines.
+const CLOSE: SignedDuration = SignedDuration::from_secs(2);
+
+/// By then a deletion that was begun has been done, or never will be.
+const ENDING: SignedDuration = SignedDuration::from_secs(60);
 
 /// Runs of versions that followed each other: the first and the last of each.
 type Runs = Vec<(u64, u64)>;
@@ -34,6 +43,15 @@ pub struct OwnWrites {
     /// The generation of the identity that was created; empty while that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<String>,
+    /// When identities were made here: their creations are no client's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    made: Vec<Timestamp>,
+    /// When identities were deleted here: those deletions are no client's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ended: Vec<Timestamp>,
+    /// Since when the identity is about to be deleted here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ending: Option<Timestamp>,
     /// The deletion on the other hub for which the identity was deleted here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deleted_for: Option<Timestamp>,
@@ -103,9 +121,49 @@ impl OwnWrites {
         self.created.as_deref().is_some_and(|made| made.is_empty() || Some(made) == generation)
     }
 
-    /// A client made the identity again: its counters begin anew. That this program made one before is still so.
+    /// A client made the identity again: its counters begin anew. That this program made and deleted some before is still so.
     pub(crate) fn begin_anew(&mut self) {
-        *self = Self { created: self.created.take(), ..Self::default() };
+        let Self { created, made, ended, ending, .. } = std::mem::take(self);
+        *self = Self { created, made, ended, ending, ..Self::default() };
+    }
+
+    /// The identity of this generation was created here; empty where that is not known.
+    pub(crate) fn has_made(&mut self, generation: String) {
+        if let Some(at) = made_at(&generation) {
+            keep_life(&mut self.made, at);
+        }
+        self.created = Some(generation);
+    }
+
+    /// When the last one was made here that this program did not delete.
+    pub(crate) fn last_made(&self) -> Option<Timestamp> {
+        let made = self.created.as_deref().and_then(made_at)?;
+        self.ended.iter().all(|end| *end < made).then_some(made)
+    }
+
+    /// The identity is about to be deleted here.
+    pub(crate) fn begin_to_end(&mut self, now: Timestamp) {
+        self.ending = Some(now);
+    }
+
+    /// It was deleted here by this program, or was not.
+    pub(crate) fn has_ended(&mut self, now: Timestamp, was_deleted: bool) {
+        self.ending = None;
+        if was_deleted {
+            keep_life(&mut self.ended, now);
+        }
+    }
+
+    /// Whether an identity that was created then is one of this program's.
+    pub(crate) fn is_creation(&self, at: Timestamp) -> bool {
+        self.made(None) || self.made.iter().any(|made| is_close(*made, at))
+    }
+
+    /// Whether one that was deleted then was deleted by this program.
+    pub(crate) fn is_deletion(&self, at: Timestamp) -> bool {
+        let may_be_under_way =
+            |since: Timestamp| is_close(since, at) || (since < at && at.duration_since(since) < ENDING);
+        self.ending.is_some_and(may_be_under_way) || self.ended.iter().any(|end| is_close(*end, at))
     }
 
     /// This is about to be written to a twin that is so now.
@@ -235,6 +293,17 @@ impl Begun {
     fn may_be(&self, version: Option<u64>, writes: &TwinWrites) -> bool {
         version.is_none_or(|version| version > self.after) && writes.is_said_by(&self.writes)
     }
+}
+
+fn keep_life(times: &mut Vec<Timestamp>, at: Timestamp) {
+    if times.len() >= LIVES {
+        times.remove(0);
+    }
+    times.push(at);
+}
+
+fn is_close(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).abs() <= CLOSE
 }
 
 fn has(runs: &Runs, version: u64) -> bool {

@@ -35,6 +35,20 @@ fn text_of(event: &Value) -> String {
 }
 
 impl World {
+    /// The hub, by its place, and the device that an event is of.
+    pub fn whose(&self, event: &Value) -> Option<(usize, String)> {
+        let hub = |is: &dyn Fn(&Hub) -> bool| [&self.primary, &self.secondary].iter().position(|hub| is(hub));
+        let properties = &event["properties"];
+        if let Some(name) = properties["hubName"].as_str() {
+            let device = properties["deviceId"].as_str()?.to_owned();
+            return Some((hub(&|hub| hub.name == name)?, device));
+        }
+        let body = text_of(event);
+        let subject = body.split_once("\"subject\":\"devices/")?.1;
+        let device = subject.split_once('"')?.0.to_owned();
+        Some((hub(&|hub| is_of(event, hub, &device))?, device))
+    }
+
     /// What a hub told of a device so far, in a world of one partition, oldest first.
     pub async fn told(&self, event_hub: &str, hub: &Hub, device: &str) -> Vec<Value> {
         let all = self.log(event_hub, 0).await;
